@@ -1,0 +1,58 @@
+# One command runs the main job in miniature (`make demo`), one passes the tests (`make test`); both set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SCALE ?= full
+RUNS ?= runs
+export HF_HUB_OFFLINE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-real build-flr build-qtr train-image-router train-semantic-router export eval test lint clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
+
+setup: $(VENV)/.installed  ## install everything into .venv (CPU build of torch where the package index has one)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	DS_BUILD_OPS=0 $(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup  ## the main job in miniature: labels, both routers, export, evaluation, an answer (SCALE=tiny: seconds)
+	$(BIN)/python -m miniature demo --out $(RUNS)/demo --scale $(SCALE)
+
+demo-real: setup  ## builders and answers on the real clips of VIDEOROUTER_REAL_DATA
+	$(BIN)/python -m miniature demo-real --out $(RUNS)/demo-real
+
+build-flr: setup  ## frame relevance labels: QUESTIONS, VIDEOS, TEACHER (an OpenAI-compatible URL), MODEL
+	$(BIN)/python -m data_builders flr annotate --config configs/build/flr_annotate.yaml \
+	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-flr
+
+build-qtr: setup  ## policy labels: QUESTIONS, VIDEOS, TEACHER, MODEL
+	$(BIN)/python -m data_builders qtr --config configs/build/qtr.yaml \
+	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-qtr
+
+train-image-router: setup  ## stage 1 on $(RUNS)/video-flr: BASE
+	$(BIN)/python -m train fit --config configs/train/image_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-flr
+
+train-semantic-router: setup  ## stage 2 on $(RUNS)/video-qtr: BASE
+	$(BIN)/python -m train fit --config configs/train/semantic_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-qtr
+
+export: setup  ## both trained heads in one folder, $(RUNS)/router
+	$(BIN)/python -m routers export --checkpoint $(RUNS)/image-router/checkpoints/best.ckpt $(RUNS)/semantic-router/checkpoints/best.ckpt --out $(RUNS)/router
+
+eval: setup  ## compare systems at equal tokens on the demo's world
+	$(BIN)/python -m eval run --config configs/eval/miniature.yaml --out $(RUNS)/eval
+
+test: setup  ## all tests that need neither a GPU nor minutes
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+lint: setup  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+
+clean:  ## remove what the commands above made, except .venv
+	rm -rf $(RUNS) build dist .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,1 @@
+"""Dataset construction: annotations + videos + teacher -> labelled shards."""

@@ -1,0 +1,181 @@
+"""The work all builders share: shard after shard, video after video, what fails put aside, what is finished left alone."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from data_builders.fingerprint import claim_folder
+from data_builders.jobs import ShardJob, VideoJob, plan_shards
+from data_builders.rejects import QUARANTINE, Reject, read_rejects, write_rejects
+from data_builders.teacher import TeacherReplyError, TeacherUnavailable
+from data_builders.videos import PreparedVideo
+from shards.reader import read_sidecar
+from shards.sample import ShardSample
+from shards.schema import SCHEMA_VERSION, LabelledQuestion, Manifest, VideoQuestion
+from shards.writer import is_finished, write_manifest, write_shard
+from video.errors import VideoError
+
+DONE, QUARANTINED, UNAVAILABLE = 0, 3, 4
+
+
+class Labeller(Protocol):
+    """One way of labelling. Both methods may fail for one video or question without stopping the others."""
+
+    def prepare(self, job: VideoJob) -> PreparedVideo:
+        """The frames of a video. Raises `VideoError`."""
+        ...
+
+    async def label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
+        """Label one question. Raises `ValueError` (that question is put aside) or `TeacherUnavailable` (all stops)."""
+        ...
+
+
+@dataclass
+class BuildConfig:
+    """What is built from what.
+
+    Args:
+        questions: annotation file
+        out: folder of the data set
+        source: its format: questions_jsonl, charades_sta or segments
+        videos_per_shard: samples a shard
+    """
+
+    questions: Path
+    out: Path
+    source: str = "questions_jsonl"
+    videos_per_shard: int = 8
+
+
+@dataclass
+class Outcome:
+    """What a build did; `notes` go to the manifest."""
+
+    labelled: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    unavailable: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 all labelled, 3 items in quarantine, 4 teacher unavailable (a rerun goes on)."""
+        return UNAVAILABLE if self.unavailable else QUARANTINED if self.rejects else DONE
+
+
+def build(
+    config: BuildConfig,
+    questions: Sequence[VideoQuestion],
+    source_rejects: Sequence[Reject],
+    labeller: Labeller,
+    recorded: Mapping[str, Any],
+    notes: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Build every unfinished shard of `config.out`; write quarantine, manifest and a summary.
+
+    `recorded` is the whole configuration: it is fingerprinted, and a folder begun with another one is refused
+    (`ValueError`). Exit codes are `Outcome.exit_code`.
+    """
+    fingerprint, record = claim_folder(config.out, recorded)
+    jobs = plan_shards(questions, config.out, config.videos_per_shard)
+    outcome = Outcome()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("videos", total=sum(len(job.videos) for job in jobs))
+        try:
+            asyncio.run(_build_shards(jobs, labeller, fingerprint, lambda job: progress.advance(task, len(job.videos))))
+        except TeacherUnavailable as error:
+            outcome.unavailable = str(error)
+    outcome.rejects = [*source_rejects, *(reject for job in jobs for reject in read_rejects(job.rejects))]
+    write_rejects(config.out / QUARANTINE, outcome.rejects)
+    outcome.labelled = sum(read_sidecar(job.path).questions for job in jobs if is_finished(job.path))
+    if outcome.unavailable is None:
+        _write_manifest(config.out, fingerprint, record, jobs, notes or {})
+    _report(config.out, outcome, len(jobs))
+    return outcome
+
+
+async def _build_shards(
+    jobs: Sequence[ShardJob], labeller: Labeller, fingerprint: str, finished: Callable[[ShardJob], None]
+) -> None:
+    for job in jobs:
+        if not is_finished(job.path):
+            await _build_shard(job, labeller, fingerprint)
+        finished(job)
+
+
+async def _build_shard(job: ShardJob, labeller: Labeller, fingerprint: str) -> None:
+    """Label one shard's videos side by side; the shard is written once all of them are through."""
+    done = await asyncio.gather(*(_build_sample(video, labeller) for video in job.videos))
+    rejects = [reject for _, rejected in done for reject in rejected]
+    if rejects:
+        job.rejects.parent.mkdir(parents=True, exist_ok=True)
+        write_rejects(job.rejects, rejects)
+    samples = [sample for sample, _ in done if sample is not None]
+    if samples:
+        write_shard(job.path, samples, fingerprint)
+
+
+async def _build_sample(job: VideoJob, labeller: Labeller) -> tuple[ShardSample | None, list[Reject]]:
+    try:
+        video = await asyncio.to_thread(labeller.prepare, job)
+    except VideoError as error:
+        return None, [Reject(job.video, "video", error.verdict, str(error))]
+    outcomes = await asyncio.gather(*(_label(labeller, video, question) for question in job.questions))
+    rejects = [outcome for outcome in outcomes if isinstance(outcome, Reject)]
+    labelled = [outcome for outcome in outcomes if isinstance(outcome, LabelledQuestion)]
+    return (ShardSample(job.key, video.record, labelled, video.jpegs) if labelled else None), rejects
+
+
+async def _label(labeller: Labeller, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion | Reject:
+    try:
+        return await labeller.label(video, question)
+    except TeacherReplyError as error:
+        return Reject(question.id, "teacher", "invalid_reply", str(error), error.raw)
+    except ValueError as error:
+        return Reject(question.id, "label", "invalid", str(error))
+
+
+def _write_manifest(
+    out: Path, fingerprint: str, record: Mapping[str, Any], jobs: Sequence[ShardJob], notes: Mapping[str, Any]
+) -> None:
+    splits: dict[str, dict[str, int]] = {}
+    for job in jobs:
+        if is_finished(job.path):
+            sidecar = read_sidecar(job.path)
+            counts = splits.setdefault(job.path.stem.rsplit("-", 1)[0], {"shards": 0, "videos": 0, "questions": 0})
+            counts["shards"] += 1
+            counts["videos"] += sidecar.count
+            counts["questions"] += sidecar.questions
+    licences = {question.licence or "unstated" for job in jobs for video in job.videos for question in video.questions}
+    write_manifest(
+        out,
+        Manifest(
+            schema_version=SCHEMA_VERSION,
+            fingerprint=fingerprint,
+            config=dict(record),
+            splits=splits,
+            licences=sorted(licences),
+            notes=dict(notes),
+        ),
+    )
+
+
+def _report(out: Path, outcome: Outcome, shards: int) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{outcome.labelled} questions labelled in {shards} shards under {out}")
+    for reject in outcome.rejects[:10]:
+        console.print(f"[yellow]put aside[/yellow] {reject.item} ({reject.verdict}): {reject.reason}", markup=True)
+    if outcome.rejects:
+        console.print(f"{len(outcome.rejects)} items in {out / QUARANTINE}")
+    if outcome.unavailable:
+        Console(stderr=True, soft_wrap=True).print(f"error: {outcome.unavailable}", markup=False)

@@ -1,0 +1,34 @@
+"""Frame relevance from evidence spans that people marked, in seconds."""
+
+from collections.abc import Sequence
+
+from data_builders.jobs import VideoJob
+from data_builders.videos import PreparedVideo, VideoFolder
+from shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
+
+
+class SpanLabeller:
+    """A frame is relevant when the moment it was taken lies in a span."""
+
+    def __init__(self, videos: VideoFolder) -> None:
+        self.videos = videos
+
+    def prepare(self, job: VideoJob) -> PreparedVideo:
+        return self.videos.prepare(job.video)
+
+    async def label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
+        """Raises `ValueError` for a question without spans, or whose spans hold none of the sampled frames."""
+        if not question.evidence:
+            raise ValueError(f"question {question.id} has no evidence spans: use `flr annotate` for it")
+        relevant = frames_in_spans(video.record.seconds, question.evidence)
+        if not any(relevant):
+            raise ValueError(
+                f"no sampled frame of {question.video} ({video.record.duration:.1f} s) lies in the spans "
+                f"{question.evidence} of question {question.id}: sample more frames, or the spans exceed the video"
+            )
+        return LabelledQuestion(question=question, relevance=FrameRelevance(relevant=relevant), origin="spans")
+
+
+def frames_in_spans(seconds: Sequence[float], spans: Sequence[tuple[float, float]]) -> list[bool]:
+    """For every frame time, whether it lies in a span `[start, end)`."""
+    return [any(start <= second < end for start, end in spans) for second in seconds]

@@ -1,0 +1,135 @@
+"""Long videos joined from clips, with exact labels: whoever asks about one clip needs the frames of that clip alone.
+
+Nothing is re-encoded: frames are taken from the clips at the moments of the joined timeline.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from data_builders.flr.spans import frames_in_spans
+from data_builders.jobs import VideoJob
+from data_builders.videos import PreparedVideo, VideoFolder, prepared
+from shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
+from video.decode import frames_at, sample_video
+from video.frames import SampledFrames
+from video.sampling import SAMPLERS
+
+FPS = 10.0
+"""Rate of the joined timeline, in frames a second; clips are read at its moments."""
+
+
+@dataclass
+class SpliceConfig:
+    """How clips are joined.
+
+    Args:
+        clips_per_video: clips in one joined video
+        seed: of the order of the clips
+    """
+
+    clips_per_video: int = 8
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class PlacedClip:
+    """A clip on the joined timeline, from `start` to `end` seconds."""
+
+    clip: str
+    start: float
+    end: float
+
+
+Timeline = tuple[PlacedClip, ...]
+
+
+def join_clips(durations: dict[str, float], config: SpliceConfig) -> dict[str, Timeline]:
+    """Shuffle clips (seconds by name) and join them; timelines by name. Raises `ValueError` for fewer than two clips."""
+    if len(durations) < 2 or config.clips_per_video < 2:
+        raise ValueError(f"{len(durations)} readable clips, {config.clips_per_video} a video: at least two are joined")
+    clips = sorted(durations)
+    Random(config.seed).shuffle(clips)
+    count = max(1, len(clips) // config.clips_per_video)
+    return {f"splice-{index:05d}": _timeline(clips[index::count], durations) for index in range(count)}
+
+
+def ask_of_joined(timelines: dict[str, Timeline], questions: Sequence[VideoQuestion]) -> list[VideoQuestion]:
+    """Each clip's questions asked of the joined video; a clip without any is asked for itself.
+
+    Evidence spans move with their clip and are cut at its end; a question without spans needs the whole clip.
+    """
+    asked = []
+    for name, timeline in timelines.items():
+        for number, placed in enumerate(timeline):
+            own = [question for question in questions if question.video == placed.clip]
+            asked += [
+                question.model_copy(
+                    update={"id": f"{name}-{question.id}", "video": name, "evidence": _moved(question, placed)}
+                )
+                for question in own
+            ] or [
+                VideoQuestion(
+                    id=f"{name}-{number}",
+                    video=name,
+                    question=f"Which part shows the clip {placed.clip.rsplit('.', 1)[0]}?",
+                    task_type="clip_retrieval",
+                    evidence=[(placed.start, placed.end)],
+                    source="splice",
+                )
+            ]
+    return asked
+
+
+def clip_duration(videos: VideoFolder, clip: str) -> float:
+    """Seconds of a clip on the joined timeline: whole frames of `FPS`. Raises `VideoError`."""
+    return max(1, round(videos.decode(sample_video, clip, 1).duration * FPS)) / FPS
+
+
+class SpliceLabeller:
+    """Labels joined videos: a frame is relevant when it lies in its question's spans."""
+
+    def __init__(self, videos: VideoFolder, timelines: dict[str, Timeline]) -> None:
+        self.videos = videos
+        self.timelines = timelines
+
+    def prepare(self, job: VideoJob) -> PreparedVideo:
+        timeline, config = self.timelines[job.video], self.videos.config
+        total = round(timeline[-1].end * FPS)
+        indices = SAMPLERS[config.sampler](total, config.frames)
+        seconds = [index / FPS for index in indices]
+        taken = []
+        for placed in timeline:
+            moments = [second - placed.start for second in seconds if placed.start <= second + 1e-9 < placed.end]
+            if moments:
+                taken.append(self.videos.decode(frames_at, placed.clip, moments, config.frame_size).frames)
+        frames = np.concatenate(taken)
+        assert len(frames) == config.frames, f"{len(frames)} frames on the timeline of {job.video}, not {config.frames}"
+        joined = SampledFrames(frames, indices, seconds, FPS, total, total / FPS, "splice", config.sampler)
+        return prepared(job.video, joined, config.quality)
+
+    async def label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
+        """Raises `ValueError` where the clip is too short to be sampled at all."""
+        relevant = frames_in_spans([second + 1e-9 for second in video.record.seconds], question.evidence or [])
+        if not any(relevant):
+            raise ValueError(
+                f"no sampled frame lies in the evidence of {question.id}: sample more frames or join fewer clips"
+            )
+        return LabelledQuestion(question=question, relevance=FrameRelevance(relevant=relevant), origin="splice")
+
+
+def _timeline(clips: Sequence[str], durations: dict[str, float]) -> Timeline:
+    ends = np.cumsum([durations[clip] for clip in clips]).round(6).tolist()
+    return tuple(PlacedClip(clip, start, end) for clip, start, end in zip(clips, [0.0, *ends], ends, strict=False))
+
+
+def _moved(question: VideoQuestion, placed: PlacedClip) -> list[tuple[float, float]]:
+    if not question.evidence:
+        return [(placed.start, placed.end)]
+    return [
+        (placed.start + start, min(placed.end, placed.start + end))
+        for start, end in question.evidence
+        if placed.start + start < placed.end
+    ]

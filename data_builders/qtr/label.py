@@ -1,0 +1,177 @@
+"""The Video-QTR builder: categorise every question, probe some of each category, label all by their category's winner."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from data_builders.flr.annotate import TeacherLabeller
+from data_builders.jobs import UNSPLIT, VideoJob
+from data_builders.qtr.categories import PROMPT as CATEGORY_PROMPT
+from data_builders.qtr.categories import categorise
+from data_builders.qtr.probe import ProbeConfig, Probed, probe
+from data_builders.qtr.winners import CategoryOutcome, outcomes
+from data_builders.rejects import Reject
+from data_builders.teacher import Teacher, TeacherReplyError
+from data_builders.videos import PreparedVideo, VideoFolder
+from shards.reader import ShardDataset
+from shards.schema import LabelledQuestion, VideoQuestion
+from shards.writer import write_atomically
+from video.errors import VideoError
+
+PROBES = "probes.json"
+
+
+class FrameSource:
+    """Prepared videos and known relevance: from an earlier Video-FLR build where it has them, else decoded and scored."""
+
+    def __init__(self, videos: VideoFolder, scorer: TeacherLabeller, relevance: Path | None) -> None:
+        self.videos = videos
+        self.scorer = scorer
+        self._shards = ShardDataset(relevance) if relevance else None
+        self._place: dict[str, int] = {}
+        self._relevant: dict[str, list[bool]] = {}
+        for index in range(len(self._shards) if self._shards else 0):
+            assert self._shards is not None
+            sample = self._shards[index]
+            self._place[sample.video.uri] = index
+            self._relevant |= {q.question.id: q.relevance.relevant for q in sample.questions if q.relevance}
+
+    def prepare(self, video: str) -> PreparedVideo:
+        """Raises `VideoError`."""
+        if self._shards is not None and video in self._place:
+            sample = self._shards[self._place[video]]
+            return PreparedVideo(sample.video, sample.jpegs)
+        return self.videos.prepare(video)
+
+    async def relevant(self, video: PreparedVideo, question: VideoQuestion) -> list[bool]:
+        """Known labels, or the teacher's scores against its threshold."""
+        if question.id in self._relevant:
+            return self._relevant[question.id]
+        scores = await self.scorer.score(video, question)
+        return [score >= self.scorer.config.threshold for score in scores]
+
+
+class PolicyLabeller:
+    """Labels a question by the outcome of its category."""
+
+    def __init__(
+        self,
+        frames: FrameSource,
+        teacher: Teacher,
+        categories: Mapping[str, str],
+        by_category: Mapping[str, CategoryOutcome],
+    ) -> None:
+        self.frames = frames
+        self.teacher = teacher
+        self.categories = categories
+        self.by_category = by_category
+
+    def prepare(self, job: VideoJob) -> PreparedVideo:
+        return self.frames.prepare(job.video)
+
+    async def label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
+        """Raises `ValueError` where the category was never probed or ended in a tie."""
+        category = self.categories[question.id]
+        outcome = self.by_category.get(category)
+        policy = outcome.label() if outcome else None
+        if policy is None:
+            raise ValueError(
+                f"category {category} of question {question.id} {'tied' if outcome else 'was never probed'}"
+            )
+        return LabelledQuestion(
+            question=question,
+            policy=policy,
+            origin="teacher",
+            teacher=self.teacher.config.model,
+            prompt_hash=CATEGORY_PROMPT.hash,
+        )
+
+
+async def decide(
+    questions: Sequence[VideoQuestion], frames: FrameSource, teacher: Teacher, config: ProbeConfig, out: Path
+) -> tuple[dict[str, str], dict[str, CategoryOutcome], list[Reject]]:
+    """Categories by question id, outcomes by category, rejects; kept in `out/probes.json` and read back from there."""
+    kept = out / PROBES
+    if kept.is_file():
+        record = json.loads(kept.read_text(encoding="utf-8"))
+        decided = {name: CategoryOutcome(**outcome) for name, outcome in record["outcomes"].items()}
+        return record["categories"], decided, [Reject(**reject) for reject in record["rejects"]]
+    categories, rejects = await categorise(teacher, questions)
+    probed, failed = await _probe_all(_sample(questions, categories, config.per_category), frames, teacher, config)
+    decided = outcomes(probed, categories)
+    record = {
+        "categories": categories,
+        "outcomes": {name: asdict(outcome) for name, outcome in decided.items()},
+        "rejects": [asdict(reject) for reject in [*rejects, *failed]],
+        "probed": [asdict(one) for one in probed],
+    }
+    write_atomically(kept, json.dumps(record, indent=1))
+    return dict(categories), decided, [*rejects, *failed]
+
+
+def outcome_table(decided: Mapping[str, CategoryOutcome]) -> Table:
+    """What probing showed, as a table."""
+    table = Table(
+        "category",
+        "probed",
+        "global solved",
+        "fragment solved",
+        "both",
+        "neither",
+        "policy",
+        title="probing at equal tokens",
+    )
+    for outcome in decided.values():
+        counts = (outcome.support, outcome.solved_global, outcome.solved_fragment, outcome.both, outcome.neither)
+        table.add_row(outcome.category, *map(str, counts), outcome.winner or "tie")
+    return table
+
+
+def report(decided: Mapping[str, CategoryOutcome]) -> dict[str, Any]:
+    """Print the outcomes; the same as notes for the manifest."""
+    Console().print(outcome_table(decided))
+    return {"probing": {name: asdict(outcome) | {"winner": outcome.winner} for name, outcome in decided.items()}}
+
+
+def _sample(
+    questions: Sequence[VideoQuestion], categories: Mapping[str, str], per_category: int
+) -> dict[str, list[VideoQuestion]]:
+    """The questions to probe, by video: of the training split, with options and answer, spread evenly over each category."""
+    by_category: dict[str, list[VideoQuestion]] = defaultdict(list)
+    for question in questions:
+        usable = question.options and question.answer and (question.split or UNSPLIT) == UNSPLIT
+        if usable and question.id in categories:
+            by_category[categories[question.id]].append(question)
+    chosen: dict[str, list[VideoQuestion]] = defaultdict(list)
+    for members in by_category.values():
+        count = min(per_category, len(members))
+        for position in range(count):
+            question = members[position * len(members) // count]
+            chosen[question.video].append(question)
+    return chosen
+
+
+async def _probe_all(
+    chosen: Mapping[str, Sequence[VideoQuestion]], frames: FrameSource, teacher: Teacher, config: ProbeConfig
+) -> tuple[list[Probed], list[Reject]]:
+    async def probe_one(video: PreparedVideo, question: VideoQuestion) -> Probed | Reject:
+        try:
+            return await probe(teacher, config, video, question, await frames.relevant(video, question))
+        except TeacherReplyError as error:
+            return Reject(question.id, "probe", "invalid_reply", str(error), error.raw)
+
+    done: list[Probed | Reject] = []
+    for name, members in chosen.items():
+        try:
+            video = await asyncio.to_thread(frames.prepare, name)
+        except VideoError:
+            continue  # the build itself meets this video again and puts it aside with its verdict
+        done += await asyncio.gather(*(probe_one(video, question) for question in members))
+    return [one for one in done if isinstance(one, Probed)], [one for one in done if isinstance(one, Reject)]

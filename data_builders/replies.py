@@ -1,0 +1,61 @@
+"""What a teacher must reply, as pydantic models: their JSON schema is sent with the request, the reply is held to it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Score = Annotated[int, Field(ge=0, le=100)]
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ScoredFrame(_Reply):
+    """The score of one frame, by its number in the request."""
+
+    frame: int
+    score: Score
+
+
+class FrameScores(_Reply):
+    """One score for every frame of the request."""
+
+    scores: list[ScoredFrame]
+    reason: str
+
+    def in_order(self, count: int) -> list[int]:
+        """The scores of frames 1..count. Raises `ValueError` where a frame is missing, repeated or unknown."""
+        by_frame = {scored.frame: scored.score for scored in self.scores}
+        if len(self.scores) != count or set(by_frame) != set(range(1, count + 1)):
+            raise ValueError(f"scores are needed for each of the frames 1 to {count} exactly once")
+        return [by_frame[frame] for frame in range(1, count + 1)]
+
+
+class VideoAnswer(_Reply):
+    """An answer, or that the frames do not allow one."""
+
+    answerable: bool
+    answer: str
+    reason: str
+
+
+class Category(StrEnum):
+    """Question categories: what one must look at to answer (ours; the paper's list is not published)."""
+
+    DETAIL = "detail_at_a_moment"
+    PLACE = "place_at_a_moment"
+    COUNTING = "counting"
+    ABSENCE = "absence"
+    THEME = "overall_theme"
+    ORDER = "temporal_order"
+    ACTION = "action"
+    OTHER = "other"
+
+
+class QuestionCategory(_Reply):
+    """The category of a question."""
+
+    category: Category
+    reason: str

@@ -1,0 +1,108 @@
+"""A question's video, found, decoded once in a process that can be killed, and encoded as JPEG once for all questions."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from data_builders.teacher import Picture, data_url
+from shards import jpeg
+from shards.schema import VideoRecord
+from video.decode import sample_video
+from video.errors import MissingVideo
+from video.frames import SampledFrames
+from video.worker import DecodeWorker
+
+EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
+
+
+@dataclass
+class FrameConfig:
+    """How frames are taken.
+
+    Args:
+        videos: folder that questions' video paths are relative to
+        video_map: JSON file {name in the annotations: file under `videos`}, where they differ
+        frames: frames sampled a video
+        frame_size: side in pixels of the square stored frame: what the base model reads
+        sampler: segment_midpoint or interior
+        quality: JPEG quality
+        deadline: seconds one video may take to decode
+    """
+
+    videos: Path
+    video_map: Path | None = None
+    frames: int = 64
+    frame_size: int = 448
+    sampler: str = "segment_midpoint"
+    quality: int = 95
+    deadline: float = 120.0
+
+
+@dataclass(frozen=True)
+class PreparedVideo:
+    """A decoded video: its record, and T JPEGs of the stored size."""
+
+    record: VideoRecord
+    jpegs: list[bytes]
+
+    def pictures(self, chosen: Sequence[int]) -> list[Picture]:
+        """The chosen frames as a teacher sees them, numbered from 1."""
+        return [
+            Picture(f"Frame-{number}:", data_url(self.jpegs[frame])) for number, frame in enumerate(chosen, start=1)
+        ]
+
+
+class VideoFolder:
+    """Finds and decodes the videos of one build."""
+
+    def __init__(self, config: FrameConfig) -> None:
+        self.config = config
+        self._names: dict[str, str] = json.loads(config.video_map.read_text()) if config.video_map else {}
+        self._worker = DecodeWorker()
+        self._one_at_a_time = Lock()
+
+    def find(self, name: str) -> Path:
+        """The file of a video: mapped, as given, or with a usual extension. Raises `MissingVideo`."""
+        given = self.config.videos / self._names.get(name, name)
+        for candidate in (given, *(given.with_name(given.name + extension) for extension in EXTENSIONS)):
+            if candidate.is_file():
+                return candidate
+        raise MissingVideo(given, f"no such file, nor with {', '.join(EXTENSIONS)} added; see --video_map")
+
+    def prepare(self, name: str) -> PreparedVideo:
+        """Decode and encode one video. Raises `VideoError`."""
+        config = self.config
+        sampled = self.decode(sample_video, name, config.frames, config.sampler, config.frame_size)
+        return prepared(name, sampled, config.quality)
+
+    def decode(self, function: Callable[..., SampledFrames], name: str, *arguments: Any) -> SampledFrames:
+        """Run one of `video.decode`'s functions on a video in the decoding process. Raises `VideoError`."""
+        with self._one_at_a_time:
+            return self._worker.run(self.config.deadline, function, self.find(name), *arguments)
+
+    def close(self) -> None:
+        """End the decoding process."""
+        self._worker.close()
+
+
+def prepared(name: str, sampled: SampledFrames, quality: int) -> PreparedVideo:
+    """Encode sampled frames and record where they came from."""
+    jpegs = [jpeg.encode(frame, quality) for frame in sampled.frames]
+    height, width = sampled.frames.shape[1:3]
+    record = VideoRecord(
+        uri=name,
+        duration=sampled.duration,
+        fps=sampled.fps,
+        total=sampled.total,
+        decoder=sampled.decoder,
+        sampler=sampled.sampler,
+        indices=sampled.indices,
+        seconds=sampled.seconds,
+        height=height,
+        width=width,
+        frame_bytes=[len(data) for data in jpegs],
+    )
+    return PreparedVideo(record, jpegs)

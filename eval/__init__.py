@@ -1,0 +1,1 @@
+"""Evaluation: benchmark -> systems at one budget -> predictions -> tables and plots."""

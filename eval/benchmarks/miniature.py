@@ -1,0 +1,43 @@
+"""The miniature world as a benchmark: `questions.jsonl`, `truth.jsonl`, `videos/` as `python -m miniature world` writes them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from eval.items import Item, KnownTruth
+from routers.answers import letters
+from shards import VideoQuestion
+
+
+def load(folder: Path, split: str) -> list[Item]:
+    """Items of `split`, in file order. Raises `ValueError` for a missing file or a question without truth."""
+    truths = {row["id"]: row for row in _rows(folder / "truth.jsonl")}
+    questions = [VideoQuestion.model_validate(row) for row in _rows(folder / "questions.jsonl")]
+    return [_item(folder, question, truths) for question in questions if question.split == split]
+
+
+def _item(folder: Path, question: VideoQuestion, truths: dict[str, dict[str, Any]]) -> Item:
+    if question.id not in truths:
+        raise ValueError(f"{folder / 'truth.jsonl'} lacks question {question.id}: write the world again")
+    if not question.options or question.answer is None:
+        raise ValueError(
+            f"question {question.id} of {folder} has no options: the miniature benchmark is multiple choice"
+        )
+    truth = truths[question.id]
+    return Item(
+        id=question.id,
+        video=folder / question.video,
+        question=question.question,
+        options=tuple(question.options),
+        answer=letters(question.options)[question.options.index(question.answer)],
+        group=question.task_type,
+        truth=KnownTruth(truth["policy"], tuple((start, end) for start, end in truth["evidence_seconds"])),
+    )
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: write a world with `python -m miniature world --out {path.parent}`")
+    with path.open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines)

@@ -1,0 +1,136 @@
+"""`eval run`: the compared systems at equal tokens on one benchmark, references apart, router quality where truth is known."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from eval import predictions as storage
+from eval.benchmarks import load_items
+from eval.budgets import check_equal, item_budgets
+from eval.items import Item
+from eval.plot import accuracy_against_tokens
+from eval.predictions import Prediction
+from eval.router_quality import measure
+from eval.runner import Runner, Scoring
+from eval.statistics import Summary, summarise
+from eval.tables import results_table, router_table
+from routers import VideoRouter
+from routers.allocation import scaled_tokens
+from routers.systems import System
+
+ROUTED = "videorouter"
+
+
+@dataclass
+class EvalConfig:
+    """One comparison.
+
+    Args:
+        model: router folder
+        data: benchmark folder
+        out: folder for predictions, tables and plots; must not exist yet
+        benchmark: benchmark name
+        split: split that is compared on
+        validation_split: split on which `uniform_pooling` chooses its scale; router quality is reported on both
+        systems: systems compared; `videorouter` sets the tokens of the others
+        budget: cap in visual tokens a question; the router's own where null
+        scoring: likelihood (of option letters) or generate (and parse)
+        limit: at most this many questions
+        validation_limit: at most this many questions of the validation split
+        base: where the base model lies, if not where the router folder says
+        device: torch device
+    """
+
+    model: Path
+    data: Path
+    out: Path
+    benchmark: str = "miniature"
+    split: str = "test"
+    validation_split: str = "val"
+    systems: list[str] = field(
+        default_factory=lambda: ["dense", "oracle", "frame_budget", "uniform_pooling", "videorouter"]
+    )
+    budget: int | None = None
+    scoring: Scoring = "generate"
+    limit: int | None = None
+    validation_limit: int | None = 40
+    base: str | None = None
+    device: str = "cpu"
+
+
+def run(config: EvalConfig) -> list[Summary]:
+    """Run the comparison, write it to `config.out`, print the tables.
+
+    Raises `ValueError` for unknown names, an existing output folder, or budgets that cannot be made equal.
+    """
+    if ROUTED not in config.systems:
+        raise ValueError(f"`systems` needs {ROUTED!r}: its fed tokens are what the others are given")
+    if (config.out / "predictions.jsonl").exists():
+        raise ValueError(f"{config.out} already holds predictions: choose another --out, runs are never mixed")
+    router = VideoRouter.from_pretrained(config.model, base=config.base, device=config.device)
+    items = load_items(config.benchmark, config.data, config.split, config.limit)
+    validation = load_items(config.benchmark, config.data, config.validation_split, config.validation_limit)
+    config.out.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    with Progress(console=console, transient=True) as progress:
+        made = _compare(Runner(router, config.scoring), items, validation, config, progress)
+        qualities = [
+            measure(router, items_, name, progress)
+            for name, items_ in ((config.validation_split, validation), (config.split, items))
+            if all(item.truth for item in items_)
+        ]
+    storage.append(config.out / "predictions.jsonl", (p for group in made.values() for p in group))
+    summaries = [summarise(made[name]) for name in config.systems]
+    references = [name for name in config.systems if router.system(name).reference]
+    check_equal({name: [p.tokens for p in made[name]] for name in made if name not in references}, ROUTED)
+    (config.out / "summary.json").write_text(
+        json.dumps({"systems": [asdict(s) for s in summaries], "routers": [asdict(q) for q in qualities]}, indent=2)
+    )
+    accuracy_against_tokens(summaries, references, config.out / "accuracy_against_tokens.png")
+    console.print(results_table(summaries, references))
+    for quality in qualities:
+        console.print(router_table(quality))
+    return summaries
+
+
+def _compare(
+    runner: Runner, items: Sequence[Item], validation: Sequence[Item], config: EvalConfig, progress: Progress
+) -> dict[str, list[Prediction]]:
+    """Predictions by system: the router first, at the cap; then the others at its mean fed tokens."""
+    routed = runner.router.system()
+    cap = config.budget or runner.router.config.budget
+    made = {ROUTED: list(runner.run(items, [routed], {ROUTED: [cap] * len(items)}, progress))}
+    mean_tokens = sum(prediction.tokens for prediction in made[ROUTED]) / len(items)
+    per_frame = runner.router.backbone.tokens_per_frame
+    others: list[System] = []
+    for name in config.systems:
+        if name == "uniform_pooling":
+            scale = _best_scale(runner, validation, mean_tokens, cap, progress)
+            others.append(runner.router.system(name, scale=scale))
+        elif name != ROUTED:
+            others.append(runner.router.system(name))
+    equal = item_budgets(mean_tokens, len(items), per_frame, cap)
+    budgets = {system.name: [cap] * len(items) if system.reference else equal for system in others}
+    for prediction in runner.run(items, others, budgets, progress):
+        made.setdefault(prediction.system, []).append(prediction)
+    return made
+
+
+def _best_scale(runner: Runner, validation: Sequence[Item], mean_tokens: float, cap: int, progress: Progress) -> int:
+    """The pooling scale of highest validation accuracy among those that can spend `mean_tokens`; the coarser of equals."""
+    backbone, frames = runner.router.backbone, runner.router.config.frames
+    per_frame = backbone.tokens_per_frame
+    able = [scale for scale in (2, 4, 8) if frames * scaled_tokens(per_frame, scale) >= mean_tokens]
+    if len(able) < 2:
+        return able[0] if able else 1
+    budgets = item_budgets(mean_tokens, len(validation), per_frame, cap)
+    accuracy: dict[int, float] = {}
+    for scale in able:
+        system = runner.router.system("uniform_pooling", scale=scale)
+        made = list(runner.run(validation, [system], {system.name: budgets}, progress))
+        accuracy[scale] = sum(prediction.correct for prediction in made) / len(made)
+    return max(able, key=lambda scale: (accuracy[scale], scale))

@@ -1,0 +1,43 @@
+"""Accuracy against tokens, as a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from eval.statistics import Summary
+
+
+def accuracy_against_tokens(summaries: Sequence[Summary], references: Sequence[str], path: Path) -> None:
+    """Write a PNG: one point a system with its 95 % interval; references hollow."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    markers = "osD^vPX*"
+    for summary, marker, colour in zip(summaries, markers * 3, _COLOURS * 3, strict=False):
+        hollow = summary.system in references
+        axes.errorbar(
+            summary.tokens_mean,
+            100 * summary.accuracy,
+            yerr=[[100 * (summary.accuracy - summary.low)], [100 * (summary.high - summary.accuracy)]],
+            fmt=marker,
+            color=colour,
+            markerfacecolor="white" if hollow else colour,
+            markersize=9,
+            capsize=4,
+            label=summary.system + (" (reference)" if hollow else ""),
+        )
+    axes.set_xlabel("visual tokens fed per question (mean)")
+    axes.set_ylabel("accuracy, %")
+    axes.set_title(f"{summaries[0].items} questions, 95 % intervals over videos")
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 100)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best", frameon=False)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+# Okabe and Ito's palette: distinguishable with any colour vision.
+_COLOURS = ["#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#F0E442"]

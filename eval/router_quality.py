@@ -1,0 +1,65 @@
+"""How good the routers themselves are, against the truth of a benchmark that has it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from rich.progress import Progress
+
+from eval.items import Item
+from eval.runner import Runner
+from routers import VideoRouter
+from routers.metrics import auroc_within_question
+
+
+@dataclass(frozen=True)
+class RouterQuality:
+    """Figures on one split.
+
+    `image_auroc`, `image_recall`, `image_precision`: macro means over fragment questions, never pooled over questions.
+    `policy_accuracy`: share of questions whose policy is right.
+    """
+
+    split: str
+    questions: int
+    fragment_questions: int
+    policy_accuracy: float
+    image_auroc: float
+    image_recall: float
+    image_precision: float
+
+
+@torch.no_grad()
+def measure(router: VideoRouter, items: Sequence[Item], split: str, progress: Progress) -> RouterQuality:
+    """Route every item and compare with its truth. Raises `ValueError` where no fragment question is among them."""
+    runner = Runner(router, "likelihood")
+    task = progress.add_task(f"router quality on {split}", total=len(items))
+    right, areas, recalls, precisions = 0, [], [], []
+    for _, group in groupby(items, key=lambda item: item.video):
+        questions = list(group)
+        encoded = runner.encode(questions[0])
+        relevance = router.frame_relevance(encoded.tokens, [item.question for item in questions])
+        for item, scores in zip(questions, relevance, strict=True):
+            progress.advance(task)
+            probabilities = router.policy_probabilities(item.question)
+            truth = runner.query(item, encoded).truth
+            assert truth is not None
+            right += max(probabilities, key=lambda policy: probabilities[policy]) == truth.policy
+            labels = torch.tensor(truth.relevant)
+            area = auroc_within_question(scores.cpu(), labels) if truth.policy == "fragment" else None
+            if area is not None:
+                chosen = scores.cpu() > router.config.threshold
+                hits = float((chosen & labels).sum())
+                areas.append(area)
+                recalls.append(hits / float(labels.sum()))
+                precisions.append(hits / max(1.0, float(chosen.sum())))
+    if not areas:
+        raise ValueError(f"no fragment question with evidence among the {len(items)} questions of split {split!r}")
+    return RouterQuality(
+        split, len(items), len(areas), right / len(items), _mean(areas), _mean(recalls), _mean(precisions)
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,127 @@
+"""Systems over items: each video is decoded and encoded once, every system answers all of its questions."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+import torch
+from rich.progress import Progress
+from torch import Tensor
+
+from eval.items import Item
+from eval.predictions import Prediction
+from routers import VideoRouter
+from routers.answers import letters, parse_choice
+from routers.prompts import question_text
+from routers.systems import CompressedVideo, Query, System
+from video.decode import sample_video
+from video.frames import SampledFrames
+
+Scoring = Literal["likelihood", "generate"]
+
+
+@dataclass(frozen=True)
+class EncodedVideo:
+    """One video's tokens `[T, M, D]`, its frame times, and what decoding and encoding took."""
+
+    tokens: Tensor
+    sampled: SampledFrames
+    decode_seconds: float
+    vision_seconds: float
+
+
+class Runner:
+    """Answers items with systems over one router's backbone.
+
+    `scoring`: `likelihood` takes the option letter of highest logit (works with any base, also an untrained one);
+    `generate` parses generated text.
+    """
+
+    def __init__(self, router: VideoRouter, scoring: Scoring) -> None:
+        self.router = router
+        self.scoring = scoring
+
+    def run(
+        self, items: Sequence[Item], systems: Sequence[System], budgets: Mapping[str, Sequence[int]], progress: Progress
+    ) -> Iterator[Prediction]:
+        """Predictions of every system for every item; `budgets` holds one budget an item under each system's name.
+
+        Asserts that no budgeted system exceeds its budget on any item.
+        """
+        task = progress.add_task(" ".join(system.name for system in systems), total=len(items))
+        position = {item.id: index for index, item in enumerate(items)}
+        for _, group in groupby(items, key=lambda item: item.video):
+            questions = list(group)
+            encoded = self.encode(questions[0])
+            for item in questions:
+                for system in systems:
+                    yield self._predict(item, encoded, system, budgets[system.name][position[item.id]])
+                progress.advance(task)
+
+    def encode(self, item: Item) -> EncodedVideo:
+        """Decode and encode the item's video as the router was exported to: frames, sampler."""
+        config, backbone = self.router.config, self.router.backbone
+        started = time.perf_counter()
+        sampled = sample_video(item.video, config.frames, sampler=config.sampler, size=backbone.frame_size)
+        decoded = time.perf_counter()
+        tokens = backbone.encode_frames(sampled.frames)
+        self._finish()
+        return EncodedVideo(tokens, sampled, decoded - started, time.perf_counter() - decoded)
+
+    def query(self, item: Item, encoded: EncodedVideo) -> Query:
+        """The item as the systems see it, with the truth about its sampled frames where it is known."""
+        truth = item.truth.of_frames(encoded.sampled.seconds) if item.truth else None
+        return Query(item.question, item.options, truth)
+
+    @torch.no_grad()
+    def _predict(self, item: Item, encoded: EncodedVideo, system: System, budget: int) -> Prediction:
+        query = self.query(item, encoded)
+        started = time.perf_counter()
+        kept = system.compress(encoded.tokens, query, budget)
+        self._finish()
+        routed = time.perf_counter()
+        if system.budgeted:
+            assert kept.tokens <= budget, f"{system.name} fed {kept.tokens} tokens on {item.id}, its budget is {budget}"
+        text, choice, prefill, generate = self._answer(kept, query)
+        return Prediction(
+            item=item.id,
+            video=item.video.name,
+            group=item.group,
+            system=system.name,
+            budget=budget,
+            tokens=kept.tokens,
+            frames=[span.frame for span in kept.spans],
+            policy=kept.policy,
+            text=text,
+            choice=choice,
+            answer=item.answer,
+            seconds_by_stage={
+                "decode": encoded.decode_seconds,
+                "vision": encoded.vision_seconds,
+                "route": routed - started,
+                "prefill": prefill,
+                "generate": generate,
+            },
+        )
+
+    def _answer(self, kept: CompressedVideo, query: Query) -> tuple[str, str | None, float, float]:
+        """Text, choice, and the seconds of prefill (prompt included) and generation."""
+        assert query.options is not None
+        backbone = self.router.backbone
+        started = time.perf_counter()
+        prompt = backbone.embed_prompt(kept.spans, kept.embeddings, question_text(query))
+        built = time.perf_counter()
+        if self.scoring == "generate":
+            generated = backbone.generate(prompt, max_new_tokens=32)
+            choice = parse_choice(generated.text, query.options)
+            return generated.text, choice, built - started + generated.prefill_seconds, generated.generate_seconds
+        names = letters(query.options)
+        logits = backbone.next_token_logits(prompt)
+        best = names[int(logits[[backbone.token_id(name) for name in names]].argmax())]
+        return best, best, time.perf_counter() - started, 0.0
+
+    def _finish(self) -> None:
+        if self.router.backbone.device.type == "cuda":
+            torch.cuda.synchronize(self.router.backbone.device)

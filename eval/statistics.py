@@ -1,0 +1,63 @@
+"""Figures of a set of predictions: accuracy with an interval that respects videos, tokens, stage times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval.predictions import Prediction
+
+RESAMPLES = 2_000
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One system's row. Accuracies in 0..1 with a 95 % interval; tokens a question; seconds a question by stage."""
+
+    system: str
+    items: int
+    accuracy: float
+    low: float
+    high: float
+    accuracy_by_group: dict[str, float]
+    tokens_mean: float
+    tokens_p95: float
+    seconds_by_stage: dict[str, float]
+    unparsed: int
+
+
+def summarise(predictions: Sequence[Prediction], seed: int = 0) -> Summary:
+    """Summarise one system's predictions. Raises `ValueError` for none or for several systems at once."""
+    systems = {prediction.system for prediction in predictions}
+    if len(systems) != 1:
+        raise ValueError(f"one system's predictions are needed, got those of {sorted(systems) or 'none'}")
+    correct = np.array([prediction.correct for prediction in predictions])
+    tokens = np.array([prediction.tokens for prediction in predictions])
+    low, high = bootstrap_interval(correct, [prediction.video for prediction in predictions], seed)
+    groups = sorted({prediction.group for prediction in predictions})
+    stages = predictions[0].seconds_by_stage
+    return Summary(
+        system=systems.pop(),
+        items=len(predictions),
+        accuracy=float(correct.mean()),
+        low=low,
+        high=high,
+        accuracy_by_group={
+            group: float(np.mean([p.correct for p in predictions if p.group == group])) for group in groups
+        },
+        tokens_mean=float(tokens.mean()),
+        tokens_p95=float(np.percentile(tokens, 95)),
+        seconds_by_stage={stage: float(np.mean([p.seconds_by_stage[stage] for p in predictions])) for stage in stages},
+        unparsed=sum(prediction.choice is None for prediction in predictions),
+    )
+
+
+def bootstrap_interval(values: np.ndarray, clusters: Sequence[str], seed: int = 0) -> tuple[float, float]:
+    """95 % percentile interval of the mean of `values` `[N]`, resampling whole clusters (videos) with replacement."""
+    names, members = np.unique(np.asarray(clusters), return_inverse=True)
+    sums = np.bincount(members, weights=values.astype(float), minlength=len(names))
+    sizes = np.bincount(members, minlength=len(names))
+    drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)

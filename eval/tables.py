@@ -1,0 +1,45 @@
+"""The tables a person reads in the terminal."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from eval.router_quality import RouterQuality
+from eval.statistics import Summary
+
+
+def results_table(summaries: Sequence[Summary], references: Sequence[str]) -> Table:
+    """Accuracy with its interval, tokens fed, stage times; references in a section of their own."""
+    table = Table(title=f"{summaries[0].items} questions; 95 % interval over videos; seconds a question")
+    stages = list(summaries[0].seconds_by_stage)
+    table.add_column("system")
+    for name in ("accuracy", "interval", "tokens", "p95", "unparsed", *stages):
+        table.add_column(name, justify="right")
+    compared = [summary for summary in summaries if summary.system not in references]
+    apart = [summary for summary in summaries if summary.system in references]
+    for position, summary in enumerate([*compared, *apart]):
+        table.add_row(
+            summary.system + (" (reference)" if summary in apart else ""),
+            f"{summary.accuracy:.3f}",
+            f"{summary.low:.3f}-{summary.high:.3f}",
+            f"{summary.tokens_mean:.1f}",
+            f"{summary.tokens_p95:.0f}",
+            str(summary.unparsed),
+            *(f"{summary.seconds_by_stage[stage]:.3f}" for stage in stages),
+            end_section=position == len(compared) - 1,
+        )
+    return table
+
+
+def router_table(quality: RouterQuality) -> Table:
+    """Router figures of one split."""
+    table = Table(title=f"routers on split {quality.split!r}: {quality.questions} questions")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_row("policy accuracy", f"{quality.policy_accuracy:.3f}")
+    table.add_row(
+        f"frame AUROC (macro within {quality.fragment_questions} fragment questions)", f"{quality.image_auroc:.3f}"
+    )
+    table.add_row("frame recall at threshold", f"{quality.image_recall:.3f}")
+    table.add_row("frame precision at threshold", f"{quality.image_precision:.3f}")
+    return table

@@ -1,0 +1,47 @@
+"""The door of the miniature: `python -m miniature {world,teacher,base,...} --help`."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from jsonargparse import auto_cli
+
+# Named, not imported: a world should not wait for torch, nor a teacher for matplotlib.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "world": ("miniature.world:build_world", "render videos with questions and, apart, their truth"),
+    "teacher": ("miniature.teacher:serve", "an OpenAI-compatible teacher that looks at the pictures it is sent"),
+    "base": ("miniature.base:write_base", "write a tiny InternVL checkpoint with random weights"),
+    "check-labels": ("miniature.label_quality:check_labels", "hold built labels against the truth"),
+    "demo": ("miniature.demo:demo", "the main job from world to answer"),
+    "demo-real": ("miniature.demo_real:demo_real", "builders and answers on real clips"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; options may be written with dashes or underscores. User errors end as one line."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if not given or given[0] not in COMMANDS:
+        listed = "\n".join(f"  {name:14} {what}" for name, (_, what) in COMMANDS.items())
+        print(
+            f"usage: python -m miniature COMMAND --help\n\n{listed}",
+            file=sys.stdout if given == ["--help"] else sys.stderr,
+        )
+        sys.exit(0 if given == ["--help"] else 2)
+    module, _, function = COMMANDS[given[0]][0].partition(":")
+    command = getattr(import_module(module), function)
+    try:
+        auto_cli(command, args=[_underscored(argument) for argument in given[1:]], as_positional=False)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _underscored(argument: str) -> str:
+    """`--questions-per-video=3` as `--questions_per_video=3`, which is how jsonargparse names it."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return "--" + name.replace("-", "_") + equals + value
+
+
+if __name__ == "__main__":
+    main()

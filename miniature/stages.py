@@ -1,0 +1,47 @@
+"""Running the doors of the rooms one after another, as a person would type them, with their times kept."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+
+class StageFailed(RuntimeError):
+    """A stage ended with a non-zero exit code; the message names it."""
+
+
+@dataclass
+class Stages:
+    """Runs `python -m ...` lines, prints each before it starts, and remembers how long it took (seconds by title)."""
+
+    console: Console
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self, title: str, *arguments: str | Path) -> None:
+        """Run one door to its end, its output going straight to the terminal. Raises `StageFailed`."""
+        command = [str(argument) for argument in arguments]
+        self.console.rule(f"[bold]{title}", align="left")
+        self.console.print(f"[dim]python -m {shlex.join(command)}[/dim]", soft_wrap=True, highlight=False)
+        started = time.monotonic()
+        code = subprocess.run([sys.executable, "-m", *command], env=quiet_environment()).returncode
+        self.seconds[title] = time.monotonic() - started
+        if code:
+            raise StageFailed(f"stage {title!r} ended with exit code {code}: python -m {shlex.join(command)}")
+
+
+def quiet_environment() -> dict[str, str]:
+    """The environment without the chatter of libraries that a reader of the demo does not need."""
+    return os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",
+        "DS_ACCELERATOR": "cpu",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+    }

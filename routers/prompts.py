@@ -1,0 +1,13 @@
+"""The text that follows the frames: question, options, how to answer. One place for training, evaluation and use."""
+
+from routers.answers import lettered
+from routers.systems.base import Query
+
+ANSWER_WITH_LETTER = "Answer with the option's letter only."
+
+
+def question_text(query: Query) -> str:
+    """The question alone, or with its lettered options and the wish for one letter."""
+    if not query.options:
+        return query.question
+    return "\n".join([query.question, "Options:", *lettered(query.options), ANSWER_WITH_LETTER])

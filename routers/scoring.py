@@ -1,0 +1,69 @@
+"""The two routers: a head over the shadow stack, with the features they read exposed for training (paper section 3.2)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from routers.allocation import Policy
+from routers.heads import ImageHead, SemanticHead, mean_without_sinks
+from routers.shadow import ShadowStack
+
+POLICIES: tuple[Policy, Policy] = ("global", "fragment")
+
+
+class SemanticRouter(nn.Module):
+    """Reads the question alone and gives the probability of each policy, in the order of `POLICIES`."""
+
+    def __init__(self, shadow: ShadowStack, width: int, hidden: int = 1024) -> None:
+        super().__init__()
+        self.shadow = shadow
+        self.head = SemanticHead(width, hidden)
+
+    def features(self, questions: Sequence[Tensor]) -> Tensor:
+        """Mean question states: embedded questions, each `[L_i, D]` -> `[Q, D]`."""
+        padded = nn.utils.rnn.pad_sequence(list(questions), batch_first=True)
+        lengths = torch.tensor([len(question) for question in questions], device=padded.device)
+        mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
+        return mean_without_sinks(self.shadow.text(padded), mask).float()
+
+    def forward(self, questions: Sequence[Tensor]) -> Tensor:
+        """Embedded questions, each `[L_i, D]` -> probabilities `[Q, 2]`."""
+        return self.head(self.features(questions)).softmax(dim=-1)
+
+    def choose(self, question: Tensor) -> Policy:
+        """The more probable policy for one embedded question `[L, D]`."""
+        return POLICIES[int(self([question])[0].argmax())]
+
+
+class ImageRouter(nn.Module):
+    """Reads every frame together with the question and gives the probability that the frame is evidence."""
+
+    def __init__(self, shadow: ShadowStack, width: int, hidden: int = 1024) -> None:
+        super().__init__()
+        self.shadow = shadow
+        self.head = ImageHead(width, hidden)
+
+    def features(self, video_tokens: Tensor, questions: Sequence[Tensor], frames_at_once: int = 64) -> Tensor:
+        """Means over image states and over question states: `[T, M, D]` and Q questions `[L_i, D]` -> `[Q, T, 2D]`.
+
+        Memory is bounded by `frames_at_once` frames; image states are shared by all questions of the video.
+        """
+        chunks = [self._chunk(chunk, questions) for chunk in video_tokens.split(frames_at_once)]
+        return torch.cat(chunks, dim=1).float()
+
+    def forward(self, video_tokens: Tensor, questions: Sequence[Tensor]) -> Tensor:
+        """`[T, M, D]` and Q embedded questions -> frame relevance `[Q, T]` in 0..1."""
+        return self.head(self.features(video_tokens, questions)).sigmoid()
+
+    def _chunk(self, video_tokens: Tensor, questions: Sequence[Tensor]) -> Tensor:
+        image_states, cache = self.shadow.frames(video_tokens)
+        image = mean_without_sinks(image_states)
+        rows = [
+            torch.cat(
+                [image, mean_without_sinks(self.shadow.question_after_frames(question, cache, len(video_tokens)))],
+                dim=-1,
+            )
+            for question in questions
+        ]
+        return torch.stack(rows)

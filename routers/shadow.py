@@ -1,0 +1,52 @@
+"""The shadow stack: a copy of the first k decoder layers of the language model, used by the routers alone (paper 3.2)."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+
+
+class ShadowStack(nn.Module):
+    """E(.): k copied decoder layers without final norm, so that its output equals `hidden_states[k]` of the full model.
+
+    Image tokens come first and attention is causal: their states never depend on the question. They are therefore
+    computed once a frame and every question continues from their keys and values (ours; same result, fewer FLOPs).
+    """
+
+    def __init__(self, language_model: PreTrainedModel, layers: int = 4) -> None:
+        """Copy the first `layers` layers of a transformers text model. Raises `ValueError` if it has fewer."""
+        super().__init__()
+        available = language_model.config.num_hidden_layers
+        if not 1 <= layers <= available:
+            raise ValueError(f"a shadow stack of {layers} layers: the language model has {available}")
+        config = copy.deepcopy(language_model.config)
+        config.num_hidden_layers = layers
+        if getattr(config, "layer_types", None):
+            config.layer_types = config.layer_types[:layers]
+        with torch.device("meta"):
+            self.stack = type(language_model)(config)
+        decoder_layers: Any = language_model.layers
+        self.stack.layers = copy.deepcopy(decoder_layers[:layers])
+        self.stack.rotary_emb = copy.deepcopy(language_model.rotary_emb)
+        self.stack.norm = nn.Identity()
+        del self.stack.embed_tokens
+        self.layers = layers
+
+    def text(self, embeddings: Tensor) -> Tensor:
+        """H_q = E(Emb(q)): `[Q, L, D]` -> `[Q, L, D]`. Right padding needs no mask: attention is causal."""
+        return self.stack(inputs_embeds=embeddings, use_cache=False).last_hidden_state
+
+    def frames(self, video_tokens: Tensor) -> tuple[Tensor, DynamicCache]:
+        """States of `[T, M, D]` image tokens, positions from 0 in every frame, and the cache questions continue from."""
+        cache = DynamicCache(config=self.stack.config)
+        states = self.stack(inputs_embeds=video_tokens, past_key_values=cache, use_cache=True).last_hidden_state
+        return states, cache
+
+    def question_after_frames(self, embeddings: Tensor, cache: DynamicCache, frames: int) -> Tensor:
+        """The question half of H_vq(t) = E([Z_t ; Emb(q)]): `[L, D]` after each of the `frames` T of the cache -> `[T, L, D]`."""
+        repeated = embeddings.expand(frames, *embeddings.shape)
+        states = self.stack(inputs_embeds=repeated, past_key_values=cache, use_cache=True).last_hidden_state
+        cache.crop(-len(embeddings))
+        return states

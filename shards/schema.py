@@ -1,0 +1,128 @@
+"""What a shard holds, as pydantic models: questions, labels, and the record of one video's frames."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+
+Policy = Literal["global", "fragment"]
+Score = Annotated[int, Field(ge=0, le=100)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class VideoQuestion(_Strict):
+    """A question about a video, free of the format it came from.
+
+    `video` is a path relative to the videos' folder; `answer` is an option's text where there are options; `evidence`
+    holds spans `[start, end)` in seconds.
+    """
+
+    id: str = Field(min_length=1)
+    video: str = Field(min_length=1)
+    question: str = Field(min_length=1)
+    options: list[str] | None = None
+    answer: str | None = None
+    task_type: str
+    evidence: list[tuple[float, float]] | None = None
+    split: str | None = None
+    source: str
+    licence: str | None = None
+
+    @model_validator(mode="after")
+    def _answer_is_an_option(self) -> Self:
+        if self.options is not None and self.answer is not None and self.answer not in self.options:
+            raise ValueError(f"answer {self.answer!r} is not among the options {self.options}")
+        if any(end <= start for start, end in self.evidence or []):
+            raise ValueError(f"an evidence span ends before it starts: {self.evidence}")
+        return self
+
+
+class FrameRelevance(_Strict):
+    """One bool per sampled frame: does it carry the evidence? `scores` 0-100 are kept where a teacher gave them."""
+
+    relevant: list[bool]
+    scores: list[Score] | None = None
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        if self.scores is not None and len(self.scores) != len(self.relevant):
+            raise ValueError(f"{len(self.scores)} scores for {len(self.relevant)} frames")
+        return self
+
+
+class PolicyLabel(_Strict):
+    """The policy that answers a question's category best: `margin` in accuracy (0-1), from `support` probed questions."""
+
+    policy: Policy
+    category: str
+    margin: float
+    support: int
+
+
+class LabelledQuestion(_Strict):
+    """A question with its labels and their origin; `prompt_hash` is the sha256 of the teacher's prompt."""
+
+    question: VideoQuestion
+    relevance: FrameRelevance | None = None
+    policy: PolicyLabel | None = None
+    origin: Literal["teacher", "spans", "splice"]
+    teacher: str | None = None
+    prompt_hash: str | None = None
+
+
+class VideoRecord(_Strict):
+    """Where a sample's frames came from; T entries in `indices`, `seconds` and `frame_bytes` (JPEG sizes in bytes)."""
+
+    uri: str
+    duration: float
+    fps: float
+    total: int
+    decoder: str
+    sampler: str
+    indices: list[int]
+    seconds: list[float]
+    height: int
+    width: int
+    frame_bytes: list[int]
+
+    @model_validator(mode="after")
+    def _one_entry_a_frame(self) -> Self:
+        lengths = {len(self.indices), len(self.seconds), len(self.frame_bytes)}
+        if len(lengths) != 1 or not self.indices:
+            raise ValueError(
+                f"indices, seconds and frame_bytes must have one entry a frame, got lengths {sorted(lengths)}"
+            )
+        return self
+
+
+class Labels(_Strict):
+    """The content of `labels.json`."""
+
+    questions: list[LabelledQuestion]
+
+
+class Sidecar(_Strict):
+    """The JSON beside a shard: `members` gives (offset, bytes) in the tar of each sample's members by name."""
+
+    schema_version: int
+    fingerprint: str
+    sha256: str
+    count: int
+    questions: int
+    keys: list[str]
+    members: dict[str, dict[str, tuple[int, int]]]
+
+
+class Manifest(_Strict):
+    """`manifest.json` of a data set: its config and fingerprint, and by split the shards with videos and questions."""
+
+    schema_version: int
+    fingerprint: str
+    config: dict[str, object]
+    splits: dict[str, dict[str, int]]
+    licences: list[str]
+    notes: dict[str, object] = {}

@@ -1,0 +1,1 @@
+"""Training of the routers: LightningModules, data, and LightningCLI as the door."""

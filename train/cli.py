@@ -1,0 +1,36 @@
+"""LightningCLI with one output folder: checkpoints, logs and the resolved config go there."""
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+
+class RouterCLI(LightningCLI):
+    """Adds `--out` and the options of the checkpoint callback as `--checkpoint.*`."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--out", default="runs/training", help="folder for checkpoints, logs and the resolved config"
+        )
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.set_defaults({"checkpoint.filename": "best", "checkpoint.enable_version_counter": False})
+        parser.link_arguments("out", "trainer.default_root_dir")
+        parser.link_arguments("out", "checkpoint.dirpath", compute_fn=checkpoint_folder)
+
+
+def checkpoint_folder(out: str) -> str:
+    """Where checkpoints lie under an output folder."""
+    return f"{out}/checkpoints"
+
+
+def run(arguments: list[str] | None) -> None:
+    """Parse a command line (the process's own where None) and run it."""
+    RouterCLI(
+        pl.LightningModule,
+        pl.LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        trainer_defaults={"callbacks": RichProgressBar(leave=True)},
+        save_config_kwargs={"overwrite": True},
+        args=arguments,
+    )

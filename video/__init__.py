@@ -1,0 +1,1 @@
+"""A video file -> frames: decoders, samplers, typed verdicts."""

@@ -1,0 +1,37 @@
+"""`python -m video FILE`: which frames a sampler takes, and which decoder gave them."""
+
+import sys
+from pathlib import Path
+
+from jsonargparse import auto_cli
+
+
+def sample(file: Path, count: int = 8, sampler: str = "segment_midpoint") -> None:
+    """Print the frames that a sampler takes from a video.
+
+    Args:
+        file: video file
+        count: frames to sample
+        sampler: segment_midpoint or interior
+    """
+    from video.decode import sample_video
+
+    taken = sample_video(file, count, sampler)
+    height, width = taken.frames.shape[1:3]
+    print(f"{taken.decoder}: {taken.total} frames of {width}x{height}, {taken.duration:.2f} s, {taken.fps:.3f} fps")
+    for index, second in zip(taken.indices, taken.seconds, strict=True):
+        print(f"frame {index:6d}  {second:9.3f} s")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """User errors end as one line on standard error and exit code 1."""
+    try:
+        auto_cli(sample, args=arguments)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
