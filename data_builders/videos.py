@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -48,11 +49,14 @@ class PreparedVideo:
     record: VideoRecord
     jpegs: list[bytes]
 
+    @cached_property
+    def urls(self) -> list[str]:
+        """The frames as data URLs, made once for all questions."""
+        return [data_url(picture) for picture in self.jpegs]
+
     def pictures(self, chosen: Sequence[int]) -> list[Picture]:
         """The chosen frames as a teacher sees them, numbered from 1."""
-        return [
-            Picture(f"Frame-{number}:", data_url(self.jpegs[frame])) for number, frame in enumerate(chosen, start=1)
-        ]
+        return [Picture(f"Frame-{number}:", self.urls[frame]) for number, frame in enumerate(chosen, start=1)]
 
 
 class VideoFolder:

@@ -1,6 +1,7 @@
 """`eval run`: the compared systems at equal tokens on one benchmark, references apart, router quality where truth is known."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -75,7 +76,8 @@ def run(config: EvalConfig) -> list[Summary]:
     items = load_items(config.benchmark, config.data, config.split, config.limit)
     validation = load_items(config.benchmark, config.data, config.validation_split, config.validation_limit)
     config.out.mkdir(parents=True, exist_ok=True)
-    console = Console()
+    # A log file is no terminal of 80 columns: the table would lose its figures there.
+    console = Console() if sys.stdout.isatty() else Console(width=150)
     with Progress(console=console, transient=True) as progress:
         made = _compare(Runner(router, config.scoring), items, validation, config, progress)
         qualities = [

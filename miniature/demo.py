@@ -18,6 +18,8 @@ from rich.table import Table
 from miniature.stages import StageFailed, Stages, quiet_environment
 
 MARKER = ".videorouter-demo"
+LABELLED = (0, 3)
+"""Exit codes of a build that finished: everything labelled, or some items in quarantine."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Scale:
 
 
 SCALES = {
-    "full": Scale(videos=100, questions=24, image_epochs=16, semantic_epochs=10, answers=200, promised=True),
-    "tiny": Scale(videos=10, questions=12, image_epochs=2, semantic_epochs=2, answers=12, promised=False),
+    "full": Scale(videos=120, questions=24, image_epochs=40, semantic_epochs=10, answers=200, promised=True),
+    "tiny": Scale(videos=6, questions=6, image_epochs=2, semantic_epochs=2, answers=6, promised=False),
 }
 
 
@@ -68,7 +70,7 @@ def demo(out: Path = Path("runs/demo"), scale: Literal["full", "tiny"] = "full",
 def _pipeline(out: Path, scale: Scale, seed: int, stages: Stages) -> None:
     world, base, router = out / "world", out / "base", out / "router"
     flr, qtr = out / "video-flr", out / "video-qtr"
-    splits = "[64, 16, 20]" if scale.promised else "[40, 30, 30]"
+    splits = "[67, 13, 20]" if scale.promised else "[40, 30, 30]"
     stages.run(
         "render the world", "miniature", "world", "--out", world, "--videos", str(scale.videos), "--seconds", "60",
         "--seed", str(seed), "--questions_per_video", str(scale.questions), "--splits", splits,
@@ -78,11 +80,11 @@ def _pipeline(out: Path, scale: Scale, seed: int, stages: Stages) -> None:
         source = ("--questions", world / "questions.jsonl", "--videos", world, "--teacher.base_url", url)
         stages.run(
             "build Video-FLR", "data_builders", "flr", "annotate", "--config", "configs/miniature/flr_annotate.yaml",
-            *source, "--out", flr,
+            *source, "--out", flr, accepted=LABELLED,
         )  # fmt: skip
         stages.run(
             "build Video-QTR", "data_builders", "qtr", "--config", "configs/miniature/qtr.yaml",
-            *source, "--relevance", flr, "--out", qtr,
+            *source, "--relevance", flr, "--out", qtr, accepted=LABELLED,
         )  # fmt: skip
     stages.run(
         "check the labels", "miniature", "check-labels", "--world", world, "--shards", f"[{flr}, {qtr}]",
@@ -108,7 +110,7 @@ def _pipeline(out: Path, scale: Scale, seed: int, stages: Stages) -> None:
     )  # fmt: skip
     stages.run(
         "evaluate at equal tokens", "eval", "run", "--config", "configs/eval/miniature.yaml", "--model", router,
-        "--data", world, "--out", out / "eval", "--limit", str(scale.answers), "--validation_limit", str(scale.answers // 2),
+        "--data", world, "--out", out / "eval", "--limit", str(scale.answers), "--validation_limit", str(scale.answers),
     )  # fmt: skip
     _answer_one(world, router, stages)
 
@@ -174,12 +176,7 @@ def _promises(out: Path, scale: Scale, console: Console) -> list[str]:
             ">=",
             0.97,
         ),
-        (
-            "policy accuracy of built labels, held-out videos",
-            min(r["policy_accuracy"] or 1.0 for r in labels),
-            ">=",
-            0.97,
-        ),
+        ("policy accuracy of built labels, held-out videos", _lowest(labels, "policy_accuracy"), ">=", 0.97),
         ("Image Router AUROC within question, seen wordings", routers["val"]["image_auroc"], ">=", 0.85),
         ("Image Router AUROC within question, held-out wordings", routers["test"]["image_auroc"], "", None),
         ("the same head without frames: AUROC - 0.5", abs(control - 0.5), "<=", 0.02),
@@ -200,6 +197,14 @@ def _promises(out: Path, scale: Scale, console: Console) -> list[str]:
             missed.append(name)
     console.print(table)
     return missed if scale.promised else []
+
+
+def _lowest(rows: list[dict[str, float | None]], name: str) -> float:
+    """The lowest figure among those measured. Raises `StageFailed` where none was: nothing was labelled."""
+    measured = [value for row in rows if (value := row[name]) is not None]
+    if not measured:
+        raise StageFailed(f"no held-out video carries a label to measure {name} by")
+    return min(measured)
 
 
 def _validation_figure(folder: Path, name: str) -> float:

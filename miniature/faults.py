@@ -27,8 +27,15 @@ class Faults:
     hang: float = 0.0
     attempts: Counter[bytes] = field(default_factory=Counter)
 
+    @property
+    def active(self) -> bool:
+        """Whether anything ever fails; hashing every body costs time."""
+        return any((self.malformed, self.truncated, self.wrong_schema, self.rate_limit, self.server_error, self.hang))
+
     def content(self, body: bytes) -> ContentFault | None:
         """How the content of this request's reply is broken, if it is."""
+        if not self.active:
+            return None
         shares: dict[ContentFault, float] = {
             "malformed": self.malformed, "truncated": self.truncated, "wrong_schema": self.wrong_schema,
         }  # fmt: skip
@@ -36,6 +43,8 @@ class Faults:
 
     def transient(self, body: bytes) -> TransientFault | None:
         """How this attempt fails, if it does; counts the attempt."""
+        if not self.active:
+            return None
         digest = hashlib.sha256(body).digest()
         self.attempts[digest] += 1
         shares: dict[TransientFault, float] = {

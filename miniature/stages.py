@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,15 +23,18 @@ class Stages:
     console: Console
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def run(self, title: str, *arguments: str | Path) -> None:
-        """Run one door to its end, its output going straight to the terminal. Raises `StageFailed`."""
+    def run(self, title: str, *arguments: str | Path, accepted: Container[int] = (0,)) -> None:
+        """Run one door to its end, its output going straight to the terminal.
+
+        Raises `StageFailed` for an exit code that is not `accepted`.
+        """
         command = [str(argument) for argument in arguments]
         self.console.rule(f"[bold]{title}", align="left")
         self.console.print(f"[dim]python -m {shlex.join(command)}[/dim]", soft_wrap=True, highlight=False)
         started = time.monotonic()
         code = subprocess.run([sys.executable, "-m", *command], env=quiet_environment()).returncode
         self.seconds[title] = time.monotonic() - started
-        if code:
+        if code not in accepted:
             raise StageFailed(f"stage {title!r} ended with exit code {code}: python -m {shlex.join(command)}")
 
 

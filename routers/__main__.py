@@ -87,7 +87,7 @@ def parser() -> ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; user errors end as one line on standard error and exit code 1."""
     door = parser()
-    chosen = door.instantiate_classes(door.parse_args(arguments))
+    chosen = door.parse_args(arguments)
     commands: dict[str, Callable[..., None]] = {"export": export, "answer": answer}
     command = commands[chosen.subcommand]
     try:

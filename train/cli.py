@@ -1,8 +1,20 @@
 """LightningCLI with one output folder: checkpoints, logs and the resolved config go there."""
 
+from typing import Any
+
 import pytorch_lightning as pl
+from jsonargparse import Namespace
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+OPTIONS: dict[str, Any] = {
+    "model_class": pl.LightningModule,
+    "datamodule_class": pl.LightningDataModule,
+    "subclass_mode_model": True,
+    "subclass_mode_data": True,
+    "trainer_defaults": {"callbacks": RichProgressBar(leave=True)},
+    "save_config_kwargs": {"overwrite": True},
+}
 
 
 class RouterCLI(LightningCLI):
@@ -18,6 +30,16 @@ class RouterCLI(LightningCLI):
         parser.link_arguments("out", "checkpoint.dirpath", compute_fn=checkpoint_folder)
 
 
+class _ParsedCLI(RouterCLI):
+    """Stops after parsing."""
+
+    def instantiate_classes(self) -> None:
+        pass
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
 def checkpoint_folder(out: str) -> str:
     """Where checkpoints lie under an output folder."""
     return f"{out}/checkpoints"
@@ -25,12 +47,9 @@ def checkpoint_folder(out: str) -> str:
 
 def run(arguments: list[str] | None) -> None:
     """Parse a command line (the process's own where None) and run it."""
-    RouterCLI(
-        pl.LightningModule,
-        pl.LightningDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        trainer_defaults={"callbacks": RichProgressBar(leave=True)},
-        save_config_kwargs={"overwrite": True},
-        args=arguments,
-    )
+    RouterCLI(**OPTIONS, args=arguments)
+
+
+def parse(arguments: list[str]) -> Namespace:
+    """Parse a command line without making or loading anything."""
+    return _ParsedCLI(**OPTIONS, args=arguments).config

@@ -24,17 +24,24 @@ class ImageRouterModule(RouterModule):
     router: ImageRouter
 
     def __init__(
-        self, base: str, inputs: Literal["frame_and_question", "question"] = "frame_and_question", **options: Any
-    ):
+        self,
+        base: str,
+        inputs: Literal["frame_and_question", "question"] = "frame_and_question",
+        feature_noise: float = 0.0,
+        **options: Any,
+    ) -> None:
         """See `RouterModule` for `options`.
 
         Args:
             base: checkpoint folder or Hub id of the base model
             inputs: `question` withholds the frames: the control that must not beat chance within a question
+            feature_noise: Gaussian noise on the features while training, in units of each feature's deviation; a head
+                that learned with it scores a frame alike before and after JPEG
             **options: of `RouterModule`
         """
         super().__init__(base, **options)
         self.inputs = inputs
+        self.feature_noise = feature_noise
         shadow = self.backbone.shadow_stack(self.shadow_layers).requires_grad_(False)
         self.router = ImageRouter(shadow, self.backbone.hidden_size, self.hidden)
         self.validation = MetricCollection(
@@ -69,6 +76,9 @@ class ImageRouterModule(RouterModule):
     def _logits(self, batch: Sequence[VideoRelevance]) -> tuple[Tensor, Tensor]:
         """Logits and labels `[pairs, T]` of all (video, question) pairs; every video of a data set has T frames."""
         features = torch.cat([self._features(item) for item in batch])
+        if self.training and self.feature_noise:
+            deviation = self.router.head.standardise.deviation
+            features = features + self.feature_noise * deviation * torch.randn_like(features)
         labels = torch.tensor([row for item in batch for row in item.relevant], device=self.device)
         return self.router.head(features), labels
 

@@ -1,0 +1,63 @@
+"""Every shipped YAML parses against the code that reads it, and is found from anywhere."""
+
+from pathlib import Path
+
+import pytest
+
+import configs
+
+NAMES = configs.shipped_names()
+BUILDERS = {
+    "flr_annotate": ["flr", "annotate", "--questions", "q", "--videos", "v", "--out", "o"],
+    "flr_spans": ["flr", "spans", "--questions", "q", "--videos", "v", "--out", "o"],
+    "flr_splice": ["flr", "splice", "--videos", "v", "--out", "o"],
+    "qtr": ["qtr", "--questions", "q", "--videos", "v", "--out", "o"],
+}
+
+
+def test_the_shipped_configs_are_listed() -> None:
+    assert {name.split("/")[0] for name in NAMES} == {"build", "train", "eval", "miniature"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if Path(name).stem in BUILDERS])
+def test_builder_configs_parse(name: str) -> None:
+    from data_builders.__main__ import parser
+
+    command = BUILDERS[Path(name).stem]
+    split = 2 if command[0] == "flr" else 1
+    parsed = parser().parse_args([*command[:split], "--config", str(configs.find(name)), *command[split:]])
+    options = parsed[command[0]] if split == 1 else parsed[command[0]][command[1]]
+    assert options.frames == 64
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if Path(name).stem.endswith("_router")])
+def test_training_configs_parse(name: str) -> None:
+    from train.cli import parse
+
+    parsed = parse(["fit", "--config", str(configs.find(name))])
+    assert parsed.fit.model.init_args.base
+    assert parsed.fit.checkpoint.dirpath.endswith("/checkpoints")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("eval/")])
+def test_eval_configs_parse(name: str) -> None:
+    from eval.__main__ import parser
+
+    parsed = parser().parse_args(["run", "--config", str(configs.find(name))])
+    assert "videorouter" in parsed.run.systems
+
+
+def test_every_config_is_parsed_by_a_test_above() -> None:
+    others = [n for n in NAMES if Path(n).stem not in BUILDERS and not Path(n).stem.endswith("_router")]
+    assert all(name.startswith("eval/") for name in others)
+
+
+def test_a_config_is_found_by_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = configs.find("configs/train/image_router.yaml")
+    assert shipped.is_file()
+    assert configs.find("train/image_router") == shipped
+    (tmp_path / "own.yaml").write_text("frames: 8")
+    assert configs.find("own.yaml") == Path("own.yaml")
+    with pytest.raises(FileNotFoundError, match="train/image_router"):
+        configs.find("train/nothing")
