@@ -26,13 +26,13 @@ demo: setup  ## the main job in miniature: labels, both routers, export, evaluat
 demo-real: setup  ## builders and answers on the real clips of VIDEOROUTER_REAL_DATA
 	$(BIN)/python -m miniature demo-real --out $(RUNS)/demo-real
 
-build-flr: setup  ## frame relevance labels: QUESTIONS, VIDEOS, TEACHER (an OpenAI-compatible URL), MODEL
+build-flr: setup  ## frame relevance labels: QUESTIONS, VIDEOS, TEACHER (an OpenAI-compatible URL), MODEL, BUILD (more options)
 	$(BIN)/python -m data_builders flr annotate --config configs/build/flr_annotate.yaml \
-	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-flr
+	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-flr $(BUILD)
 
-build-qtr: setup  ## policy labels: QUESTIONS, VIDEOS, TEACHER, MODEL
+build-qtr: setup  ## policy labels: QUESTIONS, VIDEOS, TEACHER, MODEL, BUILD
 	$(BIN)/python -m data_builders qtr --config configs/build/qtr.yaml \
-	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-qtr
+	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-qtr $(BUILD)
 
 train-image-router: setup  ## stage 1 on $(RUNS)/video-flr: BASE
 	$(BIN)/python -m train fit --config configs/train/image_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-flr

@@ -35,7 +35,7 @@ class Scale:
 
 
 SCALES = {
-    "full": Scale(videos=120, questions=24, image_epochs=40, semantic_epochs=10, answers=200, promised=True),
+    "full": Scale(videos=140, questions=24, image_epochs=40, semantic_epochs=10, answers=200, promised=True),
     "tiny": Scale(videos=6, questions=6, image_epochs=2, semantic_epochs=2, answers=6, promised=False),
 }
 
@@ -70,7 +70,7 @@ def demo(out: Path = Path("runs/demo"), scale: Literal["full", "tiny"] = "full",
 def _pipeline(out: Path, scale: Scale, seed: int, stages: Stages) -> None:
     world, base, router = out / "world", out / "base", out / "router"
     flr, qtr = out / "video-flr", out / "video-qtr"
-    splits = "[67, 13, 20]" if scale.promised else "[40, 30, 30]"
+    splits = "[70, 12, 18]" if scale.promised else "[40, 30, 30]"
     stages.run(
         "render the world", "miniature", "world", "--out", world, "--videos", str(scale.videos), "--seconds", "60",
         "--seed", str(seed), "--questions_per_video", str(scale.questions), "--splits", splits,

@@ -69,9 +69,9 @@ def test_every_plan_keeps_the_promises(policy, flags, budget, per_frame, global_
     options = {"global_scale": global_scale, "relevant_scale": sharp, "irrelevant_scale": coarse}
     try:
         plan = allocate(policy, flags, tokens_per_frame=per_frame, budget=budget, **options)
-    except ValueError as error:
-        assert "smallest workable" in str(error)
-        assert budget < per_frame
+    except ValueError:
+        if budget >= per_frame:  # only a budget below one frame may be refused
+            raise
         return
     assert plan.tokens <= budget
     assert plan.tokens == sum(per_frame // scale for scale in plan.scales)
