@@ -7,7 +7,10 @@ from eval.statistics import Summary
 
 
 def accuracy_against_tokens(summaries: Sequence[Summary], references: Sequence[str], path: Path) -> None:
-    """Write a PNG: one point a system with its 95 % interval; references hollow."""
+    """Write a PNG: one point a system with its 95 % interval, references hollow, the level of guessing dotted.
+
+    Systems at equal tokens would cover each other: they stand side by side, in the order of the legend.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -15,10 +18,12 @@ def accuracy_against_tokens(summaries: Sequence[Summary], references: Sequence[s
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     markers = "osD^vPX*"
-    for summary, marker, colour in zip(summaries, markers * 3, _COLOURS * 3, strict=False):
+    for summary, position, marker, colour in zip(
+        summaries, _side_by_side(summaries), markers * 3, _COLOURS * 3, strict=False
+    ):
         hollow = summary.system in references
         axes.errorbar(
-            summary.tokens_mean,
+            position,
             100 * summary.accuracy,
             yerr=[[100 * (summary.accuracy - summary.low)], [100 * (summary.high - summary.accuracy)]],
             fmt=marker,
@@ -28,6 +33,7 @@ def accuracy_against_tokens(summaries: Sequence[Summary], references: Sequence[s
             capsize=4,
             label=summary.system + (" (reference)" if hollow else ""),
         )
+    axes.axhline(100 * summaries[0].chance, color="gray", linestyle=":", label="guessing")
     axes.set_xlabel("visual tokens fed per question (mean)")
     axes.set_ylabel("accuracy, %")
     axes.set_title(f"{summaries[0].items} questions, 95 % intervals over videos")
@@ -37,6 +43,16 @@ def accuracy_against_tokens(summaries: Sequence[Summary], references: Sequence[s
     axes.legend(loc="best", frameon=False)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
+
+
+def _side_by_side(summaries: Sequence[Summary]) -> list[float]:
+    """Mean tokens, moved apart by 2 % of the axis where they are closer than that."""
+    gap = 0.02 * max(summary.tokens_mean for summary in summaries)
+    positions: list[float] = []
+    for summary in summaries:
+        close = [position for position in positions if abs(position - summary.tokens_mean) < gap * len(summaries)]
+        positions.append(max([summary.tokens_mean, *(position + gap for position in close)]))
+    return positions
 
 
 # Okabe and Ito's palette: distinguishable with any colour vision.

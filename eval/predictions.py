@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer. `frames` are the sampled frames kept; `seconds_by_stage`: decode, vision, route, prefill, generate."""
+    """One answer to a question with `options` options.
+
+    `frames` are the sampled frames kept; `seconds_by_stage`: decode, vision, route, prefill, generate.
+    """
 
     item: str
     video: str
@@ -22,6 +25,7 @@ class Prediction:
     text: str
     choice: str | None
     answer: str
+    options: int
     seconds_by_stage: dict[str, float]
 
     @property

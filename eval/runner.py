@@ -97,6 +97,7 @@ class Runner:
             text=text,
             choice=choice,
             answer=item.answer,
+            options=len(item.options),
             seconds_by_stage={
                 "decode": encoded.decode_seconds,
                 "vision": encoded.vision_seconds,

@@ -12,13 +12,18 @@ RESAMPLES = 2_000
 
 @dataclass(frozen=True)
 class Summary:
-    """One system's row. Accuracies in 0..1 with a 95 % interval; tokens a question; seconds a question by stage."""
+    """One system's row.
+
+    Accuracies in 0..1 with a 95 % interval, and `chance`, what guessing an option would reach; tokens a question; seconds
+    a question by stage.
+    """
 
     system: str
     items: int
     accuracy: float
     low: float
     high: float
+    chance: float
     accuracy_by_group: dict[str, float]
     tokens_mean: float
     tokens_p95: float
@@ -42,6 +47,7 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0) -> Summary:
         accuracy=float(correct.mean()),
         low=low,
         high=high,
+        chance=float(np.mean([1 / prediction.options for prediction in predictions])),
         accuracy_by_group={
             group: float(np.mean([p.correct for p in predictions if p.group == group])) for group in groups
         },

@@ -10,7 +10,7 @@ from eval.statistics import Summary
 
 def results_table(summaries: Sequence[Summary], references: Sequence[str]) -> Table:
     """Accuracy with its interval, tokens fed, stage times; references in a section of their own."""
-    table = Table(title=f"{summaries[0].items} questions; 95 % interval over videos; seconds a question")
+    table = Table(title=_title(summaries[0]))
     stages = list(summaries[0].seconds_by_stage)
     table.add_column("system")
     for name in ("accuracy", "interval", "tokens", "p95", "unparsed", *stages):
@@ -29,6 +29,11 @@ def results_table(summaries: Sequence[Summary], references: Sequence[str]) -> Ta
             end_section=position == len(compared) - 1,
         )
     return table
+
+
+def _title(any_system: Summary) -> str:
+    guessing = f"guessing reaches {any_system.chance:.3f}"
+    return f"{any_system.items} questions; {guessing}; 95 % interval over videos; seconds a question"
 
 
 def router_table(quality: RouterQuality) -> Table:

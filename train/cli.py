@@ -18,16 +18,29 @@ OPTIONS: dict[str, Any] = {
 
 
 class RouterCLI(LightningCLI):
-    """Adds `--out` and the options of the checkpoint callback as `--checkpoint.*`."""
+    """Adds `--out` and two checkpoints: `--checkpoint.*` keeps the best, `--last.*` the newest, to resume from.
+
+    (Lightning's `save_last` renews last.ckpt only when a best one is saved.)
+    """
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
             "--out", default="runs/training", help="folder for checkpoints, logs and the resolved config"
         )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.set_defaults({"checkpoint.filename": "best", "checkpoint.enable_version_counter": False})
+        parser.add_lightning_class_args(ModelCheckpoint, "last")
+        parser.set_defaults(
+            {
+                "checkpoint.filename": "best",
+                "checkpoint.enable_version_counter": False,
+                "last.filename": "last",
+                "last.enable_version_counter": False,
+                "last.save_on_train_epoch_end": True,
+            }
+        )
         parser.link_arguments("out", "trainer.default_root_dir")
         parser.link_arguments("out", "checkpoint.dirpath", compute_fn=checkpoint_folder)
+        parser.link_arguments("out", "last.dirpath", compute_fn=checkpoint_folder)
 
 
 class _ParsedCLI(RouterCLI):

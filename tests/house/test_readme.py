@@ -1,0 +1,86 @@
+"""The README's commands run as they stand, at tiny scale; what needs GPUs or the Hub is parsed only."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.DOTALL)
+NEVER_RUN = ("make test", "VIDEOROUTER_REAL_DATA=")
+
+
+def blocks(language: str) -> list[str]:
+    return [code for kind, code in BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8")) if kind == language]
+
+
+def commands() -> list[str]:
+    return [line for code in blocks("bash") for line in code.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkout as seen from a folder of its own, so that `runs/` does not touch the developer's."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for entry in ROOT.iterdir():
+        if entry.name not in {"runs", ".venv", ".git"}:
+            (folder / entry.name).symlink_to(entry)
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    (folder / ".venv" / ".installed").touch()
+    for name in ("python", "ruff", "mypy"):
+        target = Path(sys.executable).parent / name
+        (folder / ".venv" / "bin" / name).write_text(f'#!/bin/sh\nexec "{target}" "$@"\n')
+        (folder / ".venv" / "bin" / name).chmod(0o755)
+    return folder
+
+
+def test_the_commands_run(checkout: Path) -> None:
+    environment = os.environ | {"SCALE": "tiny", "PYTHONPATH": str(checkout), "HF_HUB_OFFLINE": "1"}
+    background, started = [], time.monotonic()
+    try:
+        for line in commands():
+            if line.startswith(NEVER_RUN) or "torchrun" in line or " push " in line:
+                continue
+            if line.endswith("&"):
+                background.append(subprocess.Popen(shlex.split(line.rstrip("& ")), cwd=checkout, env=environment))
+                time.sleep(2)
+                continue
+            done = subprocess.run(line, shell=True, cwd=checkout, env=environment, capture_output=True, text=True)
+            assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    finally:
+        for process in background:
+            process.terminate()
+            process.wait(timeout=20)
+    print(f"the README's commands took {time.monotonic() - started:.0f} s")
+    for code in blocks("python"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=checkout, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_torchrun_lines_parse() -> None:
+    import configs
+    from train.cli import parse
+
+    lines = [shlex.split(line) for line in commands() if "torchrun" in line]
+    assert len(lines) == 2
+    for words in lines:
+        arguments = words[words.index("train") + 1 :]
+        assert parse(configs.located(arguments)).subcommand == "fit"
+
+
+def test_make_targets_named_in_the_readme_exist() -> None:
+    named = set(re.findall(r"make ([a-z][a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    defined = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"demo", "test", "build-flr"} <= named <= defined
+
+
+def test_links_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all((ROOT / target).exists() for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text))
