@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from data_builders.fingerprint import claim_folder
@@ -14,9 +15,9 @@ from data_builders.jobs import ShardJob, VideoJob, plan_shards
 from data_builders.rejects import QUARANTINE, Reject, read_rejects, write_rejects
 from data_builders.teacher import TeacherReplyError, TeacherUnavailable
 from data_builders.videos import PreparedVideo
-from shards.reader import read_sidecar
 from shards.sample import ShardSample
 from shards.schema import SCHEMA_VERSION, LabelledQuestion, Manifest, VideoQuestion
+from shards.sidecar import read_sidecar
 from shards.writer import is_finished, write_manifest, write_shard
 from video.errors import VideoError
 
@@ -117,6 +118,7 @@ async def _build_shard(job: ShardJob, labeller: Labeller, fingerprint: str) -> N
     """Label one shard's videos side by side; the shard is written once all of them are through."""
     done = await asyncio.gather(*(_build_sample(video, labeller) for video in job.videos))
     rejects = [reject for _, rejected in done for reject in rejected]
+    job.rejects.unlink(missing_ok=True)
     if rejects:
         job.rejects.parent.mkdir(parents=True, exist_ok=True)
         write_rejects(job.rejects, rejects)
@@ -140,7 +142,7 @@ async def _label(labeller: Labeller, video: PreparedVideo, question: VideoQuesti
     try:
         return await labeller.label(video, question)
     except TeacherReplyError as error:
-        return Reject(question.id, "teacher", "invalid_reply", str(error), error.raw)
+        return Reject(question.id, "teacher", error.verdict, str(error), error.raw)
     except ValueError as error:
         return Reject(question.id, "label", "invalid", str(error))
 
@@ -174,7 +176,7 @@ def _report(out: Path, outcome: Outcome, shards: int) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{outcome.labelled} questions labelled in {shards} shards under {out}")
     for reject in outcome.rejects[:10]:
-        console.print(f"[yellow]put aside[/yellow] {reject.item} ({reject.verdict}): {reject.reason}", markup=True)
+        console.print(f"[yellow]put aside[/yellow] {escape(f'{reject.item} ({reject.verdict}): {reject.reason}')}")
     if outcome.rejects:
         console.print(f"{len(outcome.rejects)} items in {out / QUARANTINE}")
     if outcome.unavailable:

@@ -7,17 +7,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from data_builders.build import UNAVAILABLE, BuildConfig, Labeller, Outcome, build
-from data_builders.fingerprint import claim_folder
+from data_builders.fingerprint import claim_folder, content_hash
 from data_builders.flr.annotate import ScoringConfig, TeacherLabeller
 from data_builders.flr.spans import SpanLabeller
-from data_builders.flr.splice import SpliceConfig, SpliceLabeller, ask_of_joined, clip_duration, join_clips
+from data_builders.flr.splice import (
+    SpliceConfig,
+    SpliceLabeller,
+    ask_of_joined,
+    clip_duration,
+    clips_to_join,
+    join_clips,
+)
 from data_builders.prompting import load_prompt
 from data_builders.qtr.label import FrameSource, PolicyLabeller, decide, report
 from data_builders.qtr.probe import ProbeConfig
 from data_builders.rejects import Reject
 from data_builders.sources import read_questions
 from data_builders.teacher import Teacher, TeacherConfig, TeacherUnavailable
-from data_builders.videos import EXTENSIONS, FrameConfig, VideoFolder
+from data_builders.videos import FrameConfig, VideoFolder
+from shards.sidecar import read_manifest
 from video.errors import VideoError
 
 Options = dict[str, Any]
@@ -44,17 +52,22 @@ def splice(options: Options) -> int:
     config = _section(BuildConfig, options | {"questions": Path(options["questions"] or videos.config.videos)})
     about_clips, rejects = read_questions(config.questions, config.source) if options["questions"] else ([], [])
     durations: dict[str, float] = {}
-    for clip in sorted(p.name for p in videos.config.videos.iterdir() if p.suffix.lower() in EXTENSIONS):
+    for clip in clips_to_join(videos, about_clips):
         try:
             durations[clip] = clip_duration(videos, clip)
         except VideoError as error:
             rejects.append(Reject(clip, "video", error.verdict, str(error)))
-    timelines = join_clips(durations, _section(SpliceConfig, options))
+    timelines = join_clips(durations, _section(SpliceConfig, options), {q.video: q.split for q in about_clips})
     notes = {"timelines": {name: [asdict(placed) for placed in timeline] for name, timeline in timelines.items()}}
     try:
         labeller = SpliceLabeller(videos, timelines)
         return build(
-            config, ask_of_joined(timelines, about_clips), rejects, labeller, _recorded(options), notes
+            config,
+            ask_of_joined(timelines, about_clips),
+            rejects,
+            labeller,
+            _recorded(options) | {"clips": durations},
+            notes,
         ).exit_code
     finally:
         videos.close()
@@ -102,8 +115,15 @@ def _finish(outcome: Outcome, teacher: Teacher) -> int:
 
 
 def _recorded(options: Options, prompts: list[str] | None = None) -> Options:
-    """The configuration as it is fingerprinted: all options and the hashes of the prompts they lead to."""
-    return {**options, "prompts": {name: load_prompt(name).hash for name in prompts or []}}
+    """The configuration as it is fingerprinted: all options, files by their content, and the hashes of the prompts."""
+    files = {
+        name: content_hash(Path(options[name]))
+        for name in ("questions", "video_map")
+        if options.get(name) and Path(options[name]).is_file()
+    }
+    if options.get("relevance"):
+        files["relevance"] = read_manifest(Path(options["relevance"])).fingerprint
+    return {**options, **files, "prompts": {name: load_prompt(name).hash for name in prompts or []}}
 
 
 def _section(section: type[Section], options: Options) -> Section:

@@ -10,9 +10,7 @@ from shards.writer import write_atomically
 
 RECORD = "build.json"
 # What may differ between two runs into one folder, because it changes no label: where things lie and how fast they go.
-LEFT_OUT = frozenset(
-    {"out", "config", "videos", "base_url", "concurrency", "timeout", "attempts", "deadline", "relevance"}
-)
+LEFT_OUT = frozenset({"out", "config", "videos", "base_url", "concurrency", "timeout", "attempts", "deadline"})
 
 
 def claim_folder(out: Path, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -31,6 +29,12 @@ def claim_folder(out: Path, config: Mapping[str, Any]) -> tuple[str, dict[str, A
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(record, json.dumps(wanted, indent=2, sort_keys=True))
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest(), wanted
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of a file: a file counts by what is in it, wherever it lies."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _without(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

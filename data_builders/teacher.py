@@ -5,7 +5,7 @@ import base64
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,11 +18,23 @@ class TeacherUnavailable(RuntimeError):
 
 
 class TeacherReplyError(ValueError):
-    """Two replies in a row were not of the schema; `raw` holds the last one."""
+    """Two replies in a row were not of the schema, or one was no chat completion at all; `raw` holds the last one."""
+
+    verdict: ClassVar[str] = "invalid_reply"
 
     def __init__(self, reason: str, raw: str) -> None:
         super().__init__(reason)
         self.raw = raw
+
+
+class TeacherRefusal(TeacherReplyError):
+    """The endpoint refused this one request (too long, not allowed, ...); other requests may well be answered."""
+
+    verdict = "refused"
+
+
+OF_ONE_REQUEST = (400, 413, 422)
+"""HTTP statuses that speak about the request; all others speak about the endpoint."""
 
 
 @dataclass
@@ -95,7 +107,8 @@ class Teacher:
         """Send one prompt with its pictures and return `check(reply)` of the parsed reply.
 
         A reply that is not of `schema`, or on which `check` raises `ValueError`, is asked for once more, with the error.
-        Raises `TeacherReplyError` when the second reply fails too, `TeacherUnavailable` when the endpoint does.
+        Raises `TeacherReplyError` when the second reply fails too, `TeacherRefusal` where the endpoint refuses this
+        request, `TeacherUnavailable` when the endpoint fails.
         """
         content: list[dict[str, Any]] = [{"type": "text", "text": text}]
         for picture in pictures:
@@ -139,13 +152,24 @@ class Teacher:
                     f"({error}): start it, then run the same command again; what is finished is kept"
                 ) from error
             except APIStatusError as error:
+                if error.status_code in OF_ONE_REQUEST:
+                    raise TeacherRefusal(
+                        f"the teacher refused the request: HTTP {error.status_code} {error.message}",
+                        error.response.text,
+                    ) from error
                 raise TeacherUnavailable(
                     f"the teacher at {self.config.base_url} refused: HTTP {error.status_code} {error.message}: "
                     "check model name, key and limits, then run the same command again; what is finished is kept"
                 ) from error
-        self.usage.requests += 1
-        self.usage.images += images
-        if completion.usage:
-            self.usage.tokens_in += completion.usage.prompt_tokens
-            self.usage.tokens_out += completion.usage.completion_tokens
-        return completion.choices[0].message.content or ""
+            except ValueError as error:  # a body that is no JSON
+                raise TeacherReplyError(f"the teacher's response is no chat completion: {error}", "") from error
+            finally:
+                self.usage.requests += 1
+                self.usage.images += images
+        try:
+            if completion.usage:
+                self.usage.tokens_in += completion.usage.prompt_tokens
+                self.usage.tokens_out += completion.usage.completion_tokens
+            return completion.choices[0].message.content or ""
+        except (AttributeError, IndexError, TypeError) as error:  # the client does not check what an endpoint sends
+            raise TeacherReplyError("the teacher's response is no chat completion", str(completion)[:2000]) from error

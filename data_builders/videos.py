@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -44,10 +44,11 @@ class FrameConfig:
 
 @dataclass(frozen=True)
 class PreparedVideo:
-    """A decoded video: its record, and T JPEGs of the stored size."""
+    """A decoded video: its record, and T JPEGs of the stored size; `smaller` keeps URLs of (frame, scale) once made."""
 
     record: VideoRecord
     jpegs: list[bytes]
+    smaller: dict[tuple[int, int], str] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def urls(self) -> list[str]:

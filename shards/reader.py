@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
 from torch.utils.data import Dataset
 
 from shards.errors import DamagedShard, MissingShard
 from shards.sample import ShardSample, from_members
-from shards.schema import SCHEMA_VERSION, Sidecar
-from shards.writer import MANIFEST
+from shards.schema import Sidecar
+from shards.sidecar import read_sidecar
 
 
 class ShardDataset(Dataset[ShardSample]):
@@ -17,7 +16,7 @@ class ShardDataset(Dataset[ShardSample]):
     def __init__(self, path: str | Path, split: str | None = None) -> None:
         """Read the sidecars in folder `path`. Raises `MissingShard` or `DamagedShard` naming the file and the remedy."""
         self.folder = Path(path)
-        sidecars = sorted(file for file in self.folder.glob(f"{split or '*'}-*.json") if file.name != MANIFEST)
+        sidecars = sorted(file for file in self.folder.glob("*-*.json") if split in (None, file.stem.rsplit("-", 1)[0]))
         if not sidecars:
             raise MissingShard(
                 f"no {split + ' ' if split else ''}shards in {self.folder}: build them with `python -m data_builders`"
@@ -46,21 +45,3 @@ class ShardDataset(Dataset[ShardSample]):
                 f"sample {key} of {shard} does not read ({error}): check with `python -m shards verify {self.folder}`, "
                 "delete the damaged shard and its .json, and run the builder again"
             ) from error
-
-
-def read_sidecar(shard: Path) -> Sidecar:
-    """The sidecar of a shard. Raises `MissingShard` or `DamagedShard` with the remedy."""
-    path = shard.with_suffix(".json")
-    if not shard.is_file() or not path.is_file():
-        raise MissingShard(
-            f"{shard} and {path.name} belong together, one is missing: delete the other and build it again"
-        )
-    try:
-        sidecar = Sidecar.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise DamagedShard(
-            f"{path} is not a sidecar of this format ({error}): delete the shard and build it again"
-        ) from error
-    if sidecar.schema_version != SCHEMA_VERSION:
-        raise DamagedShard(f"{path} has schema version {sidecar.schema_version}, this release reads {SCHEMA_VERSION}")
-    return sidecar

@@ -8,6 +8,9 @@ SCHEMA_VERSION = 1
 
 Policy = Literal["global", "fragment"]
 Score = Annotated[int, Field(ge=0, le=100)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Split = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""Part of a file name."""
 
 
 class _Strict(BaseModel):
@@ -27,8 +30,8 @@ class VideoQuestion(_Strict):
     options: list[str] | None = None
     answer: str | None = None
     task_type: str
-    evidence: list[tuple[float, float]] | None = None
-    split: str | None = None
+    evidence: list[tuple[Seconds, Seconds]] | None = None
+    split: Split | None = None
     source: str
     licence: str | None = None
 

@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from shards.reader import ShardDataset, read_sidecar
+from shards.reader import ShardDataset
+from shards.sidecar import read_sidecar
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shards.errors import ShardError
-from shards.reader import ShardDataset, read_sidecar
-from shards.writer import MANIFEST
+from shards.reader import ShardDataset
+from shards.sidecar import read_manifest, read_sidecar
 
 
 def problems(folder: Path) -> Iterator[str]:
     """Every problem of a data set's folder, as one line each; nothing where it is sound."""
-    if not (folder / MANIFEST).is_file():
-        yield f"{folder / MANIFEST} is missing: the build did not finish; run the builder again"
+    try:
+        read_manifest(folder)
+    except ShardError as error:
+        yield str(error)
     shards = sorted(folder.glob("*-*.tar"))
     if not shards:
         yield f"no shards in {folder}"

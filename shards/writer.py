@@ -35,16 +35,20 @@ def write_shard(path: Path, samples: Iterable[ShardSample], fingerprint: str) ->
     members: dict[str, dict[str, tuple[int, int]]] = {}
     questions = 0
     unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("wb") as file:
-        with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for sample in samples:
-                _check_key(sample.key, members)
-                members[sample.key] = {
-                    name: _add(tar, f"{sample.key}.{name}", data) for name, data in sample.members().items()
-                }
-                questions += len(sample.questions)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with unfinished.open("wb") as file:
+            with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+                for sample in samples:
+                    _check_key(sample.key, members)
+                    members[sample.key] = {
+                        name: _add(tar, f"{sample.key}.{name}", data) for name, data in sample.members().items()
+                    }
+                    questions += len(sample.questions)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
     with unfinished.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     sidecar = Sidecar(

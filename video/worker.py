@@ -24,13 +24,13 @@ class DecodeWorker:
         Raises what that raises, `VideoTimeout` at the deadline, `CorruptVideo` where the decoder died of the file.
         """
         pipe = self._start()
-        pipe.send((decode, path, *arguments))
-        if not pipe.poll(deadline):
-            self.close()
-            raise VideoTimeout(path, f"not decoded after {deadline:g} s; the decoding process was killed")
         try:
+            pipe.send((decode, path, *arguments))
+            if not pipe.poll(deadline):
+                self.close()
+                raise VideoTimeout(path, f"not decoded after {deadline:g} s; the decoding process was killed")
             outcome = pipe.recv()
-        except EOFError as error:
+        except (EOFError, ConnectionError) as error:
             self.close()
             raise CorruptVideo(path, "the decoding process died of it") from error
         if isinstance(outcome, Exception):

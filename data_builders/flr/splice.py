@@ -3,17 +3,20 @@
 Nothing is re-encoded: frames are taken from the clips at the moments of the joined timeline.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import PurePath
 from random import Random
 
 import numpy as np
 
 from data_builders.flr.spans import frames_in_spans
-from data_builders.jobs import VideoJob
-from data_builders.videos import PreparedVideo, VideoFolder, prepared
+from data_builders.jobs import UNSPLIT, VideoJob
+from data_builders.videos import EXTENSIONS, PreparedVideo, VideoFolder, prepared
 from shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
 from video.decode import frames_at, sample_video
+from video.errors import MissingVideo
 from video.frames import SampledFrames
 from video.sampling import SAMPLERS
 
@@ -46,17 +49,40 @@ class PlacedClip:
 Timeline = tuple[PlacedClip, ...]
 
 
-def join_clips(durations: dict[str, float], config: SpliceConfig) -> dict[str, Timeline]:
-    """Shuffle clips (seconds by name) and join them; timelines by name. Raises `ValueError` for fewer than two clips."""
-    if len(durations) < 2 or config.clips_per_video < 2:
-        raise ValueError(f"{len(durations)} readable clips, {config.clips_per_video} a video: at least two are joined")
-    clips = sorted(durations)
-    Random(config.seed).shuffle(clips)
-    count = max(1, len(clips) // config.clips_per_video)
-    return {f"splice-{index:05d}": _timeline(clips[index::count], durations) for index in range(count)}
+def clips_to_join(videos: VideoFolder, questions: Sequence[VideoQuestion]) -> list[str]:
+    """The videos that questions are about, as they name them, and all other videos lying in the folder; sorted."""
+    named = {question.video for question in questions}
+    found = set()
+    for name in named:
+        with suppress(MissingVideo):  # decoding it gives the verdict
+            found.add(videos.find(name))
+    files = (path for path in videos.config.videos.iterdir() if path.suffix.lower() in EXTENSIONS)
+    return sorted(named | {path.name for path in files if path not in found})
 
 
-def ask_of_joined(timelines: dict[str, Timeline], questions: Sequence[VideoQuestion]) -> list[VideoQuestion]:
+def join_clips(
+    durations: Mapping[str, float], config: SpliceConfig, splits: Mapping[str, str | None] | None = None
+) -> dict[str, Timeline]:
+    """Shuffle clips (seconds by name) and join those of one split; timelines by name.
+
+    Raises `ValueError` for fewer than two clips in a split.
+    """
+    by_split: dict[str, list[str]] = {}
+    for clip in sorted(durations):
+        by_split.setdefault((splits or {}).get(clip) or UNSPLIT, []).append(clip)
+    timelines: list[Timeline] = []
+    for split, clips in sorted(by_split.items()) or [(UNSPLIT, [])]:
+        if len(clips) < 2 or config.clips_per_video < 2:
+            raise ValueError(
+                f"{len(clips)} readable clips of split {split}, {config.clips_per_video} a video: at least two are joined"
+            )
+        Random(config.seed).shuffle(clips)
+        count = max(1, len(clips) // config.clips_per_video)
+        timelines += [_timeline(clips[index::count], durations) for index in range(count)]
+    return {f"splice-{index:05d}": timeline for index, timeline in enumerate(timelines)}
+
+
+def ask_of_joined(timelines: Mapping[str, Timeline], questions: Sequence[VideoQuestion]) -> list[VideoQuestion]:
     """Each clip's questions asked of the joined video; a clip without any is asked for itself.
 
     Evidence spans move with their clip and are cut at its end; a question without spans needs the whole clip.
@@ -74,7 +100,7 @@ def ask_of_joined(timelines: dict[str, Timeline], questions: Sequence[VideoQuest
                 VideoQuestion(
                     id=f"{name}-{number}",
                     video=name,
-                    question=f"Which part shows the clip {placed.clip.rsplit('.', 1)[0]}?",
+                    question=f"Which part shows the clip {PurePath(placed.clip).stem}?",
                     task_type="clip_retrieval",
                     evidence=[(placed.start, placed.end)],
                     source="splice",
@@ -120,7 +146,7 @@ class SpliceLabeller:
         return LabelledQuestion(question=question, relevance=FrameRelevance(relevant=relevant), origin="splice")
 
 
-def _timeline(clips: Sequence[str], durations: dict[str, float]) -> Timeline:
+def _timeline(clips: Sequence[str], durations: Mapping[str, float]) -> Timeline:
     ends = np.cumsum([durations[clip] for clip in clips]).round(6).tolist()
     return tuple(PlacedClip(clip, start, end) for clip, start, end in zip(clips, [0.0, *ends], ends, strict=False))
 

@@ -25,4 +25,4 @@ async def _categorise(teacher: Teacher, question: VideoQuestion) -> Category | R
     try:
         return await teacher.ask(text, [], QuestionCategory, lambda reply: reply.category)
     except TeacherReplyError as error:
-        return Reject(question.id, "category", "invalid_reply", str(error), error.raw)
+        return Reject(question.id, "category", error.verdict, str(error), error.raw)

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from data_builders.qtr.winners import CategoryOutcome, outcomes
 from data_builders.rejects import Reject
 from data_builders.teacher import Teacher, TeacherReplyError
 from data_builders.videos import PreparedVideo, VideoFolder
-from shards.reader import ShardDataset
+from shards import ShardSample
 from shards.schema import LabelledQuestion, VideoQuestion
 from shards.writer import write_atomically
 from video.errors import VideoError
@@ -32,21 +33,34 @@ class FrameSource:
     """Prepared videos and known relevance: from an earlier Video-FLR build where it has them, else decoded and scored."""
 
     def __init__(self, videos: VideoFolder, scorer: TeacherLabeller, relevance: Path | None) -> None:
+        """Raises `ShardError` for shards that do not read, `ValueError` for shards with other frames than `videos` takes."""
         self.videos = videos
         self.scorer = scorer
-        self._shards = ShardDataset(relevance) if relevance else None
-        self._place: dict[str, int] = {}
+        self._sample: dict[str, Callable[[], ShardSample]] = {}
         self._relevant: dict[str, list[bool]] = {}
-        for index in range(len(self._shards) if self._shards else 0):
-            assert self._shards is not None
-            sample = self._shards[index]
-            self._place[sample.video.uri] = index
+        if relevance:
+            self._read(relevance)
+
+    def _read(self, relevance: Path) -> None:
+        from shards.reader import ShardDataset  # torch: not for --help, nor for the decoding process
+
+        shards = ShardDataset(relevance)
+        wanted = (self.videos.config.frames, self.videos.config.frame_size, self.videos.config.sampler)
+        for index in range(len(shards)):
+            sample = shards[index]
+            found = (len(sample.jpegs), sample.video.height, sample.video.sampler)
+            if found != wanted:
+                raise ValueError(
+                    f"{relevance} holds (frames, frame_size, sampler) = {found} of {sample.video.uri}, this build takes "
+                    f"{wanted}: give the options of that build, or leave --relevance out"
+                )
+            self._sample[sample.video.uri] = partial(shards.__getitem__, index)
             self._relevant |= {q.question.id: q.relevance.relevant for q in sample.questions if q.relevance}
 
     def prepare(self, video: str) -> PreparedVideo:
         """Raises `VideoError`."""
-        if self._shards is not None and video in self._place:
-            sample = self._shards[self._place[video]]
+        if video in self._sample:
+            sample = self._sample[video]()
             return PreparedVideo(sample.video, sample.jpegs)
         return self.videos.prepare(video)
 
@@ -165,13 +179,17 @@ async def _probe_all(
         try:
             return await probe(teacher, config, video, question, await frames.relevant(video, question))
         except TeacherReplyError as error:
-            return Reject(question.id, "probe", "invalid_reply", str(error), error.raw)
+            return Reject(question.id, "probe", error.verdict, str(error), error.raw)
 
-    done: list[Probed | Reject] = []
-    for name, members in chosen.items():
-        try:
-            video = await asyncio.to_thread(frames.prepare, name)
-        except VideoError:
-            continue  # the build itself meets this video again and puts it aside with its verdict
-        done += await asyncio.gather(*(probe_one(video, question) for question in members))
+    async def probe_video(name: str, members: Sequence[VideoQuestion]) -> list[Probed | Reject]:
+        async with in_memory:
+            try:
+                video = await asyncio.to_thread(frames.prepare, name)
+            except VideoError:
+                return []  # the build itself meets this video again and puts it aside with its verdict
+            return await asyncio.gather(*(probe_one(video, question) for question in members))
+
+    in_memory = asyncio.Semaphore(teacher.config.concurrency)
+    by_video = await asyncio.gather(*(probe_video(name, members) for name, members in chosen.items()))
+    done = [one for outcomes_of_video in by_video for one in outcomes_of_video]
     return [one for one in done if isinstance(one, Probed)], [one for one in done if isinstance(one, Reject)]

@@ -82,7 +82,7 @@ async def _solves(teacher: Teacher, video: PreparedVideo, question: VideoQuestio
     assert question.options is not None
     assert question.answer is not None
     pictures = [
-        Picture(f"Frame-{number}:", data_url(_at_scale(video.jpegs[frame], scale)))
+        Picture(f"Frame-{number}:", _url(video, frame, scale))
         for number, (frame, scale) in enumerate(zip(plan.frames, plan.scales, strict=True), start=1)
     ]
     text = PROMPT.fill(
@@ -96,9 +96,12 @@ def _right(options: Sequence[str], answer: str, reply: VideoAnswer) -> bool:
     return reply.answerable and parse_choice(reply.answer, options) == right
 
 
-def _at_scale(picture: bytes, scale: int) -> bytes:
+def _url(video: PreparedVideo, frame: int, scale: int) -> str:
+    """A frame at a scale as a data URL, resized once for all questions."""
     if scale == 1:
-        return picture
-    frame = jpeg.decode(picture)
-    side = max(1, round(frame.shape[0] / scale**0.5))
-    return jpeg.encode(resize_frames(frame[None], side)[0])
+        return video.urls[frame]
+    if (frame, scale) not in video.smaller:
+        picture = jpeg.decode(video.jpegs[frame])
+        side = max(1, round(picture.shape[0] / scale**0.5))
+        video.smaller[frame, scale] = data_url(jpeg.encode(resize_frames(picture[None], side)[0]))
+    return video.smaller[frame, scale]

@@ -1,5 +1,6 @@
 """Charades-STA: lines `VIDEO START END##sentence`. The sentence is the query, the span its evidence."""
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ def convert(path: Path) -> Iterator[VideoQuestion | Reject]:
             except ValueError:
                 yield Reject(where, "source", "malformed", "start and end are not numbers", line.strip())
                 continue
-            if not 0 <= start < end:
+            if not 0 <= start < end < math.inf:
                 yield Reject(
                     where, "source", "bad_span", f"the span {start}-{end} s is empty or reversed", line.strip()
                 )

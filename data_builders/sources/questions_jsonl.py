@@ -11,7 +11,7 @@ from shards.schema import VideoQuestion
 
 def convert(path: Path) -> Iterator[VideoQuestion | Reject]:
     """Questions of a JSONL file; a line that is not one becomes a `Reject` naming its number."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
@@ -21,4 +21,10 @@ def convert(path: Path) -> Iterator[VideoQuestion | Reject]:
                 problems = "; ".join(
                     f"{'.'.join(map(str, e['loc'])) or 'line'}: {e['msg']}" for e in error.errors(include_url=False)
                 )
-                yield Reject(f"{path.name}:{number}", "source", "malformed", problems, line.rstrip("\n")[:2000])
+                yield Reject(
+                    f"{path.name}:{number}",
+                    "source",
+                    "malformed",
+                    problems,
+                    line.decode(errors="replace").rstrip("\n")[:2000],
+                )

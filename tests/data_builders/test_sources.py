@@ -55,3 +55,23 @@ def test_real_charades_lines_convert(real_data: Path) -> None:
     questions, rejects = read_questions(real_data / "annotations/charades_sta/charades_sta_test.txt", "charades_sta")
     assert len(questions) + len(rejects) == 3720
     assert len(rejects) < 10
+
+
+def test_lines_of_bytes_or_endless_spans_are_named(tmp_path: Path) -> None:
+    row = json.dumps(ROW | {"evidence": [[0, 7]]})
+    (tmp_path / "q.jsonl").write_bytes(
+        b"\n".join([b'{"id": "\xff"}', row.replace("7", "Infinity").encode(), row.encode()])
+    )
+    questions, rejects = read_questions(tmp_path / "q.jsonl", "questions_jsonl")
+    assert [question.evidence for question in questions] == [[(0, 7)]]
+    assert [reject.item for reject in rejects] == ["q.jsonl:1", "q.jsonl:2"]
+    (tmp_path / "sta.txt").write_text("AB1 0 inf##endless.\nAB1 nan 3##never.\n")
+    assert [reject.verdict for reject in read_questions(tmp_path / "sta.txt", "charades_sta")[1]] == ["bad_span"] * 2
+
+
+@pytest.mark.parametrize("content", ['{"segments": 5}', "[1]", "no", '{"segments": ["x", {"clip": 1}]}'])
+def test_segments_of_another_shape_are_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "long.segments.json").write_text(content)
+    questions, rejects = read_questions(tmp_path / "long.segments.json", "segments")
+    assert not questions
+    assert {reject.verdict for reject in rejects} == {"malformed"}

@@ -86,3 +86,38 @@ def test_real_clips_join_into_a_shard(real_data: Path, tmp_path: Path) -> None:
         sum(flags) for flags in zip(*(q.relevance.relevant for q in sample.questions if q.relevance), strict=True)
     ]
     assert covered == [1] * 64
+
+
+def test_only_clips_of_one_split_are_joined() -> None:
+    splits = {f"{name}.mp4": "val" if name in "cd" else None for name in "abcd"}
+    timelines = join_clips(dict.fromkeys(splits, 5.0), SpliceConfig(clips_per_video=2), splits)
+    assert sorted({splits[placed.clip] or "train" for placed in t} == {"val"} for t in timelines.values()) == [
+        False,
+        True,
+    ]
+    with pytest.raises(ValueError, match="1 readable clips of split val"):
+        join_clips({"a.mp4": 1.0, "b.mp4": 1.0, "c.mp4": 1.0}, SpliceConfig(), splits)
+
+
+def test_questions_about_clips_are_asked_of_the_joined_videos(world: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (world / "questions.jsonl").read_text().splitlines()]
+    kept = [row for row in rows if row["split"] != "val"]  # the world has one val video, which nothing can join
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept))
+    arguments = [
+        "flr",
+        "splice",
+        "--videos",
+        str(world),
+        "--clips_per_video",
+        "2",
+        "--frames",
+        "32",
+        "--frame_size",
+        "56",
+    ]
+    assert main([*arguments, "--questions", str(world / "questions.jsonl"), "--out", str(tmp_path / "all")]) == 1
+    assert main([*arguments, "--questions", str(tmp_path / "q.jsonl"), "--out", str(tmp_path / "out")]) == 0
+    for split in ("train", "test"):
+        joined = ShardDataset(tmp_path / "out", split)
+        asked = [q.question.id for index in range(len(joined)) for q in joined[index].questions]
+        assert sorted(name.split("-", 2)[2] for name in asked) == sorted(r["id"] for r in kept if r["split"] == split)

@@ -179,7 +179,10 @@ def test_a_rate_limit_says_when_to_retry(start_teacher: Callable[..., Any]) -> N
 
 
 def test_an_unknown_schema_is_a_bad_request(teacher: str) -> None:
-    body = {"messages": [{"role": "user", "content": "hi"}], "response_format": {"json_schema": {"schema": {"properties": {}}}}}
+    body = {
+        "messages": [{"role": "user", "content": "hi"}],
+        "response_format": {"json_schema": {"schema": {"properties": {}}}},
+    }
     data = json.dumps(body).encode()
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(urllib.request.Request(f"{teacher}/chat/completions", data, method="POST"))

@@ -1,6 +1,9 @@
 """Shards are whole or absent, the same bytes for the same samples, plain webdataset, and damage is named."""
 
 import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +79,7 @@ def test_a_finished_shard_is_never_overwritten(folder: Path) -> None:
 
 
 def test_a_writer_that_fails_midway_leaves_nothing_a_reader_takes_for_data(tmp_path: Path) -> None:
-    def samples():  # type: ignore[no-untyped-def]
+    def samples() -> Iterator[ShardSample]:
         yield sample("a")
         raise RuntimeError("power cut")
 
@@ -142,3 +145,30 @@ def test_jpeg_keeps_small_colours() -> None:
     picture = np.zeros((16, 16, 3), dtype=np.uint8)
     picture[4:8, 4:8] = (255, 0, 0)
     assert np.abs(jpeg.decode(jpeg.encode(picture)).astype(int) - picture).max() < 40
+
+
+def test_a_split_is_not_taken_for_another_that_begins_like_it(tmp_path: Path) -> None:
+    write_shard(shard_path(tmp_path, "val", 0), [sample("a")], "f")
+    write_shard(shard_path(tmp_path, "val-unseen", 0), [sample("b")], "f")
+    assert [one.key for one in (ShardDataset(tmp_path, "val")[0], ShardDataset(tmp_path, "val-unseen")[0])] == [
+        "a",
+        "b",
+    ]
+    assert (len(ShardDataset(tmp_path, "val")), len(ShardDataset(tmp_path))) == (1, 2)
+
+
+@pytest.mark.parametrize("split", ["../elsewhere", "a/b", "", ".hidden"])
+def test_a_split_that_is_no_file_name_is_refused(split: str) -> None:
+    with pytest.raises(ValueError, match="split"):
+        VideoQuestion.model_validate(question().model_dump() | {"split": split})
+
+
+def test_a_failed_write_leaves_no_file_at_all(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="twice"):
+        write_shard(shard_path(tmp_path, "train", 0), [sample("a"), sample("a")], "f")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_schema_alone_does_not_load_torch() -> None:
+    code = "import sys, shards, data_builders.__main__; assert 'torch' not in sys.modules, 'torch is loaded'"
+    subprocess.run([sys.executable, "-c", code], check=True)

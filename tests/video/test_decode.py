@@ -14,11 +14,11 @@ from video.frames import SampledFrames
 from video.worker import DecodeWorker
 
 
-def write_counting_video(path: Path, count: int = 60, fps: int = 10, side: int = 64) -> Path:
+def write_counting_video(path: Path, count: int = 60, fps: int = 10, side: int = 64, **muxing: str) -> Path:
     """A video whose frame i is gray of brightness 4 i."""
     import av
 
-    with av.open(str(path), mode="w") as container:
+    with av.open(str(path), mode="w", options=muxing) as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": "1"})
         stream.width = stream.height = side
         stream.pix_fmt = "yuv420p"
@@ -67,6 +67,15 @@ def test_a_missing_an_empty_and_a_corrupt_file_get_their_verdicts(tmp_path: Path
     (tmp_path / "cut.mp4").write_bytes(counting.read_bytes()[:1000])
     with pytest.raises(CorruptVideo, match="cut"):
         sample_video(tmp_path / "cut.mp4", 4)
+
+
+def test_a_truncated_file_gives_the_frames_that_decode(tmp_path: Path) -> None:
+    data = write_counting_video(tmp_path / "whole.mp4", movflags="faststart").read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(data[: (data.index(b"mdat") + len(data)) // 2])
+    sampled = sample_video(cut, 8)
+    assert 8 < sampled.total < 60
+    assert shown(sampled) == sampled.indices
 
 
 def test_an_unknown_sampler_is_refused(counting: Path) -> None:
