@@ -35,7 +35,7 @@ class Scale:
 
 
 SCALES = {
-    "full": Scale(videos=140, questions=24, image_epochs=40, semantic_epochs=10, answers=200, promised=True),
+    "full": Scale(videos=140, questions=24, image_epochs=50, semantic_epochs=10, answers=200, promised=True),
     "tiny": Scale(videos=6, questions=6, image_epochs=2, semantic_epochs=2, answers=6, promised=False),
 }
 

@@ -38,7 +38,9 @@ def export(checkpoints: Sequence[Path], out: Path, *, scales: Scales | None = No
         )
     shared = {"base", "shadow_layers", "hidden", "frames", "sampler", "budget"}
     semantic, image = records["semantic"], records["image"]
-    unequal = [name for name in ("base", "shadow_layers", "hidden") if semantic[name] != image[name]]
+    unequal = [name for name in ("shadow_layers", "hidden") if semantic[name] != image[name]]
+    if semantic["base"]["sha256"] != image["base"]["sha256"]:
+        unequal.append("base models")
     if unequal:
         raise CheckpointError(
             f"the two checkpoints were trained with different {', '.join(unequal)}: export a matching pair"
