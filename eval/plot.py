@@ -37,7 +37,7 @@ def accuracy_against_tokens(summaries: Sequence[Summary], references: Sequence[s
     axes.set_xlabel("visual tokens fed per question (mean)")
     axes.set_ylabel("accuracy, %")
     axes.set_title(f"{summaries[0].items} questions, 95 % intervals over videos")
-    axes.set_xlim(left=0)
+    axes.set_xlim(left=0, right=1.08 * max(summary.tokens_mean for summary in summaries))
     axes.set_ylim(0, 100)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", frameon=False)
