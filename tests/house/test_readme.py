@@ -48,7 +48,7 @@ def test_the_commands_run(checkout: Path) -> None:
                 continue
             if line.endswith("&"):
                 background.append(subprocess.Popen(shlex.split(line.rstrip("& ")), cwd=checkout, env=environment))
-                time.sleep(2)
+                time.sleep(1)
                 continue
             done = subprocess.run(line, shell=True, cwd=checkout, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(command: list[str | Path], folder: Path) -> str:
+def run(command: Sequence[str | Path], folder: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -69,7 +70,7 @@ def test_the_wheel_is_what_is_imported(installed: Path, elsewhere: Path) -> None
 @pytest.mark.parametrize("door", [["python", "-m", "routers"], ["videorouter", "routers"]])
 def test_it_answers_a_question(installed: Path, elsewhere: Path, router: Path, world: Path, door: list[str]) -> None:
     video = sorted((world / "videos").iterdir())[0]
-    command = [
+    command: list[str | Path] = [
         installed / door[0],
         *door[1:],
         "answer",

@@ -65,7 +65,7 @@ def test_wrong_input_is_refused_with_what_is_wrong(wrong: dict[str, object]) -> 
     st.sampled_from([1, 2]),
     st.sampled_from([4, 8, 16]),
 )
-def test_every_plan_keeps_the_promises(policy, flags, budget, per_frame, global_scale, sharp, coarse) -> None:  # type: ignore[no-untyped-def]
+def test_every_plan_keeps_the_promises(policy, flags, budget, per_frame, global_scale, sharp, coarse) -> None:
     options = {"global_scale": global_scale, "relevant_scale": sharp, "irrelevant_scale": coarse}
     try:
         plan = allocate(policy, flags, tokens_per_frame=per_frame, budget=budget, **options)

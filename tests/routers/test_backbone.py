@@ -1,6 +1,7 @@
 """With nothing compressed the backbone is the transformers class itself, and its frames are the image processor's."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ from routers.backbones import FrameSpan, load_backbone
 from routers.backbones.internvl import InternVLBackbone
 
 # What InternVL's preprocessor_config.json sets; the class's own default is another model's.
-SETTINGS = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "crop_to_patches": False}
+SETTINGS: dict[str, Any] = {
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+    "crop_to_patches": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +63,7 @@ def test_generation_equals_the_class_own_generate(backbone: InternVLBackbone) ->
         input_ids=ids, pixel_values=backbone._pixels(given), attention_mask=torch.ones_like(ids),
         max_new_tokens=8, do_sample=False,
     )  # fmt: skip
-    expected = backbone.tokenizer.decode(own[0, ids.shape[1] :], skip_special_tokens=True).strip()
+    expected = str(backbone.tokenizer.decode(own[0, ids.shape[1] :], skip_special_tokens=True)).strip()
     prompt = backbone.embed_prompt(spans, backbone.encode_frames(given).flatten(0, 1), "Count.")
     assert backbone.generate(prompt, 8).text == expected
 
