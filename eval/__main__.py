@@ -22,11 +22,14 @@ def parser() -> ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; user errors end as one line on standard error and exit code 1."""
     from eval.experiment import EvalConfig, run
+    from routers.systems import Scales
 
     given = configs.located(sys.argv[1:] if arguments is None else arguments)
     chosen = parser().parse_args(given)
     options = chosen[chosen.subcommand].as_dict()
     options.pop("config", None)
+    if options["scales"] is not None:
+        options["scales"] = Scales(**options["scales"])
     try:
         run(EvalConfig(**options))
     except (ValueError, OSError) as error:

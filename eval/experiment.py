@@ -21,7 +21,7 @@ from eval.statistics import Summary, summarise
 from eval.tables import results_table, router_table
 from routers import VideoRouter
 from routers.allocation import scaled_tokens
-from routers.systems import System
+from routers.systems import Scales, System
 
 ROUTED = "videorouter"
 
@@ -39,6 +39,7 @@ class EvalConfig:
         validation_split: split on which `uniform_pooling` chooses its scale; router quality is reported on both
         systems: systems compared; `videorouter` sets the tokens of the others
         budget: cap in visual tokens a question; the router's own where null
+        scales: compression scales; the router's own where null
         scoring: likelihood (of option letters) or generate (and parse)
         limit: at most this many questions
         validation_limit: at most this many questions of the validation split
@@ -56,6 +57,7 @@ class EvalConfig:
         default_factory=lambda: ["dense", "oracle", "frame_budget", "uniform_pooling", "videorouter"]
     )
     budget: int | None = None
+    scales: Scales | None = None
     scoring: Scoring = "generate"
     limit: int | None = None
     validation_limit: int | None = 40
@@ -73,13 +75,16 @@ def run(config: EvalConfig) -> list[Summary]:
     if (config.out / "predictions.jsonl").exists():
         raise ValueError(f"{config.out} already holds predictions: choose another --out, runs are never mixed")
     router = VideoRouter.from_pretrained(config.model, base=config.base, device=config.device)
+    if config.scales is not None:
+        router = router.rescaled(config.scales)
     items = load_items(config.benchmark, config.data, config.split, config.limit)
     validation = load_items(config.benchmark, config.data, config.validation_split, config.validation_limit)
     config.out.mkdir(parents=True, exist_ok=True)
     # A log file is no terminal of 80 columns: the table would lose its figures there.
     console = Console() if sys.stdout.isatty() else Console(width=150)
     with Progress(console=console, transient=True) as progress:
-        made = _compare(Runner(router, config.scoring), items, validation, config, progress)
+        runner = Runner(router, config.scoring)
+        made = compare(runner, items, validation, config.systems, config.budget or router.config.budget, progress)
         qualities = [
             measure(router, items_, name, progress)
             for name, items_ in ((config.validation_split, validation), (config.split, items))
@@ -99,17 +104,21 @@ def run(config: EvalConfig) -> list[Summary]:
     return summaries
 
 
-def _compare(
-    runner: Runner, items: Sequence[Item], validation: Sequence[Item], config: EvalConfig, progress: Progress
+def compare(
+    runner: Runner,
+    items: Sequence[Item],
+    validation: Sequence[Item],
+    systems: Sequence[str],
+    cap: int,
+    progress: Progress,
 ) -> dict[str, list[Prediction]]:
     """Predictions by system: the router first, at the cap; then the others at its mean fed tokens."""
     routed = runner.router.system()
-    cap = config.budget or runner.router.config.budget
     made = {ROUTED: list(runner.run(items, [routed], {ROUTED: [cap] * len(items)}, progress))}
     mean_tokens = sum(prediction.tokens for prediction in made[ROUTED]) / len(items)
     per_frame = runner.router.backbone.tokens_per_frame
     others: list[System] = []
-    for name in config.systems:
+    for name in systems:
         if name == "uniform_pooling":
             scale = _best_scale(runner, validation, mean_tokens, cap, progress)
             others.append(runner.router.system(name, scale=scale))

@@ -1,6 +1,7 @@
 """Accuracy against tokens, as a picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from eval.statistics import Summary
@@ -17,9 +18,8 @@ def accuracy_against_tokens(summaries: Sequence[Summary], references: Sequence[s
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    markers = "osD^vPX*"
     for summary, position, marker, colour in zip(
-        summaries, _side_by_side(summaries), markers * 3, _COLOURS * 3, strict=False
+        summaries, _side_by_side(summaries), _MARKERS * 3, _COLOURS * 3, strict=False
     ):
         hollow = summary.system in references
         axes.errorbar(
@@ -45,6 +45,67 @@ def accuracy_against_tokens(summaries: Sequence[Summary], references: Sequence[s
     pyplot.close(figure)
 
 
+@dataclass(frozen=True)
+class Curve:
+    """One system in one panel: points of (tokens, accuracy, low, high)."""
+
+    system: str
+    panel: str
+    points: Sequence[tuple[float, float, float, float]]
+
+
+def accuracy_curves(
+    curves: Sequence[Curve], path: Path, *, mark: tuple[float, str], guessing: Mapping[str, float], title: str
+) -> None:
+    """Write a PNG with a panel for each key of `guessing`: accuracy against mean tokens, `mark` a labelled vertical line.
+
+    A system with a single point (one without a budget) is drawn as a level, too.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(
+        1, len(guessing), figsize=(4.6 * len(guessing), 4.6), sharey=True, layout="constrained", squeeze=False
+    )
+    systems = list(dict.fromkeys(curve.system for curve in curves))
+    for axes, (panel, level) in zip(panels[0], guessing.items(), strict=True):
+        for curve in (curve for curve in curves if curve.panel == panel and curve.points):
+            place = systems.index(curve.system)
+            colour, marker = _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
+            tokens, middles, lows, highs = zip(*sorted(curve.points), strict=True)
+            if len(curve.points) == 1:
+                axes.axhline(100 * middles[0], color=colour, linestyle="--", linewidth=1)
+            axes.errorbar(
+                tokens,
+                [100 * value for value in middles],
+                yerr=[
+                    [100 * (m - low) for m, low in zip(middles, lows, strict=True)],
+                    [100 * (high - m) for m, high in zip(middles, highs, strict=True)],
+                ],
+                fmt=f"-{marker}",
+                color=colour,
+                markersize=7,
+                capsize=3,
+                label=curve.system,
+            )
+        axes.axhline(100 * level, color="gray", linestyle=":", label="guessing")
+        axes.axvline(mark[0], color="gray", linewidth=1)
+        axes.annotate(mark[1], (mark[0], 2), xytext=(4, 0), textcoords="offset points", color="dimgray", fontsize=9)
+        axes.set_title({"all": "all questions"}.get(panel, f"{panel} questions"))
+        axes.set_xlabel("visual tokens fed per question (mean)")
+        axes.set_xlim(left=0)
+        axes.set_ylim(0, 100)
+        axes.grid(alpha=0.3)
+    panels[0][0].set_ylabel("accuracy, %")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
 def _side_by_side(summaries: Sequence[Summary]) -> list[float]:
     """Mean tokens, moved apart by 2 % of the axis where they are closer than that."""
     gap = 0.02 * max(summary.tokens_mean for summary in summaries)
@@ -57,3 +118,4 @@ def _side_by_side(summaries: Sequence[Summary]) -> list[float]:
 
 # Okabe and Ito's palette: distinguishable with any colour vision.
 _COLOURS = ["#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#F0E442"]
+_MARKERS = "osD^vPX*"

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -39,9 +41,11 @@ class Runner:
     `generate` parses generated text.
     """
 
-    def __init__(self, router: VideoRouter, scoring: Scoring) -> None:
+    def __init__(self, router: VideoRouter, scoring: Scoring, remembered_videos: int = 0) -> None:
+        """`remembered_videos` are kept encoded in host memory, for runs that come back to the same videos."""
         self.router = router
         self.scoring = scoring
+        self._encode = lru_cache(remembered_videos)(self._encode_video)
 
     def run(
         self, items: Sequence[Item], systems: Sequence[System], budgets: Mapping[str, Sequence[int]], progress: Progress
@@ -62,9 +66,12 @@ class Runner:
 
     def encode(self, item: Item) -> EncodedVideo:
         """Decode and encode the item's video as the router was exported to: frames, sampler."""
+        return self._encode(item.video)
+
+    def _encode_video(self, video: Path) -> EncodedVideo:
         config, backbone = self.router.config, self.router.backbone
         started = time.perf_counter()
-        sampled = sample_video(item.video, config.frames, sampler=config.sampler, size=backbone.frame_size)
+        sampled = sample_video(video, config.frames, sampler=config.sampler, size=backbone.frame_size)
         decoded = time.perf_counter()
         tokens = backbone.encode_frames(sampled.frames)
         self._finish()

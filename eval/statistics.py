@@ -58,6 +58,24 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0) -> Summary:
     )
 
 
+@dataclass(frozen=True)
+class Difference:
+    """Accuracy of one system minus another's on the same items, with its 95 % interval over videos."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def paired_difference(first: Sequence[Prediction], second: Sequence[Prediction], seed: int = 0) -> Difference:
+    """`first` minus `second`. Raises `ValueError` where they did not answer the same items in the same order."""
+    if [prediction.item for prediction in first] != [prediction.item for prediction in second]:
+        raise ValueError("only predictions for the same items, in the same order, can be paired")
+    values = np.array([float(a.correct) - float(b.correct) for a, b in zip(first, second, strict=True)])
+    low, high = bootstrap_interval(values, [prediction.video for prediction in first], seed)
+    return Difference(float(values.mean()), low, high)
+
+
 def bootstrap_interval(values: np.ndarray, clusters: Sequence[str], seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of the mean of `values` `[N]`, resampling whole clusters (videos) with replacement."""
     names, members = np.unique(np.asarray(clusters), return_inverse=True)

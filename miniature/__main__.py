@@ -11,6 +11,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "world": ("miniature.world:build_world", "render videos with questions and, apart, their truth"),
     "teacher": ("miniature.teacher:serve", "an OpenAI-compatible teacher that looks at the pictures it is sent"),
     "base": ("miniature.base:write_base", "write a tiny InternVL checkpoint with random weights"),
+    "train-base": ("miniature.pretraining.recipe:train_base", "train the bases `dense` and `robust`"),
+    "ship": (
+        "miniature.shipping:ship",
+        "put trained bases, with routers trained on them, in place of the shipped ones",
+    ),
+    "report": ("miniature.study.report:report", "accuracy against tokens of every system, with its bounds"),
     "check-labels": ("miniature.label_quality:check_labels", "hold built labels against the truth"),
     "demo": ("miniature.demo:demo", "the main job from world to answer"),
     "demo-real": ("miniature.demo_real:demo_real", "builders and answers on real clips"),

@@ -1,41 +1,78 @@
-"""A tiny InternVL checkpoint: native class, own tokenizer, random weights. It proves shapes and speed, not accuracy."""
+"""A tiny InternVL: native class, own tokenizer. As `write_base` writes it, it proves shapes and speed, not accuracy."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from torch.nn import functional
 from transformers import InternVLConfig, InternVLForConditionalGeneration, PreTrainedTokenizerFast
 
+from miniature.pretraining.lesson_texts import lesson_texts
 from miniature.wordings import vocabulary
 
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
+LABELLED_FRAMES = 64
+"""Frames whose label is one token; later ones are spelled."""
+VISION_WIDTH = 96
+WRITING = 0.15
+"""How small matrices begin that write into the residual stream."""
 LETTERS = [f"({letter})" for letter in "ABCDEFGH"] + list("ABCDEFGH")
 
 
 def write_base(out: Path, *, seed: int = 0, width: int = 128, vision_layers: int = 4, text_layers: int = 6) -> Path:
-    """Write the checkpoint folder `out`: 112-pixel frames, 4x4 = 16 tokens each, `width` features throughout.
+    """Write the checkpoint folder `out`: 112-pixel frames, 4x4 = 16 tokens each, `width` features, random weights.
 
     Raises `FileExistsError` where `out` already holds a checkpoint: weights that others name by hash are not replaced.
     """
+    tokenizer = train_tokenizer()
+    torch.manual_seed(seed)
+    model = new_model(tokenizer, width=width, vision_layers=vision_layers, text_layers=text_layers)
+    return save_base(out, model, tokenizer, _CARD.format(parameters=parameters_of(model) / 1e6, seed=seed))
+
+
+def save_base(
+    out: Path, model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, card: str
+) -> Path:
+    """Write an ordinary transformers folder with its model card. Raises `FileExistsError` as `write_base` does."""
     if (out / "config.json").exists():
         raise FileExistsError(f"{out} already holds a checkpoint: choose another folder or delete it")
-    tokenizer = train_tokenizer(vocabulary())
-    torch.manual_seed(seed)
-    model = InternVLForConditionalGeneration(_config(tokenizer, width, vision_layers, text_layers))
-    _let_inputs_through(model)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    (out / "README.md").write_text(_CARD.format(parameters=parameters / 1e6, seed=seed), encoding="utf-8")
+    (out / "README.md").write_text(card, encoding="utf-8")
     return out
 
 
-def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE in which every word of `texts` is one token and any other text still has tokens."""
+def parameters_of(model: InternVLForConditionalGeneration) -> int:
+    """How many weights a model has."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def new_model(
+    tokenizer: PreTrainedTokenizerFast, *, width: int = 128, vision_layers: int = 4, text_layers: int = 6
+) -> InternVLForConditionalGeneration:
+    """An untrained model of the native class, its weights drawn from torch's global generator.
+
+    Matrices keep the variance of what they read, except those that write into the residual stream, which begin small:
+    with transformers' deviation of 0.02 everywhere, patches and words enter so weak that a narrow model's layers cover them.
+    """
+    model = InternVLForConditionalGeneration(_config(tokenizer, width, vision_layers, text_layers))
+    language = model.model.language_model
+    for part in (model.model.vision_tower, model.model.multi_modal_projector, language):
+        for name, weight in part.named_parameters():
+            if weight.ndim >= 2 and weight.shape[-1] > 1:
+                writes = "o_proj" in name or "down_proj" in name
+                weight.data.normal_(0, (WRITING if writes else 1.0) * weight[0].numel() ** -0.5)
+    language.embed_tokens.weight.data.normal_(0, 1)
+    model.lm_head.weight.data.normal_(0, 0.05)
+    return model
+
+
+def train_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level BPE in which every word of the world and of its lessons is one token; any other text still has tokens.
+
+    So is the label of each of a video's frames, "Frame-7: ": a fifth of the tokens of a pooled video would go to labels.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -45,40 +82,26 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(sorted({*texts, *LETTERS}), trainer)
+    tokenizer.train_from_iterator(sorted({*vocabulary(), *lesson_texts(), *LETTERS}), trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         additional_special_tokens=["<|im_start|>", "<img>", "</img>", "<IMG_CONTEXT>"],
     )
+    fast.add_tokens([f"Frame-{number}: " for number in range(1, LABELLED_FRAMES + 1)])
     fast.chat_template = Path(__file__).with_name("chat_template.jinja").read_text(encoding="utf-8")
     return fast
-
-
-@torch.no_grad()
-def _let_inputs_through(model: InternVLForConditionalGeneration) -> None:
-    """Scale the random weights so that a state still says what its token shows after several random layers.
-
-    With the default deviation of 0.02 everywhere, patches and words enter so weak that the layers' noise covers them: colour
-    and shape of a scene were read from shadow states at 0.79 and 0.51, with these scales at 0.91 and 0.73 (linear probe).
-    Patch filters are smooth, as trained ones are: a random 3x3 pattern enlarged to the patch.
-    """
-    filters = model.model.vision_tower.embeddings.patch_embeddings.projection.weight
-    coarse = torch.randn(len(filters), 3, 3, 3) / (14 * 3**0.5)
-    filters.copy_(functional.interpolate(coarse, filters.shape[-2:], mode="bilinear", align_corners=False))
-    for layer in (model.model.multi_modal_projector.linear_1, model.model.multi_modal_projector.linear_2):
-        layer.weight.normal_(0, 0.15)
-    torch.nn.init.normal_(model.model.language_model.embed_tokens.weight)
 
 
 def _config(tokenizer: PreTrainedTokenizerFast, width: int, vision_layers: int, text_layers: int) -> InternVLConfig:
     return InternVLConfig(
         vision_config={
-            "hidden_size": width,
+            "hidden_size": VISION_WIDTH,
             "num_hidden_layers": vision_layers,
             "num_attention_heads": 4,
-            "intermediate_size": 4 * width,
+            "intermediate_size": 3 * VISION_WIDTH,
+            "use_absolute_position_embeddings": False,  # place comes from token order: see pretraining/sight.py
             "image_size": [112, 112],
             "patch_size": [14, 14],
             "use_mean_pooling": False,
@@ -90,10 +113,12 @@ def _config(tokenizer: PreTrainedTokenizerFast, width: int, vision_layers: int, 
             "intermediate_size": 4 * width,
             "num_hidden_layers": text_layers,
             "num_attention_heads": 4,
-            "num_key_value_heads": 2,
+            "num_key_value_heads": 4,
+            "head_dim": 64,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 100_000.0},
             "vocab_size": len(tokenizer),
             "max_position_embeddings": 8192,
-            "tie_word_embeddings": True,
+            "tie_word_embeddings": False,
             "bos_token_id": None,
             "eos_token_id": tokenizer.eos_token_id,
             "pad_token_id": tokenizer.pad_token_id,
@@ -101,7 +126,7 @@ def _config(tokenizer: PreTrainedTokenizerFast, width: int, vision_layers: int, 
         image_token_id=SPECIAL_TOKENS.index("<IMG_CONTEXT>"),
         image_seq_length=16,
         downsample_ratio=0.5,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
     )
 
 

@@ -1,47 +1,25 @@
-"""The main job in miniature: build labels, train both routers, export, evaluate, answer - through the doors a user has."""
+"""`make demo`: the main job on the shipped base, then accuracy at equal tokens, then one answer - through a user's doors."""
 
 import json
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-from urllib.request import urlopen
 
 from rich.console import Console
 from rich.table import Table
 
-from miniature.stages import StageFailed, Stages, quiet_environment
+from miniature.bases import ROBUST
+from miniature.main_job import SCALES, Scale, ScaleName, checkpoint, main_job
+from miniature.stages import StageFailed, Stages
 
 MARKER = ".videorouter-demo"
-LABELLED = (0, 3)
-"""Exit codes of a build that finished: everything labelled, or some items in quarantine."""
+BUDGETS = {329: (4, 1, 8), 512: (2, 1, 4)}
+"""Visual tokens of 1,024 dense ones, with the scales used there (global; relevant, irrelevant); the first is the published cut."""
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How large the demo is. `promised`: whether its figures are held to the promises (a tiny run only proves it works)."""
-
-    videos: int
-    questions: int
-    image_epochs: int
-    semantic_epochs: int
-    answers: int
-    promised: bool
-
-
-SCALES = {
-    "full": Scale(videos=140, questions=24, image_epochs=50, semantic_epochs=10, answers=200, promised=True),
-    "tiny": Scale(videos=6, questions=6, image_epochs=2, semantic_epochs=2, answers=6, promised=False),
-}
-
-
-def demo(out: Path = Path("runs/demo"), scale: Literal["full", "tiny"] = "full", seed: int = 0) -> None:
-    """Run the main job on a fresh miniature world: world, base, teacher, builders, training, export, evaluation, answer.
+def demo(out: Path = Path("runs/demo"), scale: ScaleName = "full", seed: int = 0) -> None:
+    """Run the main job on a fresh miniature world: world, teacher, builders, training, export, evaluation, answer.
 
     Args:
         out: Folder for everything; an earlier demo's folder is replaced.
@@ -68,66 +46,20 @@ def demo(out: Path = Path("runs/demo"), scale: Literal["full", "tiny"] = "full",
 
 
 def _pipeline(out: Path, scale: Scale, seed: int, stages: Stages) -> None:
-    world, base, router = out / "world", out / "base", out / "router"
-    flr, qtr = out / "video-flr", out / "video-qtr"
-    splits = "[70, 12, 18]" if scale.promised else "[40, 30, 30]"
-    stages.run(
-        "render the world", "miniature", "world", "--out", world, "--videos", str(scale.videos), "--seconds", "60",
-        "--seed", str(seed), "--questions_per_video", str(scale.questions), "--splits", splits,
-    )  # fmt: skip
-    stages.run("write a random base", "miniature", "base", "--out", base)
-    with _teacher(stages.console) as url:
-        source = ("--questions", world / "questions.jsonl", "--videos", world, "--teacher.base_url", url)
+    world, router = out / "world", main_job(out, ROBUST, scale, seed, stages)
+    for budget, scales in BUDGETS.items():
+        names = ("global_scale", "relevant_scale", "irrelevant_scale")
         stages.run(
-            "build Video-FLR", "data_builders", "flr", "annotate", "--config", "configs/miniature/flr_annotate.yaml",
-            *source, "--out", flr, accepted=LABELLED,
+            f"evaluate at equal tokens, budget {budget}", "eval", "run", "--config", "configs/eval/miniature.yaml",
+            "--model", router, "--data", world, "--out", _evaluation(out, budget), "--budget", str(budget),
+            *(part for name, value in zip(names, scales, strict=True) for part in (f"--scales.{name}", str(value))),
+            "--limit", str(scale.answers), "--validation_limit", str(scale.answers // 2),
         )  # fmt: skip
-        stages.run(
-            "build Video-QTR", "data_builders", "qtr", "--config", "configs/miniature/qtr.yaml",
-            *source, "--relevance", flr, "--out", qtr, accepted=LABELLED,
-        )  # fmt: skip
-    stages.run(
-        "check the labels", "miniature", "check-labels", "--world", world, "--shards", f"[{flr}, {qtr}]",
-        "--json_out", out / "labels.json",
-    )  # fmt: skip
-    _train(stages, "train the Image Router", "image_router", out / "image-router", base, flr, scale.image_epochs)
-    if scale.promised:
-        _train(
-            stages, "control: the same head without frames", "image_router", out / "control", base, flr, 1,
-            "--model.init_args.inputs", "question",
-        )  # fmt: skip
-    _train(
-        stages,
-        "train the Semantic Router",
-        "semantic_router",
-        out / "semantic-router",
-        base,
-        qtr,
-        scale.semantic_epochs,
-    )
-    stages.run(
-        "export", "routers", "export", "--checkpoint", _checkpoint(out / "image-router"),
-        _checkpoint(out / "semantic-router"), "--out", router,
-    )  # fmt: skip
-    stages.run(
-        "evaluate at equal tokens", "eval", "run", "--config", "configs/eval/miniature.yaml", "--model", router,
-        "--data", world, "--out", out / "eval", "--limit", str(scale.answers), "--validation_limit", str(scale.answers),
-    )  # fmt: skip
     _answer_one(world, router, stages)
 
 
-def _train(
-    stages: Stages, title: str, config: str, folder: Path, base: Path, shards: Path, epochs: int, *options: str
-) -> None:
-    stages.run(
-        title, "train", "fit", "--config", f"configs/miniature/{config}.yaml", "--model.init_args.base", base,
-        "--data.init_args.shards", shards, "--trainer.max_epochs", str(epochs),
-        "--trainer.check_val_every_n_epoch", str(max(1, epochs // 4)), "--out", folder, *options,
-    )  # fmt: skip
-
-
-def _checkpoint(folder: Path) -> Path:
-    return folder / "checkpoints" / "best.ckpt"
+def _evaluation(out: Path, budget: int) -> Path:
+    return out / f"eval-{budget}"
 
 
 def _answer_one(world: Path, router: Path, stages: Stages) -> None:
@@ -140,34 +72,15 @@ def _answer_one(world: Path, router: Path, stages: Stages) -> None:
     )  # fmt: skip
 
 
-@contextmanager
-def _teacher(console: Console) -> Iterator[str]:
-    """A miniature teacher on a free loopback port, for as long as the block runs."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "miniature", "teacher", "--port", "0"],
-        stdout=subprocess.PIPE, text=True, env=quiet_environment(),
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        address = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
-        if address is None:
-            raise StageFailed(
-                "the miniature teacher did not start: run `python -m miniature teacher --port 0` to see why"
-            )
-        urlopen(f"{address.removesuffix('/v1')}/health", timeout=30).close()
-        console.print(f"the teacher listens at {address}")
-        yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
 def _promises(out: Path, scale: Scale, console: Console) -> list[str]:
     """Print every promised figure beside its bound; the names of those that were missed (none are held at tiny scale)."""
     from miniature.frame_consistency import largest_score_difference
 
     labels = json.loads((out / "labels.json").read_text())
-    routers = {row["split"]: row for row in json.loads((out / "eval" / "summary.json").read_text())["routers"]}
+    routers = {
+        row["split"]: row
+        for row in json.loads((_evaluation(out, next(iter(BUDGETS))) / "summary.json").read_text())["routers"]
+    }
     parity = largest_score_difference(out / "router", out / "video-flr", out / "world")
     rows = [
         ("frame relevance F1 of built labels, held-out videos", _lowest(labels, "relevance_f1"), ">=", 0.97),
@@ -207,7 +120,7 @@ def _lowest(rows: list[dict[str, float | None]], name: str) -> float:
 def _validation_figure(folder: Path, name: str) -> float:
     import torch
 
-    return torch.load(_checkpoint(folder), map_location="cpu", weights_only=True)["videorouter"]["metrics"][name]
+    return torch.load(checkpoint(folder), map_location="cpu", weights_only=True)["videorouter"]["metrics"][name]
 
 
 def _summary(out: Path, stages: Stages, seconds: float, console: Console) -> None:
@@ -217,16 +130,37 @@ def _summary(out: Path, stages: Stages, seconds: float, console: Console) -> Non
     for title, spent in stages.seconds.items():
         table.add_row(title, f"{spent:.1f}")
     console.print(table)
-    console.print(
-        "The base has random weights: answer accuracy above is chance. Labels, router quality and tokens are real."
-    )
+    console.print(_accuracies(out))
     for name, place in {
         "shards": f"{out / 'video-flr'}, {out / 'video-qtr'}",
-        "checkpoints": f"{_checkpoint(out / 'image-router')}, {_checkpoint(out / 'semantic-router')}",
+        "checkpoints": f"{checkpoint(out / 'image-router')}, {checkpoint(out / 'semantic-router')}",
         "export": out / "router",
-        "plot": out / "eval" / "accuracy_against_tokens.png",
+        "plot": _evaluation(out, next(iter(BUDGETS))) / "accuracy_against_tokens.png",
     }.items():
         console.print(f"{name}: {place}", soft_wrap=True, highlight=False)
+
+
+def _accuracies(out: Path) -> Table:
+    """Every system at both budgets: accuracy, its interval, tokens fed."""
+    read = {
+        budget: {
+            row["system"]: row for row in json.loads((_evaluation(out, budget) / "summary.json").read_text())["systems"]
+        }
+        for budget in BUDGETS
+    }
+    any_row = next(iter(read[next(iter(BUDGETS))].values()))
+    table = Table(title=f"accuracy on {any_row['items']} questions; guessing reaches {any_row['chance']:.2f}")
+    table.add_column("system")
+    for budget in BUDGETS:
+        table.add_column(f"budget {budget}", justify="right")
+        table.add_column("tokens", justify="right")
+    for system in read[next(iter(BUDGETS))]:
+        cells = []
+        for rows in read.values():
+            row = rows[system]
+            cells += [f"{row['accuracy']:.3f} ({row['low']:.3f}-{row['high']:.3f})", f"{row['tokens_mean']:.0f}"]
+        table.add_row(system, *cells)
+    return table
 
 
 def _clear(out: Path) -> None:

@@ -40,7 +40,7 @@ def ask(script: Script, random: Random, split: str, count: int) -> list[Riddle]:
     fragments = round(FRAGMENT_SHARE * count)
     riddles = []
     for policy, wanted in (("fragment", fragments), ("global", count - fragments)):
-        makers = [_MAKERS[kind] for kind, wordings in KINDS.items() if wordings.policy == policy]
+        makers = [MAKERS[kind] for kind, wordings in KINDS.items() if wordings.policy == policy]
         riddles += _different(script, random, split, makers, wanted)
     random.shuffle(riddles)
     return riddles
@@ -129,7 +129,7 @@ def _whole(script: Script) -> tuple[Span, ...]:
 
 
 Maker = Callable[[Script, Random, str], Riddle]
-_MAKERS: Final[dict[str, Maker]] = {
+MAKERS: Final[dict[str, Maker]] = {
     "glyph_by_shape": _glyph_by_shape,
     "glyph_by_background": _glyph_by_background,
     "place_of_glyph": _place_of_glyph,

@@ -79,9 +79,9 @@ def write_script(random: Random, total: int, fps: int, scenes: tuple[int, int] =
         raise ValueError(f"a video needs at least {2 * UNITS} frames ({2 * UNITS / fps:g} seconds at {fps} fps)")
     count = random.randint(fewest, most)
     while True:
-        figures = _arrange(random, _figures(random, count), lambda figure, position: True)
+        figures = arrange(random, _figures(random, count), lambda figure, position: True)
         colours = [colour for colour, _ in figures]
-        backgrounds = _arrange(random, _backgrounds(random, count), partial(_stands_out, colours))
+        backgrounds = arrange(random, _backgrounds(random, count), partial(stands_out, colours))
         lengths = _lengths(random, count)
         if _same_winner(backgrounds, lengths):
             break
@@ -96,7 +96,8 @@ def write_script(random: Random, total: int, fps: int, scenes: tuple[int, int] =
     )
 
 
-def _stands_out(colours: Sequence[str], background: str, position: int) -> bool:
+def stands_out(colours: Sequence[str], background: str, position: int) -> bool:
+    """Whether the background may stand behind the colour at that position."""
     return may_meet(colours[position], background)
 
 
@@ -123,9 +124,14 @@ def _backgrounds(random: Random, count: int) -> list[str]:
     return list(counts.elements())
 
 
-def _arrange(random: Random, items: Sequence[_Item], allowed: Callable[[_Item, int], bool]) -> list[_Item]:
-    """A random order in which no neighbours are equal and every item is allowed at its position."""
-    while True:
+def arrange(
+    random: Random, items: Sequence[_Item], allowed: Callable[[_Item, int], bool], tries: int = 10_000
+) -> list[_Item]:
+    """A random order in which no neighbours are equal and every item is allowed at its position.
+
+    Raises `ValueError` where none was found in `tries`.
+    """
+    for _ in range(tries):
         left = list(items)
         order: list[_Item] = []
         random.shuffle(left)
@@ -137,6 +143,7 @@ def _arrange(random: Random, items: Sequence[_Item], allowed: Callable[[_Item, i
             left.remove(order[-1])
         if not left:
             return order
+    raise ValueError(f"no order of {len(items)} items was found in {tries} tries")
 
 
 def _lengths(random: Random, count: int) -> list[int]:

@@ -24,7 +24,7 @@ from routers.checkpoint import (
 from routers.model_card import model_card
 from routers.prompts import question_text
 from routers.scoring import POLICIES, ImageRouter, SemanticRouter
-from routers.systems import CompressedVideo, Query, RoutedCompression, System, build_system
+from routers.systems import CompressedVideo, Query, RoutedCompression, Scales, System, build_system
 from video.decode import sample_video
 from video.frames import SampledFrames
 
@@ -78,6 +78,10 @@ class VideoRouter:
     def save_pretrained(self, path: str | Path) -> None:
         """Write the router folder: trained tensors only, the base model named by hash and never copied."""
         write_folder(Path(path), self.config, trained_tensors(self.semantic, self.image), model_card(self.config))
+
+    def rescaled(self, scales: Scales) -> Self:
+        """The same routers with other compression scales."""
+        return type(self)(self.backbone, replace(self.config, scales=scales), self.semantic, self.image)
 
     def system(self, name: str = "videorouter", *, policy: Policy | None = None, scale: int | None = None) -> System:
         """A compression system over this backbone; `policy` forces one on `videorouter`, `scale` is `uniform_pooling`'s.

@@ -1,12 +1,14 @@
 """Backbones: one file a family, chosen from the checkpoint's config."""
 
+import torch
+
 from routers.backbones.base import Backbone, FrameSpan, Generated
 
 __all__ = ["Backbone", "FrameSpan", "Generated", "load_backbone"]
 
 
-def load_backbone(path: str, *, device: str = "cpu", dtype: str = "auto") -> Backbone:
-    """Load the checkpoint folder (or Hub id) `path` behind its family's `Backbone`.
+def load_backbone(path: str, *, device: str = "cpu", dtype: torch.dtype | str | None = None) -> Backbone:
+    """Load the checkpoint folder (or Hub id) `path` behind its family's `Backbone`; without `dtype` float32 on a CPU.
 
     Raises `ValueError` for a family that is not supported or InternVL weights in the authors' remote-code format.
     """

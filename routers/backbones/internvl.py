@@ -7,7 +7,13 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoTokenizer, InternVLForConditionalGeneration, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    InternVLForConditionalGeneration,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from routers.backbones.base import FrameSpan, Generated
 from routers.shadow import ShadowStack
@@ -20,10 +26,18 @@ IMAGE_DEVIATION = (0.229, 0.224, 0.225)
 class InternVLBackbone:
     """`Backbone` around `InternVLForConditionalGeneration`, with the class itself untouched."""
 
-    def __init__(self, path: str, *, device: str | torch.device = "cpu", dtype: torch.dtype | str = "auto") -> None:
-        """Load a checkpoint folder or Hub id. Raises what transformers raises for a folder that is not InternVL's."""
+    def __init__(
+        self, path: str, *, device: str | torch.device = "cpu", dtype: torch.dtype | str | None = None
+    ) -> None:
+        """Load a checkpoint folder or Hub id. Raises what transformers raises for a folder that is not InternVL's.
+
+        Without `dtype` weights are float32 on a CPU, where bfloat16 is slow on most machines, and the checkpoint's own elsewhere.
+        """
         self.path = path
         self.device = torch.device(device)
+        self._own_dtype = AutoConfig.from_pretrained(path).dtype if dtype is None else None
+        if dtype is None:
+            dtype = torch.float32 if self.device.type == "cpu" else "auto"
         self.tokenizer = AutoTokenizer.from_pretrained(path)
         self.model = InternVLForConditionalGeneration.from_pretrained(path, dtype=dtype)
         self.model.requires_grad_(False).eval()
@@ -42,8 +56,11 @@ class InternVLBackbone:
         return self.grid[0] * self.grid[1]
 
     def to(self, device: torch.device) -> None:
+        """Move the model; weights that are float32 only for a CPU's sake become the checkpoint's own again on a GPU."""
         self.device = device
         torch.nn.Module.to(self.model, device)
+        if device.type != "cpu" and self._own_dtype is not None:
+            torch.nn.Module.to(self.model, self._own_dtype)
 
     @torch.no_grad()
     def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32) -> Tensor:
@@ -112,9 +129,14 @@ class InternVLBackbone:
     def _pixels(self, frames: np.ndarray) -> Tensor:
         """uint8 `[T, H, W, 3]` -> normalised `[T, 3, size, size]`, as GotOcr2ImageProcessorPil does for one tile."""
         resized = torch.from_numpy(resize_frames(frames, self.frame_size)).to(self.device)
-        mean = torch.tensor(IMAGE_MEAN, device=self.device)
-        deviation = torch.tensor(IMAGE_DEVIATION, device=self.device)
-        return ((resized.float() / 255 - mean) / deviation).permute(0, 3, 1, 2).to(self.model.dtype)
+        return normalised_pixels(resized).to(self.model.dtype)
+
+
+def normalised_pixels(frames: Tensor) -> Tensor:
+    """uint8 `[T, S, S, 3]` -> float32 `[T, 3, S, S]` with ImageNet's mean and deviation taken out."""
+    mean = torch.tensor(IMAGE_MEAN, device=frames.device)
+    deviation = torch.tensor(IMAGE_DEVIATION, device=frames.device)
+    return ((frames.float() / 255 - mean) / deviation).permute(0, 3, 1, 2)
 
 
 class _FirstTokenClock(StoppingCriteria):

@@ -1,0 +1,121 @@
+"""The main job, as its user types it: labels from a teacher, both routers, the export - on a fresh miniature world."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.request import urlopen
+
+from rich.console import Console
+
+from miniature.stages import StageFailed, Stages, quiet_environment
+
+LABELLED = (0, 3)
+"""Exit codes of a build that finished: everything labelled, or some items in quarantine."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the job is. `promised`: whether its figures are held to the promises (a tiny run only proves it works)."""
+
+    videos: int
+    questions: int
+    image_epochs: int
+    semantic_epochs: int
+    answers: int
+    promised: bool
+
+
+ScaleName = Literal["full", "tiny"]
+SCALES: dict[ScaleName, Scale] = {
+    "full": Scale(videos=140, questions=24, image_epochs=50, semantic_epochs=10, answers=200, promised=True),
+    "tiny": Scale(videos=6, questions=6, image_epochs=2, semantic_epochs=2, answers=6, promised=False),
+}
+
+
+def main_job(out: Path, base: Path, scale: Scale, seed: int, stages: Stages) -> Path:
+    """World, labels, both routers over `base`, and the router folder they are exported to.
+
+    Raises `StageFailed` naming the stage that ended otherwise than it should.
+    """
+    world, router = out / "world", out / "router"
+    flr, qtr = out / "video-flr", out / "video-qtr"
+    splits = "[70, 12, 18]" if scale.promised else "[40, 30, 30]"
+    stages.run(
+        "render the world", "miniature", "world", "--out", world, "--videos", str(scale.videos), "--seconds", "60",
+        "--seed", str(seed), "--questions_per_video", str(scale.questions), "--splits", splits,
+    )  # fmt: skip
+    with _teacher(stages.console) as url:
+        source = ("--questions", world / "questions.jsonl", "--videos", world, "--teacher.base_url", url)
+        stages.run(
+            "build Video-FLR", "data_builders", "flr", "annotate", "--config", "configs/miniature/flr_annotate.yaml",
+            *source, "--out", flr, accepted=LABELLED,
+        )  # fmt: skip
+        stages.run(
+            "build Video-QTR", "data_builders", "qtr", "--config", "configs/miniature/qtr.yaml",
+            *source, "--relevance", flr, "--out", qtr, accepted=LABELLED,
+        )  # fmt: skip
+    stages.run(
+        "check the labels", "miniature", "check-labels", "--world", world, "--shards", f"[{flr}, {qtr}]",
+        "--json_out", out / "labels.json",
+    )  # fmt: skip
+    _train(stages, "train the Image Router", "image_router", out / "image-router", base, flr, scale.image_epochs)
+    if scale.promised:
+        _train(
+            stages, "control: the same head without frames", "image_router", out / "control", base, flr, 1,
+            "--model.init_args.inputs", "question",
+        )  # fmt: skip
+    _train(
+        stages,
+        "train the Semantic Router",
+        "semantic_router",
+        out / "semantic-router",
+        base,
+        qtr,
+        scale.semantic_epochs,
+    )
+    stages.run(
+        "export", "routers", "export", "--checkpoint", checkpoint(out / "image-router"),
+        checkpoint(out / "semantic-router"), "--out", router,
+    )  # fmt: skip
+    return router
+
+
+def checkpoint(folder: Path) -> Path:
+    """The best checkpoint of a training folder."""
+    return folder / "checkpoints" / "best.ckpt"
+
+
+def _train(
+    stages: Stages, title: str, config: str, folder: Path, base: Path, shards: Path, epochs: int, *options: str
+) -> None:
+    stages.run(
+        title, "train", "fit", "--config", f"configs/miniature/{config}.yaml", "--model.init_args.base", base,
+        "--data.init_args.shards", shards, "--trainer.max_epochs", str(epochs),
+        "--trainer.check_val_every_n_epoch", str(max(1, epochs // 4)), "--out", folder, *options,
+    )  # fmt: skip
+
+
+@contextmanager
+def _teacher(console: Console) -> Iterator[str]:
+    """A miniature teacher on a free loopback port, for as long as the block runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "miniature", "teacher", "--port", "0"],
+        stdout=subprocess.PIPE, text=True, env=quiet_environment(),
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        address = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
+        if address is None:
+            raise StageFailed(
+                "the miniature teacher did not start: run `python -m miniature teacher --port 0` to see why"
+            )
+        urlopen(f"{address.removesuffix('/v1')}/health", timeout=30).close()
+        console.print(f"the teacher listens at {address}")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)

@@ -1,0 +1,54 @@
+"""`python -m miniature ship`: bases just trained become the shipped ones, each with routers of the ordinary trainers."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from miniature.bases import SHIPPED
+from miniature.main_job import SCALES, ScaleName, main_job
+from miniature.pretraining.recipe import STAGES
+from miniature.stages import StageFailed, Stages
+from routers import VideoRouter
+
+
+def ship(
+    trained: Path = Path("runs/miniature-base"),
+    work: Path = Path("runs/miniature-routers"),
+    out: Path = SHIPPED,
+    scale: ScaleName = "full",
+    seed: int = 0,
+) -> None:
+    """Copy trained bases to `out`, run the main job on each, and put its router folder beside it.
+
+    Args:
+        trained: Folder that `train-base` wrote.
+        work: Folder for the worlds, labels and checkpoints of the routers; replaced.
+        out: Folder to write: dense/, robust/, dense-router/, robust-router/; replaced.
+        scale: Of the main job.
+        seed: Of the world the routers learn on.
+
+    Raises:
+        FileNotFoundError: where `trained` lacks a base.
+    """
+    for name in STAGES:
+        if not (trained / name / "config.json").is_file():
+            raise FileNotFoundError(
+                f"{trained / name} holds no base: run `python -m miniature train-base --out {trained}`"
+            )
+    shutil.rmtree(work, ignore_errors=True)
+    stages = Stages(Console())
+    for name in STAGES:
+        base, router = out / name, out / f"{name}-router"
+        for folder in (base, router):
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(trained / name, base)
+        (work / name).mkdir(parents=True)
+        try:
+            made = main_job(work / name, base, SCALES[scale], seed, stages)
+        except StageFailed as failure:
+            stages.console.print(f"[bold red]{failure}")
+            sys.exit(1)
+        # Saved anew rather than copied: the folder names its base by the way from here to there.
+        VideoRouter.from_pretrained(made).save_pretrained(router)

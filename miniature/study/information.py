@@ -1,0 +1,65 @@
+"""What frozen tokens say about the glyph at a named place, in full and pooled four-fold: two linear probes."""
+
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from miniature.geometry import PLACE_NAMES, PLACES, places_beside
+from miniature.glyphs import GLYPHS
+from miniature.pretraining.stills import GRID_SIDE, picture_of, random_scene, worn
+from routers.backbones import Backbone
+from routers.pooling import pool_frames
+
+POOLED = 4
+STEPS = 400
+
+
+@dataclass(frozen=True)
+class Information:
+    """Held-out accuracies: `full` of the 24 glyphs from the place's own token; `pooled` among the three glyphs that share the
+    pooled token, `guessing` those."""
+
+    full: float
+    pooled: float
+    guessing: float
+
+
+def measure_information(backbone: Backbone, pictures: int = 3000, seed: int = 0) -> Information:
+    """Fit one linear probe a place on two thirds of fresh pictures, read the others."""
+    random = Random(f"probe {seed}")
+    scenes = [random_scene(random) for _ in range(pictures)]
+    import numpy as np
+
+    tokens = backbone.encode_frames(np.stack([worn(picture_of(scene, random), random) for scene in scenes])).float()
+    glyphs = torch.tensor([[GLYPHS.index(glyph) for glyph in scene.glyphs] for scene in scenes])
+    grid = (GRID_SIDE, GRID_SIDE)
+    pooled = pool_frames(tokens, POOLED, grid)
+    full, among = [], []
+    for number, place in enumerate(PLACE_NAMES):
+        row, column = PLACES[place]
+        scores, truth = _probe(tokens[:, row * GRID_SIDE + column], glyphs[:, number])
+        full.append((scores.argmax(1) == truth).float())
+        scores, truth = _probe(pooled[:, row // 2 * 2 + column // 2], glyphs[:, number])
+        beside = glyphs[-len(truth) :, [PLACE_NAMES.index(name) for name in places_beside(place)]]
+        among.append((beside.gather(1, scores.gather(1, beside).argmax(1, keepdim=True))[:, 0] == truth).float())
+    return Information(
+        torch.cat(full).mean().item(), torch.cat(among).mean().item(), 1 / len(places_beside(PLACE_NAMES[0]))
+    )
+
+
+def _probe(tokens: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores `[n, 24]` of a linear classifier on the last third, and the labels there."""
+    fitted = 2 * len(tokens) // 3
+    inputs = (tokens - tokens[:fitted].mean(0)) / tokens[:fitted].std(0).clamp_min(1e-6)
+    torch.manual_seed(0)
+    probe = nn.Linear(inputs.shape[1], len(GLYPHS))
+    optimizer = torch.optim.AdamW(probe.parameters(), lr=0.02, weight_decay=0.01)
+    for _ in range(STEPS):
+        functional.cross_entropy(probe(inputs[:fitted]), labels[:fitted]).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    with torch.no_grad():
+        return probe(inputs[fitted:]), labels[fitted:]

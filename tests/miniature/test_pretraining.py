@@ -1,0 +1,216 @@
+"""How the bases are made: sight that cannot bind place, lessons that are true, prompts as at run time, parts that resume."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+from rich.progress import Progress
+from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFast
+
+from miniature.base import new_model, train_tokenizer
+from miniature.geometry import PLACE_NAMES
+from miniature.pretraining import recipe
+from miniature.pretraining.language import Course, Guides, LanguageCourse
+from miniature.pretraining.lessons import Lesson, LessonVideo, cell_of, draw_video, lessons
+from miniature.pretraining.paraphrase import rephrased
+from miniature.pretraining.recipe import Recipe, train_base
+from miniature.pretraining.scenery import Scenery, build_scenery
+from miniature.pretraining.sight import see
+from miniature.pretraining.stills import random_scene
+from miniature.pretraining.thinning import thinned, whole
+from miniature.questions import ask
+from miniature.render import render_scene
+from miniature.scenes import write_script
+from routers.backbones.base import FrameSpan
+from routers.backbones.internvl import InternVLBackbone
+from routers.checkpoint import weights_hash
+from routers.pooling import pool_frames
+
+TINY = Recipe(
+    sight_steps=2,
+    sight_pictures=4,
+    pictures_per_look=1,
+    dense=[Course(1, 3, videos=2, lessons=4, drills=0.5, steps=2, rate=1e-3)],
+    robust=[Course(8, 8, videos=1, lessons=4, drills=0.5, steps=2, rate=1e-3)],
+    examined=1,
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return train_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer: PreTrainedTokenizerFast) -> InternVLForConditionalGeneration:
+    torch.manual_seed(0)
+    made = new_model(tokenizer).eval()
+    made.set_attn_implementation("eager")
+    return made
+
+
+@pytest.fixture(scope="module")
+def scenery(model: InternVLForConditionalGeneration) -> Scenery:
+    return build_scenery(model, Random(0), Progress(disable=True), pictures_per_look=1)
+
+
+def some_lessons(scenery: Scenery, frames: int, seed: int) -> tuple[LessonVideo, list[Lesson]]:
+    random = Random(seed)
+    video = draw_video(random, scenery, frames)
+    return video, list(lessons(random, video, 30, drills=0.7))
+
+
+def test_glyphs_that_change_places_within_a_pooled_cell_leave_its_token_as_it_was(
+    model: InternVLForConditionalGeneration,
+) -> None:
+    scene = random_scene(Random(3))
+    first, second = (PLACE_NAMES.index(name) for name in ("top left corner", "left part of the top edge"))
+    glyphs = list(scene.glyphs)
+    glyphs[first], glyphs[second] = glyphs[second], glyphs[first]
+    frames = np.stack([next(iter(render_scene(s, 1))) for s in (scene, replace(scene, glyphs=tuple(glyphs)))])
+    with torch.no_grad():
+        tokens = see(model, frames)
+    pooled = pool_frames(tokens, 4, (4, 4))
+    assert not torch.allclose(tokens[0, 0], tokens[1, 0], atol=1e-2)
+    assert torch.allclose(pooled[0], pooled[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 16, 64])
+def test_lessons_of_any_length_of_video_are_true(scenery: Scenery, frames: int) -> None:
+    video, asked = some_lessons(scenery, frames, seed=frames)
+    assert len(video.pictures) == len(video.scene_of) == frames
+    scenes = video.script.scenes
+    for lesson in asked:
+        if lesson.kind in ("describe", "locate"):
+            shown = scenes[video.scene_of[lesson.pointers[0].frames[0]]]
+            assert lesson.answer[0][0] == f"{shown.colour} {shown.shape}, {shown.background}"
+            for (given, _), (sought, _) in zip(lesson.answer[1::2], lesson.answer[2::2], strict=True):
+                pair = {given.strip(", :"), sought.strip()}
+                assert any(pair == {place, shown.glyph_at(place)} for place in PLACE_NAMES)
+        if lesson.kind == "present":
+            assert (lesson.answer[0][0] == "yes") == bool(lesson.pointers[0].frames)
+        if lesson.kind in ("pick", "recite"):
+            for piece, option in lesson.choices:
+                assert lesson.answer[piece][0] == "ABCDEFGH"[option]
+
+
+def test_pointers_of_glyph_questions_point_at_the_answer(scenery: Scenery) -> None:
+    video, asked = some_lessons(scenery, 64, seed=1)
+    for lesson in asked:
+        if lesson.kind == "open glyph_by_shape":
+            pointer = lesson.pointers[0]
+            for frame in pointer.frames:
+                scene = video.script.scenes[video.scene_of[frame]]
+                (place,) = [place for place in PLACE_NAMES if cell_of(place) == pointer.cell]
+                assert scene.glyph_at(place) == lesson.answer[0][0]
+
+
+def test_rephrased_questions_keep_their_slots_and_are_not_the_held_out_wordings() -> None:
+    random = Random(5)
+    riddles = ask(write_script(random, 480, 8), random, "train", 12)
+    for riddle in riddles * 20:
+        text = rephrased(random, riddle)
+        assert all(value in text for value in riddle.asked.slots.values())
+
+
+def test_the_layout_is_the_backbones_prompt(base: Path, scenery: Scenery) -> None:
+    backbone = InternVLBackbone(str(base))
+    _, asked = some_lessons(scenery, 5, seed=2)
+    learner = course_on(backbone.model, backbone.tokenizer, scenery)
+    frames = whole(scenery.frames([0, 1, 2, 3, 4]))
+    packed = learner.packer.pack(frames, asked)
+    for number, lesson in enumerate(asked):
+        prompt = backbone.prompt_text([FrameSpan(frame, 16) for frame in range(5)], lesson.text)
+        ids = backbone.tokenizer(prompt, add_special_tokens=False).input_ids
+        assert [*packed.frames.tolist(), *packed.lessons[number].tolist()][: len(ids)] == ids
+
+
+def test_lessons_that_continue_from_shared_frames_read_as_one_prompt_would(
+    model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, scenery: Scenery
+) -> None:
+    learner = course_on(model, tokenizer, scenery)
+    one = learner.draw(Course(3, 3, videos=1, lessons=5, drills=0.5, steps=1, rate=0.0), 3)
+    language = model.model.language_model
+    with torch.no_grad():
+        shared = learner._read([one]).logits[0]
+        for number in range(5):
+            ids = torch.cat([one.packed.frames, one.packed.lessons[number]])
+            embeddings = language.embed_tokens(ids)
+            embeddings[one.packed.visual] = torch.cat([frame.embeddings for frame in one.seen])
+            alone = model.lm_head(language(inputs_embeds=embeddings[None]).last_hidden_state)[0]
+            apart = (alone[len(one.packed.frames) :] - shared[number]).abs().max()
+            assert apart < 0.05 * alone.abs().max()  # bfloat16 under autocast
+
+
+def test_thinned_frames_know_which_cells_they_cover(scenery: Scenery) -> None:
+    tokens = scenery.frames(list(range(64)))
+    seen_scales = set()
+    for seed in range(60):
+        torch.manual_seed(seed)
+        kept = thinned(Random(seed), tokens)
+        assert [frame.frame for frame in kept] == sorted({frame.frame for frame in kept})
+        for frame in kept:
+            assert 1 <= frame.tokens == len(frame.covers) <= 16
+            (size,) = set(frame.covers.sum(1).tolist())
+            seen_scales.add(size)
+            mean = tokens[frame.frame][frame.covers[0]].mean(0)
+            assert torch.allclose(mean, frame.embeddings[0], atol=1e-5)
+    assert seen_scales == {1, 2, 4, 8}
+
+
+def test_a_learner_that_is_shown_the_same_lessons_gets_better(
+    tokenizer: PreTrainedTokenizerFast, scenery: Scenery
+) -> None:
+    torch.manual_seed(1)
+    model = new_model(tokenizer)
+    model.set_attn_implementation("eager")
+    learner = course_on(model, tokenizer, scenery)
+    one = learner.draw(Course(2, 2, videos=1, lessons=6, drills=1.0, steps=1, rate=0.0), 2)
+    optimizer = torch.optim.AdamW([*model.parameters(), *learner.guides.parameters()], lr=1e-3)
+    history = []
+    for _ in range(12):
+        losses, _ = learner.losses([one])
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        history.append({name: loss.item() for name, loss in losses.items()})
+    assert history[-1]["answer"] < 0.7 * history[0]["answer"]
+    assert history[-1]["look"] < history[0]["look"]
+
+
+def test_an_interrupted_training_goes_on_after_its_last_part_with_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    train_base(unbroken, TINY, device="cpu")
+    train = recipe.train_language
+
+    def interrupted(learner: LanguageCourse, course: Course, progress: Progress, name: str) -> list[dict[str, float]]:
+        if name == "robust 1":
+            raise KeyboardInterrupt
+        return train(learner, course, progress, name)
+
+    monkeypatch.setattr(recipe, "train_language", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_base(broken, TINY, device="cpu")
+    monkeypatch.undo()
+    train_base(broken, TINY, device="cpu")
+    assert list(json.loads((broken / "training.json").read_text())["parts"]) == ["sight", "dense 1", "robust 1"]
+    for name in ("dense", "robust"):
+        assert weights_hash(unbroken / name) == weights_hash(broken / name)
+    with pytest.raises(FileExistsError, match="already holds both bases"):
+        train_base(broken, TINY, device="cpu")
+    (broken / "robust" / "config.json").unlink()
+    with pytest.raises(ValueError, match="another recipe"):
+        train_base(broken, replace(TINY, seed=1), device="cpu")
+
+
+def course_on(
+    model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, scenery: Scenery
+) -> LanguageCourse:
+    guides = Guides(model.config.text_config.hidden_size)
+    return LanguageCourse(model, tokenizer, scenery, guides, Random(4), robust=False)

@@ -1,0 +1,82 @@
+"""The study: its bounds follow from predictions, its files can be read, its misleading system never shows the evidence."""
+
+import csv
+import json
+from pathlib import Path
+
+import torch
+
+from eval.predictions import Prediction
+from eval.statistics import paired_difference
+from miniature.study.bounds import check_bounds
+from miniature.study.information import Information, measure_information
+from miniature.study.misled import Misled
+from miniature.study.points import DENSE_TOKENS, HEADLINE
+from miniature.study.report import report
+from routers.backbones import load_backbone
+from routers.systems import Query, Scales, Truth
+from tests.miniature.made_up import predictions
+
+
+def test_the_misled_system_sharpens_as_many_frames_but_never_the_evidence() -> None:
+    truth = Truth("fragment", tuple(frame in (5, 6) for frame in range(64)))
+    kept = Misled((4, 4), Scales(4, 1, 8)).compress(torch.randn(64, 16, 8), Query("What?", ("a", "b"), truth), 329)
+    tokens = {span.frame: span.tokens for span in kept.spans}
+    assert tokens[5] == tokens[6] == 2
+    assert sorted(tokens.values())[-3:] == [2, 16, 16]
+
+
+def test_bounds_hold_or_break_with_the_predictions() -> None:
+    good = made(routed=0.95, pooled=0.5)
+    held = {bound.what: bound.held for bound in check_bounds(good, Information(0.99, 0.34, 1 / 3))}
+    assert all(held.values()), [what for what, kept in held.items() if not kept]
+    bad = {b.what: b.held for b in check_bounds(made(routed=0.5, pooled=0.9), Information(0.9, 0.5, 1 / 3))}
+    assert not any(kept for what, kept in bad.items() if "VideoRouter" in what or "probe" in what)
+    assert not bad["uniform_pooling s=4 loses on fragment"]
+
+
+def test_a_difference_is_paired_and_needs_the_same_items() -> None:
+    better, worse = predictions("a", right=0.9), predictions("b", right=0.5)
+    difference = paired_difference(better, worse)
+    assert difference.low < difference.mean < difference.high
+    assert abs(difference.mean - 0.4) < 1e-9
+
+
+def test_a_report_leaves_a_table_figures_a_plot_and_bounds(router: Path, tmp_path: Path) -> None:
+    report(tmp_path / "r", robust=router, dense=router, videos=7, questions_per_video=6, points=1)
+    with (tmp_path / "r" / "report.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    systems = {row["system"] for row in rows if row["base"] == "robust"}
+    assert {"dense", "oracle", "frame_budget", "uniform_pooling", "videorouter", "wrong_frames_sharp"} <= systems
+    assert all(0 <= float(row["low"]) <= float(row["accuracy"]) <= float(row["high"]) <= 1 for row in rows)
+    equal = [
+        float(row["tokens"])
+        for row in rows
+        if row["fed"] == "equal" and row["group"] == "all" and row["base"] == "robust"
+    ]
+    assert max(equal) - min(equal) <= 0.01 * max(equal)
+    assert (tmp_path / "r" / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert "VideoRouter minus each system" in (tmp_path / "r" / "report.md").read_text()
+    assert {"what", "measured", "bound", "held"} == set(json.loads((tmp_path / "r" / "bounds.json").read_text())[0])
+
+
+def test_random_tokens_of_the_base_lose_the_place_when_pooled(base: Path) -> None:
+    found = measure_information(load_backbone(str(base)), pictures=300)
+    assert found.guessing == 1 / 3
+    assert found.pooled < 0.5
+
+
+def made(routed: float, pooled: float) -> dict[tuple[str, str, str, int], list[Prediction]]:
+    at = HEADLINE.budget
+    return {
+        ("robust", "dense", "cap", DENSE_TOKENS): predictions("dense", right=0.96),
+        ("dense", "dense", "cap", DENSE_TOKENS): predictions("dense", right=0.96),
+        ("robust", "oracle", "cap", at): predictions("oracle", right=0.95),
+        ("robust", "wrong_frames_sharp", "cap", at): predictions(
+            "wrong_frames_sharp", right=0.3, policies=["fragment"]
+        ),
+        ("robust", "frame_budget", "cap", at): predictions("frame_budget", right=0.5),
+        ("robust", "uniform_pooling s=4", "cap", at): predictions("uniform_pooling", right=pooled),
+        ("robust", "videorouter", "equal", at): predictions("videorouter", right=routed),
+        ("robust", "uniform_pooling", "equal", at): predictions("uniform_pooling", right=pooled),
+    }
