@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from miniature.bases import ROBUST
-from miniature.main_job import SCALES, Scale, ScaleName, checkpoint, main_job
+from miniature.main_job import SCALES, Scale, ScaleName, build_labels, checkpoint, train_routers
 from miniature.stages import StageFailed, Stages
 
 MARKER = ".videorouter-demo"
@@ -46,7 +46,9 @@ def demo(out: Path = Path("runs/demo"), scale: ScaleName = "full", seed: int = 0
 
 
 def _pipeline(out: Path, scale: Scale, seed: int, stages: Stages) -> None:
-    world, router = out / "world", main_job(out, ROBUST, scale, seed, stages)
+    build_labels(out, scale, seed, stages)
+    world, router = out / "world", out / "router"
+    train_routers(out, ROBUST, out, router, scale, stages)
     for budget, scales in BUDGETS.items():
         names = ("global_scale", "relevant_scale", "irrelevant_scale")
         stages.run(

@@ -7,10 +7,9 @@ from pathlib import Path
 from rich.console import Console
 
 from miniature.bases import SHIPPED
-from miniature.main_job import SCALES, ScaleName, main_job
+from miniature.main_job import SCALES, ScaleName, build_labels, train_routers
 from miniature.pretraining.recipe import STAGES
 from miniature.stages import StageFailed, Stages
-from routers import VideoRouter
 
 
 def ship(
@@ -20,7 +19,7 @@ def ship(
     scale: ScaleName = "full",
     seed: int = 0,
 ) -> None:
-    """Copy trained bases to `out`, run the main job on each, and put its router folder beside it.
+    """Copy trained bases to `out`, train routers on each from one set of labels, and put their folder beside it.
 
     Args:
         trained: Folder that `train-base` wrote.
@@ -39,16 +38,15 @@ def ship(
             )
     shutil.rmtree(work, ignore_errors=True)
     stages = Stages(Console())
-    for name in STAGES:
-        base, router = out / name, out / f"{name}-router"
-        for folder in (base, router):
-            shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(trained / name, base)
-        (work / name).mkdir(parents=True)
-        try:
-            made = main_job(work / name, base, SCALES[scale], seed, stages)
-        except StageFailed as failure:
-            stages.console.print(f"[bold red]{failure}")
-            sys.exit(1)
-        # Saved anew rather than copied: the folder names its base by the way from here to there.
-        VideoRouter.from_pretrained(made).save_pretrained(router)
+    try:
+        build_labels(work, SCALES[scale], seed, stages)
+        for name in STAGES:
+            base = out / name
+            shutil.rmtree(base, ignore_errors=True)
+            shutil.copytree(trained / name, base)
+            router = out / f"{name}-router"
+            shutil.rmtree(router, ignore_errors=True)
+            train_routers(work / name, base, work, router, SCALES[scale], stages)
+    except StageFailed as failure:
+        stages.console.print(f"[bold red]{failure}")
+        sys.exit(1)

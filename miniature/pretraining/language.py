@@ -11,20 +11,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import DynamicCache, InternVLForConditionalGeneration, PreTrainedTokenizerBase
 
-from miniature.pretraining.lessons import Lesson, LessonVideo, draw_video, lessons
+from miniature.pretraining.guidance import (
+    CHOOSING_LAYER,
+    COUNTED_AFTER,
+    COUNTING_HEAD,
+    LETTERING_LAYER,
+    LOOKING_LAYER,
+    RECALLED_FRAMES,
+    RECALLING_LAYER,
+    SURVEYING_HEAD,
+    Drawn,
+    Guides,
+    Read,
+    guidance,
+)
+from miniature.pretraining.lessons import draw_video, lessons
 from miniature.pretraining.optimisation import WARM_UP, optimisers, step
-from miniature.pretraining.packing import IGNORED, Packed, Packer
+from miniature.pretraining.packing import IGNORED, Packer
 from miniature.pretraining.scenery import Scenery
-from miniature.pretraining.thinning import SeenFrame, thinned, whole
-from miniature.scenes import MOST_REPEATS
-
-LEAST = 1e-6
-"""Floor of an attention weight before its logarithm."""
-LETTERING_LAYER, LOOKING_LAYER, CHOOSING_LAYER = 1, 3, 4
-"""Decoder layers (from 0) whose first head is shown where to look: from an option's end at its letter; at what is asked about
-(within the routers' four layers); from the answer at the end of the right option."""
-COUNTED_AFTER = 4
-"""The layer after which a frame knows how often its coloured shape was shown before."""
+from miniature.pretraining.thinning import thinned, whole
 
 
 @dataclass(frozen=True)
@@ -50,24 +55,6 @@ class Course:
     def factor(self, number: int) -> float:
         """Of the rate, at update `number`: warm-up, then the way to `ending`."""
         return min(1.0, (number + 1) / WARM_UP) * (1 + (self.ending - 1) * number / self.steps)
-
-
-class Guides(nn.Module):
-    """Readings of hidden states that guide the layers while they learn; thrown away afterwards."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.count_heads = nn.ModuleDict({"fresh": nn.Linear(width, 1), "occurrence": nn.Linear(width, MOST_REPEATS)})
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A video as it is fed, with its lessons."""
-
-    video: LessonVideo
-    seen: list[SeenFrame]
-    lessons: list[Lesson]
-    packed: Packed
 
 
 class LanguageCourse:
@@ -104,7 +91,7 @@ class LanguageCourse:
                 learned = targets != IGNORED
                 scores = read.logits[row][:, : targets.shape[1]][learned]
                 found["answer"].append(functional.cross_entropy(scores, targets[learned]))
-                for name, loss in self._guidance(one, read, row).items():
+                for name, loss in guidance(self.guides, one, read, row).items():
                     found[name].append(loss)
                 right = torch.full(targets.shape, float("nan"))
                 right[learned] = (scores.argmax(-1) == targets[learned]).float()
@@ -112,7 +99,7 @@ class LanguageCourse:
                     rights[lesson.kind].append(values[~values.isnan()][:-1].mean().item())
         return {name: torch.stack(losses).mean() for name, losses in found.items()}, rights
 
-    def _read(self, some: Sequence[Drawn]) -> "_Read":
+    def _read(self, some: Sequence[Drawn]) -> Read:
         """Run videos of equal layout: the frames once, then all lessons from their keys and values."""
         inner = self.model.model
         stack, embed = inner.language_model, inner.language_model.embed_tokens
@@ -121,12 +108,22 @@ class LanguageCourse:
             [functional.pad(one.packed.lessons, (0, most - one.packed.lessons.shape[1])) for one in some]
         )
         videos, count = lessons.shape[:2]
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(lessons.device.type, torch.bfloat16):
             shown = embed(torch.stack([one.packed.frames for one in some]))
             for row, one in enumerate(some):
                 shown[row, one.packed.visual] = torch.cat([frame.embeddings for frame in one.seen])
             cache = DynamicCache(config=stack.config)
-            frames = stack(inputs_embeds=shown, past_key_values=cache, use_cache=True, output_hidden_states=True)
+            # Attention weights are the price of guidance, and over whole long videos too high a one.
+            recalled = len(some[0].seen) <= RECALLED_FRAMES
+            stack.set_attn_implementation("eager" if recalled else "sdpa")
+            frames = stack(
+                inputs_embeds=shown,
+                past_key_values=cache,
+                use_cache=True,
+                output_hidden_states=True,
+                output_attentions=recalled,
+            )
+            stack.set_attn_implementation("eager")
             cache.batch_repeat_interleave(count)
             asked = stack(
                 inputs_embeds=embed(lessons.flatten(0, 1)),
@@ -135,65 +132,16 @@ class LanguageCourse:
                 output_attentions=True,
             )
             logits = self.model.lm_head(asked.last_hidden_state)
-        return _Read(
+        return Read(
             counted=frames.hidden_states[COUNTED_AFTER],
+            recalling=frames.attentions[RECALLING_LAYER][:, 0] if recalled else None,
             looking=asked.attentions[LOOKING_LAYER][:, 0].unflatten(0, (videos, count)),
+            counting=asked.attentions[LOOKING_LAYER][:, COUNTING_HEAD].unflatten(0, (videos, count)),
+            surveying=asked.attentions[LOOKING_LAYER][:, SURVEYING_HEAD].unflatten(0, (videos, count)),
             lettering=asked.attentions[LETTERING_LAYER][:, 0].unflatten(0, (videos, count)),
             choosing=asked.attentions[CHOOSING_LAYER][:, 0].unflatten(0, (videos, count)),
             logits=logits.float().unflatten(0, (videos, count)),
         )
-
-    def _guidance(self, one: Drawn, read: "_Read", row: int) -> dict[str, Tensor]:
-        losses = {}
-        packed, before = one.packed, len(one.packed.frames)
-        if packed.pointing:
-            lessons, places = torch.tensor(packed.pointing).T
-            looked = read.looking[row][lessons, places].float().clamp_min(LEAST).log()
-            losses["look"] = -(self._wanted(one) * looked[:, :before]).sum(1).mean()
-        if packed.choosing:
-            losses["choose"] = _attention_loss(read.choosing[row], packed.choosing, before)
-            losses["letter"] = _attention_loss(read.lettering[row], packed.lettering, before)
-        if len(one.seen) == len(one.video.pictures):
-            counting = read.counted[row, packed.ends].float()
-            fresh = self.guides.count_heads["fresh"](counting)[:, 0]
-            losses["fresh"] = functional.binary_cross_entropy_with_logits(fresh, torch.tensor(one.video.fresh).float())
-            occurrence = self.guides.count_heads["occurrence"](counting)
-            losses["occurrence"] = functional.cross_entropy(occurrence, torch.tensor(one.video.occurrences))
-        return losses
-
-    @staticmethod
-    def _wanted(one: Drawn) -> Tensor:
-        """Where each pointer's reader should look: a distribution over the frames' ids, `[pointers, P]`."""
-        frame_of = torch.cat([torch.full((frame.tokens,), frame.frame) for frame in one.seen])
-        covers = torch.cat([frame.covers for frame in one.seen])
-        pointers = [pointer for lesson in one.lessons for pointer in lesson.pointers]
-        wanted = torch.zeros(len(pointers), len(one.packed.frames))
-        for row, pointer in zip(wanted, pointers, strict=True):
-            relevant = torch.isin(frame_of, torch.tensor(pointer.frames, dtype=torch.long))
-            if pointer.cell is not None:
-                relevant &= covers[:, pointer.cell]
-            row[one.packed.visual[relevant] if relevant.any() else 0] = 1.0
-        return wanted / wanted.sum(1, keepdim=True)
-
-
-@dataclass(frozen=True)
-class _Read:
-    """What a pass over V videos with Q lessons leaves.
-
-    `counted` `[V, P, D]`; attention of three heads `[V, Q, L, P + L]`; `logits` `[V, Q, L, vocabulary]`.
-    """
-
-    counted: Tensor
-    lettering: Tensor
-    looking: Tensor
-    choosing: Tensor
-    logits: Tensor
-
-
-def _attention_loss(attention: Tensor, wanted: Sequence[tuple[int, int, int]], before: int) -> Tensor:
-    """Mean -log weight from (lesson, reader) to the token that follows `before` others; `attention` is `[Q, L, P + L]`."""
-    lessons, readers, tokens = torch.tensor(wanted).T
-    return -attention[lessons, readers, before + tokens].float().clamp_min(LEAST).log().mean()
 
 
 def _alike(drawn: Sequence[Drawn]) -> list[list[Drawn]]:

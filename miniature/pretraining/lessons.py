@@ -25,6 +25,8 @@ from routers.systems.base import Query
 PLACES_DESCRIBED: Final = 6
 FIGURES_TALLIED: Final = 8
 PAIRS_COMPARED: Final = 6
+SURVEYING: Final = ("top_background", "open top_background", "compare")
+COUNTING: Final = ("count_cue", "open count_cue", "tally", "present")
 Answer = tuple[tuple[str, bool], ...]
 """Pieces of text, and whether each is to be learned (the other pieces are given)."""
 
@@ -58,6 +60,16 @@ class Lesson:
     options: tuple[str, ...] = ()
     choices: tuple[tuple[int, int], ...] = ()
 
+    @property
+    def counts(self) -> bool:
+        """Whether its answer is a number of scenes."""
+        return self.kind in COUNTING
+
+    @property
+    def surveys(self) -> bool:
+        """Whether it asks for shares of the whole video."""
+        return self.kind in SURVEYING
+
 
 @dataclass(frozen=True)
 class LessonVideo:
@@ -71,6 +83,11 @@ class LessonVideo:
     def fresh(self) -> list[bool]:
         """Whether each frame is the first of its scene."""
         return [True, *(a != b for a, b in pairwise(self.scene_of))]
+
+    def first_with_figure(self, frame: int) -> int:
+        """The first scene that shows this frame's coloured shape."""
+        figures = [scene.figure for scene in self.script.scenes]
+        return figures.index(figures[self.scene_of[frame]])
 
     @property
     def occurrences(self) -> list[int]:

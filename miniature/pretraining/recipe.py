@@ -18,7 +18,8 @@ from torch import nn
 from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFast
 
 from miniature.base import new_model, parameters_of, save_base, train_tokenizer
-from miniature.pretraining.language import Course, Guides, LanguageCourse, train_language
+from miniature.pretraining.guidance import Guides
+from miniature.pretraining.language import Course, LanguageCourse, train_language
 from miniature.pretraining.scenery import build_scenery
 from miniature.pretraining.sight import train_sight
 
@@ -50,16 +51,16 @@ class Recipe:
             Course(1, 1, videos=4, lessons=12, drills=0.9, steps=500, rate=3e-3),
             Course(1, 8, videos=4, lessons=12, drills=0.8, steps=1200, rate=3e-3),
             Course(4, 16, videos=3, lessons=12, drills=0.7, steps=1000, rate=3e-3, tallies=0.4),
-            Course(16, 32, videos=2, lessons=16, drills=0.7, steps=1100, rate=2.5e-3, tallies=0.5, comparisons=0.4),
-            Course(32, 64, videos=1, lessons=20, drills=0.6, steps=1200, rate=2e-3, tallies=0.5, comparisons=0.4),
+            Course(16, 32, videos=2, lessons=16, drills=0.7, steps=800, rate=3e-3, tallies=0.5, comparisons=0.4),
+            Course(32, 64, videos=1, lessons=20, drills=0.6, steps=1000, rate=2.5e-3, tallies=0.5, comparisons=0.4),
             Course(
                 64,
                 64,
                 videos=1,
-                lessons=24,
+                lessons=20,
                 drills=0.4,
-                steps=1500,
-                rate=1.5e-3,
+                steps=600,
+                rate=2.5e-3,
                 ending=0.02,
                 tallies=0.5,
                 comparisons=0.4,
@@ -71,10 +72,10 @@ class Recipe:
             Course(
                 64,
                 64,
-                videos=2,
+                videos=1,
                 lessons=16,
                 drills=0.3,
-                steps=1500,
+                steps=450,
                 rate=1.5e-3,
                 ending=0.02,
                 tallies=0.5,
@@ -103,13 +104,18 @@ def train_base(out: Path = Path("runs/miniature-base"), recipe: Recipe | None = 
     if (out / STAGES[-1] / "config.json").exists():
         raise FileExistsError(f"{out} already holds both bases: choose another --out or delete it")
     place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    with torch.device(place):
+        _train(out, recipe, Log(out, recipe, place))
+
+
+def _train(out: Path, recipe: Recipe, log: "Log") -> None:
+    """All parts in order; tensors are made on the default device."""
     tokenizer = train_tokenizer()
     torch.manual_seed(recipe.seed)
-    model = new_model(tokenizer).to(place)
+    model = new_model(tokenizer)
     model.set_attn_implementation("eager")  # gives attention weights, and is the faster one on these short rows
-    guides = Guides(model.config.text_config.hidden_size).to(place)
+    guides = Guides(model.lm_head.in_features)
     everything = nn.ModuleDict({"model": model, "guides": guides})
-    log = Log(out, recipe, place)
     with _progress() as progress:
         with log.part("sight", everything) as part:
             if not part.done:
@@ -226,7 +232,8 @@ def _save(
 ) -> None:
     """Write a bfloat16 copy; the model itself goes on in float32."""
     weights = {key: value.to("cpu", torch.bfloat16) for key, value in model.state_dict().items()}
-    copy = new_model(tokenizer).to(torch.bfloat16)
+    with torch.device("cpu"):
+        copy = new_model(tokenizer).bfloat16()
     copy.load_state_dict(weights)
     rows = "\n".join(f"| {kind} | {share:.3f} |" for kind, share in examined.items())
     card = _CARD.format(name=name, seen=_SEEN[name], parameters=parameters_of(model) / 1e6, rows=rows)

@@ -61,15 +61,14 @@ def train_sight(
     model: InternVLForConditionalGeneration, random: Random, progress: Progress, *, steps: int, batch: int, rate: float
 ) -> dict[str, float]:
     """Train tower and projector in place; accuracies of the readings on fresh pictures."""
-    width = model.config.text_config.hidden_size
-    heads = SightHeads(width)
+    heads = SightHeads(model.lm_head.in_features)
     inner = model.model
     seeing = nn.ModuleList([inner.vision_tower, inner.multi_modal_projector, heads]).train()
     optimiser = optimisers(seeing, rate)
     task = progress.add_task("sight", total=steps, note="")
     for number in range(steps):
         stills = draw_stills(random, batch)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(model.device.type, torch.bfloat16):
             tokens = see(model, stills.frames)
         clear = tokens.float() / tokens.float().pow(2).mean().sqrt()
         losses = heads.losses(clear + NOISE * torch.randn_like(clear), stills)

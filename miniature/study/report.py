@@ -86,9 +86,7 @@ def report(
         router = VideoRouter.from_pretrained(robust)
         made = {("robust", *key): found for key, found in _study(router, items, validation, chosen, progress).items()}
         on_dense = VideoRouter.from_pretrained(dense)
-        made |= {
-            ("dense", *key): found for key, found in _study(on_dense, items, validation, [HEADLINE], progress).items()
-        }
+        made["dense", "dense", FED_CAP, DENSE_TOKENS] = _dense(Runner(on_dense, "likelihood"), items, progress)
         information = measure_information(router.backbone)
     rows = [row for key, found in made.items() for row in _rows(key, found)]
     bounds = check_bounds(made, information)
@@ -108,10 +106,7 @@ def _study(
     made: dict[Key, list[Prediction]] = {}
     remembered = len({item.video for item in [*items, *validation]})
     runner = Runner(router, "likelihood", remembered)
-    whole = [router.system("dense")]
-    made["dense", FED_CAP, DENSE_TOKENS] = list(
-        runner.run(items, whole, {"dense": [DENSE_TOKENS] * len(items)}, progress)
-    )
+    made["dense", FED_CAP, DENSE_TOKENS] = _dense(runner, items, progress)
     for point in points:
         runner.router = router.rescaled(point.scales)
         names = [name for name in NAMES if name != "dense"]
@@ -132,6 +127,11 @@ def _study(
         found = list(runner.run(items, [pooling], {pooling.name: caps}, progress))
         made[f"uniform_pooling s={scale}", FED_CAP, HEADLINE.budget] = found
     return made
+
+
+def _dense(runner: Runner, items: Sequence[Item], progress: Progress) -> list[Prediction]:
+    system = runner.router.system("dense")
+    return list(runner.run(items, [system], {system.name: [DENSE_TOKENS] * len(items)}, progress))
 
 
 def members(predictions: Sequence[Prediction], group: str) -> list[Prediction]:
@@ -198,7 +198,7 @@ def _key(row: Row) -> tuple[str, str, str, int]:
 
 def _lines(rows: Sequence[Row]) -> list[list[str]]:
     lines = []
-    for first in (row for row in rows if row.group == "all" or (row.system == Misled.name and row.group == "fragment")):
+    for first in (row for row in rows if row.group == "all"):
         cells = []
         for group in COLUMNS:
             same = [row for row in rows if row.group == group and _key(row) == _key(first)]

@@ -14,7 +14,8 @@ from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFa
 from miniature.base import new_model, train_tokenizer
 from miniature.geometry import PLACE_NAMES
 from miniature.pretraining import recipe
-from miniature.pretraining.language import Course, Guides, LanguageCourse
+from miniature.pretraining.guidance import Guides
+from miniature.pretraining.language import Course, LanguageCourse
 from miniature.pretraining.lessons import Lesson, LessonVideo, cell_of, draw_video, lessons
 from miniature.pretraining.paraphrase import rephrased
 from miniature.pretraining.recipe import Recipe, train_base
@@ -120,7 +121,7 @@ def test_rephrased_questions_keep_their_slots_and_are_not_the_held_out_wordings(
 def test_the_layout_is_the_backbones_prompt(base: Path, scenery: Scenery) -> None:
     backbone = InternVLBackbone(str(base))
     _, asked = some_lessons(scenery, 5, seed=2)
-    learner = course_on(backbone.model, backbone.tokenizer, scenery)
+    learner = course_on(backbone.model, train_tokenizer(), scenery)
     frames = whole(scenery.frames([0, 1, 2, 3, 4]))
     packed = learner.packer.pack(frames, asked)
     for number, lesson in enumerate(asked):
@@ -212,5 +213,5 @@ def test_an_interrupted_training_goes_on_after_its_last_part_with_the_same_resul
 def course_on(
     model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, scenery: Scenery
 ) -> LanguageCourse:
-    guides = Guides(model.config.text_config.hidden_size)
+    guides = Guides(model.lm_head.in_features)
     return LanguageCourse(model, tokenizer, scenery, guides, Random(4), robust=False)

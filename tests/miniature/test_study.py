@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +16,8 @@ from miniature.study.points import DENSE_TOKENS, HEADLINE
 from miniature.study.report import report
 from routers.backbones import load_backbone
 from routers.systems import Query, Scales, Truth
-from tests.miniature.made_up import predictions
+
+KIND_OF = {"fragment": "glyph_by_shape", "global": "count_cue"}
 
 
 def test_the_misled_system_sharpens_as_many_frames_but_never_the_evidence() -> None:
@@ -80,3 +82,26 @@ def made(routed: float, pooled: float) -> dict[tuple[str, str, str, int], list[P
         ("robust", "videorouter", "equal", at): predictions("videorouter", right=routed),
         ("robust", "uniform_pooling", "equal", at): predictions("uniform_pooling", right=pooled),
     }
+
+
+def predictions(system: str, right: float, policies: Sequence[str] = ("fragment", "global")) -> list[Prediction]:
+    """Forty questions of each policy about ten videos, the share `right` of each answered rightly."""
+    return [
+        Prediction(
+            item=f"{policy}-{number}",
+            video=f"video-{number % 10}",
+            group=KIND_OF[policy],
+            system=system,
+            budget=329,
+            tokens=300,
+            frames=[0],
+            policy=None,
+            text="A",
+            choice="A" if number < round(right * 40) else "B",
+            answer="A",
+            options=3 if policy == "fragment" else 4,
+            seconds_by_stage={"decode": 0.0, "vision": 0.0, "route": 0.0, "prefill": 0.0, "generate": 0.0},
+        )
+        for policy in policies
+        for number in range(40)
+    ]
