@@ -9,6 +9,8 @@ from typing import Final
 
 SIDE: Final = 112
 CELL: Final = 28
+GRID: Final = (SIDE // CELL, SIDE // CELL)
+"""Rows and columns of cells, which are a frame's tokens in raster order."""
 TILE_MARGIN: Final = 2
 """Pixels of background between a cell's border and its tile."""
 GLYPH_MARGIN: Final = 4
@@ -39,6 +41,12 @@ def quadrant(place: str) -> tuple[int, int]:
     """The quadrant (row, column), each 0 or 1, that a place belongs to."""
     row, column = PLACES[place]
     return row // 2, column // 2
+
+
+def cell_of(place: str) -> int:
+    """Raster index of a place's cell."""
+    row, column = PLACES[place]
+    return row * GRID[1] + column
 
 
 def places_beside(place: str) -> tuple[str, ...]:

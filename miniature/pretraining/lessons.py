@@ -8,12 +8,11 @@ from itertools import pairwise, product
 from random import Random
 from typing import Final
 
-from miniature.geometry import PLACE_NAMES, PLACES
+from miniature.geometry import PLACE_NAMES, cell_of
 from miniature.palette import BACKGROUNDS, COLOURS
 from miniature.pretraining.lesson_texts import COMPARE, DESCRIBE, PICK, PRESENT, RECITE, TALLY
 from miniature.pretraining.paraphrase import rephrased
 from miniature.pretraining.scenery import Scenery
-from miniature.pretraining.stills import GRID_SIDE
 from miniature.questions import MAKERS, Riddle
 from miniature.scenes import MOST_REPEATS, UNITS, Scene, Script, arrange, stands_out, write_script
 from miniature.shapes import SHAPES
@@ -311,12 +310,6 @@ def _pointers(asked: Asked, video: LessonVideo) -> list[Pointer]:
 
 def _asked_and_answering(frames: tuple[int, ...], cell: int | None = None) -> tuple[Pointer, ...]:
     return Pointer(frames, cell), Pointer(frames, cell, piece=0)
-
-
-def cell_of(place: str) -> int:
-    """Raster index of a place's cell."""
-    row, column = PLACES[place]
-    return row * GRID_SIDE + column
 
 
 def _frames_asked(asked: Asked, video: LessonVideo) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from miniature.geometry import PLACE_NAMES, PLACES
+from miniature.geometry import GRID, PLACE_NAMES, PLACES
 from miniature.glyphs import GLYPHS
 from miniature.palette import BACKGROUNDS, COLOURS, may_meet
 from miniature.render import FRAMES_PER_TURN, render_scene
@@ -24,7 +24,6 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 }
 NO_GLYPH = -100
 """Label of the centre cells, which hold no glyph; cross-entropy ignores it."""
-GRID_SIDE = 4
 FINEST, COARSEST = 95, 50
 """JPEG qualities between which a picture's own is drawn."""
 NOISE = 4.0
@@ -80,7 +79,7 @@ def worn(picture: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
 
 def glyph_labels(scene: Scene) -> Tensor:
     """The glyph's class in each cell of the grid in raster order, `NO_GLYPH` in the centre: `[16]`."""
-    labels = torch.full((GRID_SIDE, GRID_SIDE), NO_GLYPH)
+    labels = torch.full(GRID, NO_GLYPH)
     for (row, column), glyph in zip(PLACES.values(), scene.glyphs, strict=True):
         labels[row, column] = GLYPHS.index(glyph)
     return labels.flatten()

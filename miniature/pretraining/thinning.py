@@ -11,9 +11,9 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from miniature.geometry import GRID
 from routers.pooling import pool_frames
 
-GRID: Final = (4, 4)
 SCALES: Final = (1, 2, 4, 8)
 
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from random import Random
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from miniature.geometry import PLACE_NAMES, PLACES, places_beside
+from miniature.geometry import GRID, PLACE_NAMES, cell_of, places_beside, quadrant
 from miniature.glyphs import GLYPHS
-from miniature.pretraining.stills import GRID_SIDE, picture_of, random_scene, worn
+from miniature.pretraining.stills import picture_of, random_scene, worn
 from routers.backbones import Backbone
 from routers.pooling import pool_frames
 
@@ -31,18 +32,15 @@ def measure_information(backbone: Backbone, pictures: int = 3000, seed: int = 0)
     """Fit one linear probe a place on two thirds of fresh pictures, read the others."""
     random = Random(f"probe {seed}")
     scenes = [random_scene(random) for _ in range(pictures)]
-    import numpy as np
-
     tokens = backbone.encode_frames(np.stack([worn(picture_of(scene, random), random) for scene in scenes])).float()
     glyphs = torch.tensor([[GLYPHS.index(glyph) for glyph in scene.glyphs] for scene in scenes])
-    grid = (GRID_SIDE, GRID_SIDE)
-    pooled = pool_frames(tokens, POOLED, grid)
+    pooled = pool_frames(tokens, POOLED, GRID)
     full, among = [], []
     for number, place in enumerate(PLACE_NAMES):
-        row, column = PLACES[place]
-        scores, truth = _probe(tokens[:, row * GRID_SIDE + column], glyphs[:, number])
+        scores, truth = _probe(tokens[:, cell_of(place)], glyphs[:, number])
         full.append((scores.argmax(1) == truth).float())
-        scores, truth = _probe(pooled[:, row // 2 * 2 + column // 2], glyphs[:, number])
+        row, column = quadrant(place)
+        scores, truth = _probe(pooled[:, 2 * row + column], glyphs[:, number])
         beside = glyphs[-len(truth) :, [PLACE_NAMES.index(name) for name in places_beside(place)]]
         among.append((beside.gather(1, scores.gather(1, beside).argmax(1, keepdim=True))[:, 0] == truth).float())
     return Information(

@@ -12,11 +12,11 @@ from rich.progress import Progress
 from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFast
 
 from miniature.base import new_model, train_tokenizer
-from miniature.geometry import PLACE_NAMES
+from miniature.geometry import PLACE_NAMES, cell_of
 from miniature.pretraining import recipe
 from miniature.pretraining.guidance import Guides
 from miniature.pretraining.language import Course, LanguageCourse
-from miniature.pretraining.lessons import Lesson, LessonVideo, cell_of, draw_video, lessons
+from miniature.pretraining.lessons import Lesson, LessonVideo, draw_video, lessons
 from miniature.pretraining.paraphrase import rephrased
 from miniature.pretraining.recipe import Recipe, train_base
 from miniature.pretraining.scenery import Scenery, build_scenery
@@ -26,6 +26,7 @@ from miniature.pretraining.thinning import thinned, whole
 from miniature.questions import ask
 from miniature.render import render_scene
 from miniature.scenes import write_script
+from miniature.wordings import KINDS, say
 from routers.backbones.base import FrameSpan
 from routers.backbones.internvl import InternVLBackbone
 from routers.checkpoint import weights_hash
@@ -116,6 +117,7 @@ def test_rephrased_questions_keep_their_slots_and_are_not_the_held_out_wordings(
     for riddle in riddles * 20:
         text = rephrased(random, riddle)
         assert all(value in text for value in riddle.asked.slots.values())
+        assert text not in {say(template, riddle.asked.slots) for template in KINDS[riddle.asked.kind].held_out}
 
 
 def test_the_layout_is_the_backbones_prompt(base: Path, scenery: Scenery) -> None:
