@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from miniature.pretraining.attention import Attended
 from miniature.pretraining.lessons import Lesson, LessonVideo
 from miniature.pretraining.packing import Packed
 from miniature.pretraining.thinning import SeenFrame
@@ -20,8 +21,6 @@ LETTERING_LAYER, LOOKING_LAYER, CHOOSING_LAYER = 1, 3, 4
 RECALLING_LAYER = 2
 """Its first head looks from each frame's end back at the first frames of all scenes with the same coloured shape, and at the
 first token: the share left to that says how many there were."""
-RECALLED_FRAMES = 48
-"""Longer videos go without this guide."""
 COUNTING_HEAD = 1
 """Head of the looking layer that looks at the end of the last scene asked about, which knows how many there were."""
 SURVEYING_HEAD = 2
@@ -53,47 +52,50 @@ class Drawn:
 class Read:
     """What a pass over V videos with Q lessons leaves.
 
-    `counted` `[V, P, D]`; attention of one head `[V, P, P]`, then of five `[V, Q, L, P + L]`; `logits` `[V, Q, L, vocabulary]`.
+    `counted` `[V, P, D]`: states of the frames; what was attended to in the frames and in the `V * Q` lessons; `said`
+    `[V, Q, L, D]`: last states of the lessons.
     """
 
     counted: Tensor
-    recalling: Tensor | None
-    lettering: Tensor
-    looking: Tensor
-    counting: Tensor
-    surveying: Tensor
-    choosing: Tensor
-    logits: Tensor
+    frames: Attended
+    lessons: Attended
+    said: Tensor
 
 
 def guidance(guides: Guides, one: Drawn, read: Read, row: int) -> dict[str, Tensor]:
     """Losses by name for the video in row `row` of a pass."""
     losses = {}
     packed, before = one.packed, len(one.packed.frames)
+
+    def logs(layer: int, head: int, readers: Tensor) -> Tensor:
+        """Logarithms of one head's weights `[n, P + L]`, readers (lesson, position) `[n, 2]`."""
+        return read.lessons.weights(layer, head, row, readers[:, 1], readers[:, 0]).clamp_min(LEAST).log()
+
+    def missed(layer: int, wanted: Sequence[tuple[int, int, int]]) -> Tensor:
+        """Mean -log weight of the first head from (lesson, reader) to one of the lesson's tokens."""
+        found = torch.tensor(wanted)
+        return -logs(layer, 0, found[:, :2]).gather(1, before + found[:, 2:]).mean()
+
     if packed.pointing:
-        lessons, places = torch.tensor(packed.pointing).T
+        readers = torch.tensor(packed.pointing)
         surveys = torch.tensor([lesson.surveys for lesson in one.lessons for _ in lesson.pointers])
-        heads = torch.where(surveys[:, None], read.surveying[row][lessons, places], read.looking[row][lessons, places])
-        looked = heads.float().clamp_min(LEAST).log()
-        losses["look"] = -(_wanted(one) * looked[:, :before]).sum(1).mean()
+        surveyed, looked = (logs(LOOKING_LAYER, head, readers)[:, :before] for head in (SURVEYING_HEAD, 0))
+        losses["look"] = _divergence(_wanted(one), torch.where(surveys[:, None], surveyed, looked))
         counted = _last_ends(one)
         if counted:
-            rows, ends = torch.tensor(counted).T
-            weights = read.counting[row][lessons[rows], places[rows], ends]
-            losses["count"] = -weights.float().clamp_min(LEAST).log().mean()
+            counting, ends = torch.tensor(counted).T
+            losses["count"] = -logs(LOOKING_LAYER, COUNTING_HEAD, readers[counting]).gather(1, ends[:, None]).mean()
     if packed.choosing:
-        losses["choose"] = _attention_loss(read.choosing[row], packed.choosing, before)
-        losses["letter"] = _attention_loss(read.lettering[row], packed.lettering, before)
+        losses["choose"] = missed(CHOOSING_LAYER, packed.choosing)
+        losses["letter"] = missed(LETTERING_LAYER, packed.lettering)
     if len(one.seen) == len(one.video.pictures):
-        counting = read.counted[row, packed.ends].float()
-        fresh = guides.count_heads["fresh"](counting)[:, 0]
+        states = read.counted[row, packed.ends].float()
+        fresh = guides.count_heads["fresh"](states)[:, 0]
         losses["fresh"] = functional.binary_cross_entropy_with_logits(fresh, torch.tensor(one.video.fresh).float())
-        occurrence = guides.count_heads["occurrence"](counting)
+        occurrence = guides.count_heads["occurrence"](states)
         losses["occurrence"] = functional.cross_entropy(occurrence, torch.tensor(one.video.occurrences))
-        if read.recalling is None:
-            return losses
-        recalled = read.recalling[row][packed.ends][:, [0, *packed.ends.tolist()]].float().clamp_min(LEAST).log()
-        losses["recall"] = -(_earlier(one.video) * recalled).sum(1).mean()
+        recalled = read.frames.weights(RECALLING_LAYER, 0, row, packed.ends)[:, [0, *packed.ends.tolist()]]
+        losses["recall"] = _divergence(_earlier(one.video), recalled.clamp_min(LEAST).log())
     return losses
 
 
@@ -135,7 +137,6 @@ def _wanted(one: Drawn) -> Tensor:
     return wanted / wanted.sum(1, keepdim=True)
 
 
-def _attention_loss(attention: Tensor, wanted: Sequence[tuple[int, int, int]], before: int) -> Tensor:
-    """Mean -log weight from (lesson, reader) to the token that follows `before` others; `attention` is `[Q, L, P + L]`."""
-    lessons, readers, tokens = torch.tensor(wanted).T
-    return -attention[lessons, readers, before + tokens].float().clamp_min(LEAST).log().mean()
+def _divergence(wanted: Tensor, logs: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence of weights from wanted ones, `[n, P]` each, the former as logarithms."""
+    return functional.kl_div(logs, wanted, reduction="none").sum(1).mean()

@@ -9,17 +9,15 @@ import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import DynamicCache, InternVLForConditionalGeneration, PreTrainedTokenizerBase
+from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerBase
 
+from miniature.pretraining.attention import OVER_FRAMES, Attended
 from miniature.pretraining.guidance import (
     CHOOSING_LAYER,
     COUNTED_AFTER,
-    COUNTING_HEAD,
     LETTERING_LAYER,
     LOOKING_LAYER,
-    RECALLED_FRAMES,
     RECALLING_LAYER,
-    SURVEYING_HEAD,
     Drawn,
     Guides,
     Read,
@@ -72,6 +70,7 @@ class LanguageCourse:
     ) -> None:
         self.model, self.scenery, self.guides, self.random, self.robust = model, scenery, guides, random, robust
         self.packer = Packer(tokenizer)
+        model.model.language_model.set_attn_implementation(OVER_FRAMES)
 
     def draw(self, course: Course, frames: int) -> Drawn:
         video = draw_video(self.random, self.scenery, frames)
@@ -89,7 +88,7 @@ class LanguageCourse:
             for row, one in enumerate(some):
                 targets = one.packed.targets
                 learned = targets != IGNORED
-                scores = read.logits[row][:, : targets.shape[1]][learned]
+                scores = self.model.lm_head(read.said[row, :, : targets.shape[1]][learned]).float()
                 found["answer"].append(functional.cross_entropy(scores, targets[learned]))
                 for name, loss in guidance(self.guides, one, read, row).items():
                     found[name].append(loss)
@@ -112,36 +111,15 @@ class LanguageCourse:
             shown = embed(torch.stack([one.packed.frames for one in some]))
             for row, one in enumerate(some):
                 shown[row, one.packed.visual] = torch.cat([frame.embeddings for frame in one.seen])
-            cache = DynamicCache(config=stack.config)
-            # Attention weights are the price of guidance, and over whole long videos too high a one.
-            recalled = len(some[0].seen) <= RECALLED_FRAMES
-            stack.set_attn_implementation("eager" if recalled else "sdpa")
-            frames = stack(
-                inputs_embeds=shown,
-                past_key_values=cache,
-                use_cache=True,
-                output_hidden_states=True,
-                output_attentions=recalled,
+            recalled = Attended({RECALLING_LAYER})
+            frames = stack(inputs_embeds=shown, use_cache=False, output_hidden_states=True, attended=recalled)
+            asked = Attended({LETTERING_LAYER, LOOKING_LAYER, CHOOSING_LAYER}, recalled)
+            positions = torch.arange(most)[None] + shown.shape[1]
+            states = stack(
+                inputs_embeds=embed(lessons.flatten(0, 1)), position_ids=positions, use_cache=False, attended=asked
             )
-            stack.set_attn_implementation("eager")
-            cache.batch_repeat_interleave(count)
-            asked = stack(
-                inputs_embeds=embed(lessons.flatten(0, 1)),
-                past_key_values=cache,
-                use_cache=True,
-                output_attentions=True,
-            )
-            logits = self.model.lm_head(asked.last_hidden_state)
-        return Read(
-            counted=frames.hidden_states[COUNTED_AFTER],
-            recalling=frames.attentions[RECALLING_LAYER][:, 0] if recalled else None,
-            looking=asked.attentions[LOOKING_LAYER][:, 0].unflatten(0, (videos, count)),
-            counting=asked.attentions[LOOKING_LAYER][:, COUNTING_HEAD].unflatten(0, (videos, count)),
-            surveying=asked.attentions[LOOKING_LAYER][:, SURVEYING_HEAD].unflatten(0, (videos, count)),
-            lettering=asked.attentions[LETTERING_LAYER][:, 0].unflatten(0, (videos, count)),
-            choosing=asked.attentions[CHOOSING_LAYER][:, 0].unflatten(0, (videos, count)),
-            logits=logits.float().unflatten(0, (videos, count)),
-        )
+        said = states.last_hidden_state.unflatten(0, (videos, count))
+        return Read(frames.hidden_states[COUNTED_AFTER], recalled, asked, said)
 
 
 def _alike(drawn: Sequence[Drawn]) -> list[list[Drawn]]:

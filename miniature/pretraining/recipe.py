@@ -20,6 +20,7 @@ from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFa
 from miniature.base import new_model, parameters_of, save_base, train_tokenizer
 from miniature.pretraining.guidance import Guides
 from miniature.pretraining.language import Course, LanguageCourse, train_language
+from miniature.pretraining.memory import keep_freed_memory
 from miniature.pretraining.scenery import build_scenery
 from miniature.pretraining.sight import train_sight
 
@@ -49,38 +50,18 @@ class Recipe:
     dense: list[Course] = field(
         default_factory=lambda: [
             Course(1, 1, videos=4, lessons=12, drills=0.9, steps=500, rate=3e-3),
-            Course(1, 8, videos=4, lessons=12, drills=0.8, steps=1200, rate=3e-3),
-            Course(4, 16, videos=3, lessons=12, drills=0.7, steps=1000, rate=3e-3, tallies=0.4),
-            Course(16, 32, videos=2, lessons=16, drills=0.7, steps=800, rate=3e-3, tallies=0.5, comparisons=0.4),
-            Course(32, 64, videos=1, lessons=20, drills=0.6, steps=1000, rate=2.5e-3, tallies=0.5, comparisons=0.4),
+            Course(1, 8, 4, lessons=12, drills=0.8, tallies=0.2, comparisons=0.3, steps=1200, rate=3e-3),
+            Course(4, 16, 3, lessons=12, drills=0.7, tallies=0.4, comparisons=0.3, steps=1000, rate=3e-3),
+            Course(16, 32, 2, lessons=16, drills=0.7, tallies=0.5, comparisons=0.4, steps=800, rate=3e-3),
+            Course(32, 64, 1, lessons=20, drills=0.6, tallies=0.5, comparisons=0.4, steps=1500, rate=2.5e-3),
             Course(
-                64,
-                64,
-                videos=1,
-                lessons=20,
-                drills=0.4,
-                steps=600,
-                rate=2.5e-3,
-                ending=0.02,
-                tallies=0.5,
-                comparisons=0.4,
+                64, 64, 1, lessons=20, drills=0.4, tallies=0.5, comparisons=0.4, steps=2500, rate=2.5e-3, ending=0.02
             ),
         ]
     )
     robust: list[Course] = field(
         default_factory=lambda: [
-            Course(
-                64,
-                64,
-                videos=1,
-                lessons=16,
-                drills=0.3,
-                steps=450,
-                rate=1.5e-3,
-                ending=0.02,
-                tallies=0.5,
-                comparisons=0.4,
-            )
+            Course(64, 64, 1, lessons=20, drills=0.3, tallies=0.5, comparisons=0.4, steps=4000, rate=2e-3, ending=0.02)
         ]
     )
     examined: int = 20
@@ -111,9 +92,9 @@ def train_base(out: Path = Path("runs/miniature-base"), recipe: Recipe | None = 
 def _train(out: Path, recipe: Recipe, log: "Log") -> None:
     """All parts in order; tensors are made on the default device."""
     tokenizer = train_tokenizer()
+    keep_freed_memory()
     torch.manual_seed(recipe.seed)
     model = new_model(tokenizer)
-    model.set_attn_implementation("eager")  # gives attention weights, and is the faster one on these short rows
     guides = Guides(model.lm_head.in_features)
     everything = nn.ModuleDict({"model": model, "guides": guides})
     with _progress() as progress:

@@ -1,6 +1,7 @@
 """How the bases are made: sight that cannot bind place, lessons that are true, prompts as at run time, parts that resume."""
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,7 +15,7 @@ from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFa
 from miniature.base import new_model, train_tokenizer
 from miniature.geometry import PLACE_NAMES, cell_of
 from miniature.pretraining import recipe
-from miniature.pretraining.guidance import Guides
+from miniature.pretraining.guidance import CHOOSING_LAYER, COUNTING_HEAD, LOOKING_LAYER, RECALLING_LAYER, Guides
 from miniature.pretraining.language import Course, LanguageCourse
 from miniature.pretraining.lessons import Lesson, LessonVideo, draw_video, lessons
 from miniature.pretraining.paraphrase import rephrased
@@ -51,7 +52,6 @@ def tokenizer() -> PreTrainedTokenizerFast:
 def model(tokenizer: PreTrainedTokenizerFast) -> InternVLForConditionalGeneration:
     torch.manual_seed(0)
     made = new_model(tokenizer).eval()
-    made.set_attn_implementation("eager")
     return made
 
 
@@ -132,21 +132,32 @@ def test_the_layout_is_the_backbones_prompt(base: Path, scenery: Scenery) -> Non
         assert [*packed.frames.tolist(), *packed.lessons[number].tolist()][: len(ids)] == ids
 
 
-def test_lessons_that_continue_from_shared_frames_read_as_one_prompt_would(
+def test_lessons_that_continue_from_shared_frames_read_and_attend_as_one_prompt_would(
     model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, scenery: Scenery
 ) -> None:
+    plain = deepcopy(model.model.language_model)
+    plain.set_attn_implementation("eager")
     learner = course_on(model, tokenizer, scenery)
-    one = learner.draw(Course(3, 3, videos=1, lessons=5, drills=0.5, steps=1, rate=0.0), 3)
-    language = model.model.language_model
+    drawn = [learner.draw(Course(3, 3, videos=1, lessons=5, drills=0.5, steps=1, rate=0.0), 3) for _ in range(2)]
     with torch.no_grad():
-        shared = learner._read([one]).logits[0]
-        for number in range(5):
-            ids = torch.cat([one.packed.frames, one.packed.lessons[number]])
-            embeddings = language.embed_tokens(ids)
-            embeddings[one.packed.visual] = torch.cat([frame.embeddings for frame in one.seen])
-            alone = model.lm_head(language(inputs_embeds=embeddings[None]).last_hidden_state)[0]
-            apart = (alone[len(one.packed.frames) :] - shared[number]).abs().max()
-            assert apart < 0.05 * alone.abs().max()  # bfloat16 under autocast
+        read = learner._read(drawn)
+        for row, one in enumerate(drawn):
+            before = len(one.packed.frames)
+            for number, lesson in enumerate(one.packed.lessons):
+                embeddings = plain.embed_tokens(torch.cat([one.packed.frames, lesson]))
+                embeddings[one.packed.visual] = torch.cat([frame.embeddings for frame in one.seen])
+                alone = plain(inputs_embeds=embeddings[None], output_attentions=True)
+                states = alone.last_hidden_state[0, before:]
+                apart = (states - read.said[row, number, : len(lesson)]).abs().max()
+                assert apart < 0.05 * states.abs().max()  # bfloat16 under autocast
+                positions = torch.arange(len(lesson))
+                for layer, head in ((LOOKING_LAYER, COUNTING_HEAD), (CHOOSING_LAYER, 0)):
+                    weights = read.lessons.weights(layer, head, row, positions, torch.full_like(positions, number))
+                    expected = alone.attentions[layer][0, head, before:]
+                    assert (weights[:, : expected.shape[1]] - expected).abs().max() < 0.05
+                recalled = read.frames.weights(RECALLING_LAYER, 0, row, one.packed.ends)
+                expected = alone.attentions[RECALLING_LAYER][0, 0, one.packed.ends, :before]
+                assert (recalled - expected).abs().max() < 0.05
 
 
 def test_thinned_frames_know_which_cells_they_cover(scenery: Scenery) -> None:
@@ -170,7 +181,6 @@ def test_a_learner_that_is_shown_the_same_lessons_gets_better(
 ) -> None:
     torch.manual_seed(1)
     model = new_model(tokenizer)
-    model.set_attn_implementation("eager")
     learner = course_on(model, tokenizer, scenery)
     one = learner.draw(Course(2, 2, videos=1, lessons=6, drills=1.0, steps=1, rate=0.0), 2)
     optimizer = torch.optim.AdamW([*model.parameters(), *learner.guides.parameters()], lr=1e-3)
