@@ -35,8 +35,8 @@ class Course:
     """One part of the stage: `steps` updates of `videos` videos with `lessons` lessons each.
 
     A share `drills` of the lessons are drills and a share `tallies` of these tallies, of which a share `comparisons` are of
-    backgrounds. Each update draws its number of frames from the closed range `shortest`..`longest`. `rate` is the learning
-    rate, which goes linearly to `rate * ending`.
+    backgrounds; `hard` asks more of what is learned late. Each update draws its number of frames from the closed range
+    `shortest`..`longest`. `rate` is the learning rate, which goes linearly to `rate * ending`.
     """
 
     shortest: int
@@ -49,6 +49,7 @@ class Course:
     ending: float = 1.0
     tallies: float = 0.0
     comparisons: float = 0.0
+    hard: bool = False
 
     def factor(self, number: int) -> float:
         """Of the rate, at update `number`: warm-up, then the way to `ending`."""
@@ -76,7 +77,9 @@ class LanguageCourse:
         video = draw_video(self.random, self.scenery, frames)
         tokens = self.scenery.frames(list(video.pictures))
         seen = thinned(self.random, tokens) if self.robust else whole(tokens)
-        asked = list(lessons(self.random, video, course.lessons, course.drills, course.tallies, course.comparisons))
+        asked = list(
+            lessons(self.random, video, course.lessons, course.drills, course.tallies, course.comparisons, course.hard)
+        )
         return Drawn(video, seen, asked, self.packer.pack(seen, asked))
 
     def losses(self, drawn: Sequence[Drawn]) -> tuple[dict[str, Tensor], dict[str, list[float]]]:

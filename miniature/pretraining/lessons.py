@@ -134,29 +134,37 @@ def _short_script(random: Random, frames: int) -> Script:
 
 
 def lessons(
-    random: Random, video: LessonVideo, count: int, drills: float, tallies: float = 0.0, comparisons: float = 0.0
+    random: Random,
+    video: LessonVideo,
+    count: int,
+    drills: float,
+    tallies: float = 0.0,
+    comparisons: float = 0.0,
+    hard: bool = False,
 ) -> Iterator[Lesson]:
     """`count` lessons about a video.
 
     A share `drills` of them are drills, of these a share `tallies` tallies, of these a share `comparisons` compare
-    backgrounds; the others are questions as the world asks them.
+    backgrounds; the others are questions as the world asks them, where `hard` more of the kinds that are learned late.
     """
     made = 0
     while made < count:
-        maker: Callable[[Random, LessonVideo], Lesson | None] = _asked
+        maker: Callable[[Random, LessonVideo], Lesson | None] = partial(_asked, kinds=_HARD if hard else tuple(KINDS))
         if random.random() < drills:
             maker = random.choice(_DRILLS)
             if tallies and random.random() < tallies:
-                maker = _compare if comparisons and random.random() < comparisons else _tally
+                maker = partial(_tally, evenly=hard)
+                if comparisons and random.random() < comparisons:
+                    maker = _compare
         lesson = maker(random, video)
         if lesson is not None:
             made += 1
             yield lesson
 
 
-def _asked(random: Random, video: LessonVideo) -> Lesson | None:
+def _asked(random: Random, video: LessonVideo, kinds: Sequence[str]) -> Lesson | None:
     """A question of the world with its options; the answer is a letter."""
-    riddle = _riddle(random, video)
+    riddle = _riddle(random, video, kinds)
     if riddle is None:
         return None
     query = Query(rephrased(random, riddle), riddle.options)
@@ -223,10 +231,17 @@ def _present(random: Random, video: LessonVideo) -> Lesson:
     )
 
 
-def _tally(random: Random, video: LessonVideo) -> Lesson:
-    """How many scenes show each of several coloured shapes, some of which none does."""
+def _tally(random: Random, video: LessonVideo, evenly: bool) -> Lesson:
+    """How many scenes show each of several coloured shapes, some of which none does.
+
+    `evenly`: of the shown ones every number of scenes is as likely as any other; most are shown once.
+    """
     scenes = Counter(scene.figure for scene in video.script.scenes)
     shown = random.sample(sorted(scenes), min(len(scenes), FIGURES_TALLIED // 2))
+    if evenly:
+        numbers = sorted(set(scenes.values()))
+        drawn = (random.choice(numbers) for _ in shown)
+        shown = sorted({random.choice(sorted(f for f, times in scenes.items() if times == n)) for n in drawn})
     absent = random.sample(sorted(set(product(COLOURS, SHAPES)) - set(scenes)), FIGURES_TALLIED - len(shown))
     pieces: list[tuple[str, bool]] = []
     pointers = []
@@ -274,11 +289,12 @@ def _recite(random: Random, video: LessonVideo) -> Lesson | None:
     return Lesson("recite", question_text(query), query.question, tuple(pieces), (), riddle.options, choices)
 
 
+_HARD = (*KINDS, *3 * ("count_cue",), *2 * ("glyph_by_background",), "top_background")
 _DRILLS = (_open, _open, _describe, _describe, _describe, _present, _pick, _recite)
 
 
-def _riddle(random: Random, video: LessonVideo) -> Riddle | None:
-    kind = random.choice(list(KINDS))
+def _riddle(random: Random, video: LessonVideo, kinds: Sequence[str] = tuple(KINDS)) -> Riddle | None:
+    kind = random.choice(kinds)
     if kind == "top_background":
         scenes, frames = (
             Counter(grounds).most_common(2)

@@ -25,6 +25,10 @@ from miniature.pretraining.scenery import build_scenery
 from miniature.pretraining.sight import train_sight
 
 STAGES: Final = ("dense", "robust")
+LONG: Final = Course(
+    64, 64, 1, lessons=20, drills=0, tallies=0.5, comparisons=0.4, steps=0, rate=0, ending=0.02, hard=True
+)
+"""The last courses: videos as long as the world's own."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,10 @@ class Recipe:
             Course(4, 16, 3, lessons=12, drills=0.7, tallies=0.4, comparisons=0.3, steps=1000, rate=3e-3),
             Course(16, 32, 2, lessons=16, drills=0.7, tallies=0.5, comparisons=0.4, steps=800, rate=3e-3),
             Course(32, 64, 1, lessons=20, drills=0.6, tallies=0.5, comparisons=0.4, steps=1500, rate=2.5e-3),
-            Course(
-                64, 64, 1, lessons=20, drills=0.4, tallies=0.5, comparisons=0.4, steps=2500, rate=2.5e-3, ending=0.02
-            ),
+            replace(LONG, drills=0.4, steps=2500, rate=2.5e-3),
         ]
     )
-    robust: list[Course] = field(
-        default_factory=lambda: [
-            Course(64, 64, 1, lessons=20, drills=0.3, tallies=0.5, comparisons=0.4, steps=4000, rate=2e-3, ending=0.02)
-        ]
-    )
+    robust: list[Course] = field(default_factory=lambda: [replace(LONG, drills=0.3, steps=4200, rate=2e-3)])
     examined: int = 20
 
 
@@ -134,7 +132,7 @@ def _train(out: Path, recipe: Recipe, log: "Log") -> None:
 @torch.no_grad()
 def examine(learner: LanguageCourse, course: Course, videos: int) -> dict[str, float]:
     """Share of right letters by kind of question, on fresh videos of whole frames in the seen wordings."""
-    asked = replace(course, drills=0.0)
+    asked = replace(course, drills=0.0, hard=False)
     rights: dict[str, list[float]] = {}
     for _ in range(videos):
         _, found = learner.losses([learner.draw(asked, course.longest)])

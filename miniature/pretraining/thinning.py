@@ -15,6 +15,7 @@ from miniature.geometry import GRID
 from routers.pooling import pool_frames
 
 SCALES: Final = (1, 2, 4, 8)
+_LAYOUTS: Final = ("whole", "whole", "alike", "full and coarse", "full and coarse", "two scales", "any scale")
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,17 @@ def whole(video_tokens: Tensor) -> list[SeenFrame]:
 def thinned(random: Random, video_tokens: Tensor) -> list[SeenFrame]:
     """`[T, M, D]` tokens as one of the compressed layouts there are, drawn without looking at what is asked.
 
-    A third of the videos stay whole; of the others the frames share one scale, mix two, or mix all; a fifth also lose
-    frames, a fifth tokens.
+    Two in seven videos stay whole; of the others the frames share one scale, mix the full one with a coarse one, mix any two,
+    or mix all; a fifth also lose frames, a fifth tokens.
     """
     frames = len(video_tokens)
-    layout = random.choice(("whole", "whole", "alike", "two scales", "two scales", "any scale"))
+    layout = random.choice(_LAYOUTS)
     if layout == "whole":
         scales = [1] * frames
     elif layout == "alike":
         scales = [random.choice(SCALES[1:])] * frames
-    elif layout == "two scales":
-        sharp, coarse = sorted(random.sample(SCALES, 2))
+    elif layout in ("full and coarse", "two scales"):
+        sharp, coarse = sorted(random.sample(SCALES, 2)) if layout == "two scales" else (1, random.choice((4, 8)))
         share = random.random() ** 2
         scales = [sharp if random.random() < share else coarse for _ in range(frames)]
     else:
