@@ -34,7 +34,7 @@ class Scale:
 
 ScaleName = Literal["full", "tiny"]
 SCALES: dict[ScaleName, Scale] = {
-    "full": Scale(videos=140, questions=24, image_epochs=30, semantic_epochs=10, answers=200, promised=True),
+    "full": Scale(videos=140, questions=24, image_epochs=30, semantic_epochs=48, answers=200, promised=True),
     "tiny": Scale(videos=6, questions=6, image_epochs=2, semantic_epochs=2, answers=6, promised=False),
 }
 

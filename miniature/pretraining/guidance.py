@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from miniature.geometry import GRID
 from miniature.pretraining.attention import Attended
 from miniature.pretraining.lessons import Lesson, LessonVideo
 from miniature.pretraining.packing import Packed
 from miniature.pretraining.thinning import SeenFrame
 from miniature.scenes import MOST_REPEATS
 
+CELLS = GRID[0] * GRID[1]
 LEAST = 1e-6
 """Floor of an attention weight before its logarithm."""
 LETTERING_LAYER, LOOKING_LAYER, CHOOSING_LAYER = 1, 3, 4
@@ -26,8 +28,9 @@ COUNTING_HEAD = 1
 SURVEYING_HEAD = 2
 """Head of the looking layer that looks at every frame alike, where shares are asked about: a head that must also be sharp
 elsewhere weighs them unevenly."""
-COUNTED_AFTER = 3
-"""The layer after which a frame's end knows how often its coloured shape was shown before."""
+KNOWN_AFTER = 3
+"""The layer after which a frame's end knows how often its coloured shape was shown before, and each token of a full frame its
+cell: by its order in the frame alone, which is hard to tell among frames of other lengths."""
 
 
 class Guides(nn.Module):
@@ -36,6 +39,7 @@ class Guides(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.count_heads = nn.ModuleDict({"fresh": nn.Linear(width, 1), "occurrence": nn.Linear(width, MOST_REPEATS)})
+        self.cell_head = nn.Linear(width, CELLS)
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,11 @@ class Drawn:
 class Read:
     """What a pass over V videos with Q lessons leaves.
 
-    `counted` `[V, P, D]`: states of the frames; what was attended to in the frames and in the `V * Q` lessons; `said`
-    `[V, Q, L, D]`: last states of the lessons.
+    `known` `[V, P, D]`: states of the frames after layer `KNOWN_AFTER`; what was attended to in the frames and in the `V * Q`
+    lessons; `said` `[V, Q, L, D]`: last states of the lessons.
     """
 
-    counted: Tensor
+    known: Tensor
     frames: Attended
     lessons: Attended
     said: Tensor
@@ -88,8 +92,12 @@ def guidance(guides: Guides, one: Drawn, read: Read, row: int) -> dict[str, Tens
     if packed.choosing:
         losses["choose"] = missed(CHOOSING_LAYER, packed.choosing)
         losses["letter"] = missed(LETTERING_LAYER, packed.lettering)
+    full = torch.cat([torch.full((frame.tokens,), frame.tokens == CELLS) for frame in one.seen])
+    if full.any() and not full.all():
+        told = guides.cell_head(read.known[row, packed.visual[full]].float())
+        losses["cell"] = functional.cross_entropy(told, torch.arange(CELLS).repeat(int(full.sum()) // CELLS))
     if len(one.seen) == len(one.video.pictures):
-        states = read.counted[row, packed.ends].float()
+        states = read.known[row, packed.ends].float()
         fresh = guides.count_heads["fresh"](states)[:, 0]
         losses["fresh"] = functional.binary_cross_entropy_with_logits(fresh, torch.tensor(one.video.fresh).float())
         occurrence = guides.count_heads["occurrence"](states)

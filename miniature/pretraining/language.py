@@ -14,7 +14,7 @@ from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerBa
 from miniature.pretraining.attention import OVER_FRAMES, Attended
 from miniature.pretraining.guidance import (
     CHOOSING_LAYER,
-    COUNTED_AFTER,
+    KNOWN_AFTER,
     LETTERING_LAYER,
     LOOKING_LAYER,
     RECALLING_LAYER,
@@ -35,7 +35,8 @@ class Course:
     """One part of the stage: `steps` updates of `videos` videos with `lessons` lessons each.
 
     A share `drills` of the lessons are drills and a share `tallies` of these tallies, of which a share `comparisons` are of
-    backgrounds; `hard` asks more of what is learned late. Each update draws its number of frames from the closed range
+    backgrounds; `hard` asks more of what is learned late; a share `spotlit` of thinned videos show
+    some scenes in full and the rest coarsely. Each update draws its number of frames from the closed range
     `shortest`..`longest`. `rate` is the learning rate, which goes linearly to `rate * ending`.
     """
 
@@ -50,6 +51,7 @@ class Course:
     tallies: float = 0.0
     comparisons: float = 0.0
     hard: bool = False
+    spotlit: float = 0.0
 
     def factor(self, number: int) -> float:
         """Of the rate, at update `number`: warm-up, then the way to `ending`."""
@@ -76,7 +78,7 @@ class LanguageCourse:
     def draw(self, course: Course, frames: int) -> Drawn:
         video = draw_video(self.random, self.scenery, frames)
         tokens = self.scenery.frames(list(video.pictures))
-        seen = thinned(self.random, tokens) if self.robust else whole(tokens)
+        seen = thinned(self.random, tokens, video.scene_of, course.spotlit) if self.robust else whole(tokens)
         asked = list(
             lessons(self.random, video, course.lessons, course.drills, course.tallies, course.comparisons, course.hard)
         )
@@ -122,7 +124,7 @@ class LanguageCourse:
                 inputs_embeds=embed(lessons.flatten(0, 1)), position_ids=positions, use_cache=False, attended=asked
             )
         said = states.last_hidden_state.unflatten(0, (videos, count))
-        return Read(frames.hidden_states[COUNTED_AFTER], recalled, asked, said)
+        return Read(frames.hidden_states[KNOWN_AFTER], recalled, asked, said)
 
 
 def _alike(drawn: Sequence[Drawn]) -> list[list[Drawn]]:

@@ -61,7 +61,9 @@ class Recipe:
             replace(LONG, drills=0.4, steps=2500, rate=2.5e-3),
         ]
     )
-    robust: list[Course] = field(default_factory=lambda: [replace(LONG, drills=0.3, steps=4200, rate=2e-3)])
+    robust: list[Course] = field(
+        default_factory=lambda: [replace(LONG, drills=0.25, spotlit=0.6, steps=6000, rate=2e-3)]
+    )
     examined: int = 20
 
 

@@ -3,6 +3,7 @@
 Relevance is never consulted: no base may learn that a sharp frame is the evidence.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -16,6 +17,7 @@ from routers.pooling import pool_frames
 
 SCALES: Final = (1, 2, 4, 8)
 _LAYOUTS: Final = ("whole", "whole", "alike", "full and coarse", "full and coarse", "two scales", "any scale")
+_MOST_SPOTLIT: Final = 0.4
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,22 @@ def whole(video_tokens: Tensor) -> list[SeenFrame]:
     return [SeenFrame(frame, tokens, _covers(1)) for frame, tokens in enumerate(video_tokens)]
 
 
-def thinned(random: Random, video_tokens: Tensor) -> list[SeenFrame]:
+def thinned(
+    random: Random, video_tokens: Tensor, scene_of: Sequence[int] = (), spotlit: float = 0.0
+) -> list[SeenFrame]:
     """`[T, M, D]` tokens as one of the compressed layouts there are, drawn without looking at what is asked.
 
-    Two in seven videos stay whole; of the others the frames share one scale, mix the full one with a coarse one, mix any two,
-    or mix all; a fifth also lose frames, a fifth tokens.
+    A share `spotlit` of the videos show some scenes in full and the rest coarsely; `scene_of` says which scene each frame is of.
+    Two in seven of the others stay whole; or their frames share one scale, mix the full one with a coarse one, mix any two, or
+    mix all; a fifth also lose frames, a fifth tokens.
     """
     frames = len(video_tokens)
-    layout = random.choice(_LAYOUTS)
-    if layout == "whole":
+    layout = "spotlit" if random.random() < spotlit else random.choice(_LAYOUTS)
+    if layout == "spotlit":
+        coarse, share = random.choice((4, 8, 8)), random.uniform(0.02, _MOST_SPOTLIT)
+        lit = {scene for scene in sorted(set(scene_of)) if random.random() < share}
+        scales = [1 if scene in lit else coarse for scene in scene_of]
+    elif layout == "whole":
         scales = [1] * frames
     elif layout == "alike":
         scales = [random.choice(SCALES[1:])] * frames
@@ -55,9 +64,10 @@ def thinned(random: Random, video_tokens: Tensor) -> list[SeenFrame]:
     else:
         scales = [random.choice(SCALES) for _ in range(frames)]
     kept = list(range(frames))
-    if layout != "whole" and random.random() < 0.2:
+    cut = layout not in ("whole", "spotlit")
+    if cut and random.random() < 0.2:
         kept = sorted(random.sample(kept, random.randint(frames // 4, frames)))
-    drop = random.uniform(0, 0.5) if layout != "whole" and random.random() < 0.2 else 0.0
+    drop = random.uniform(0, 0.5) if cut and random.random() < 0.2 else 0.0
     seen = []
     for frame in kept:
         tokens = pool_frames(video_tokens[frame : frame + 1], scales[frame], GRID)[0]

@@ -176,6 +176,43 @@ def test_thinned_frames_know_which_cells_they_cover(scenery: Scenery) -> None:
     assert seen_scales == {1, 2, 4, 8}
 
 
+def test_a_spotlit_video_shows_whole_scenes_in_full_and_the_rest_at_one_coarse_scale(scenery: Scenery) -> None:
+    shares = []
+    for seed in range(40):
+        video = draw_video(Random(seed), scenery, 64)
+        kept = thinned(Random(seed), scenery.frames(list(video.pictures)), video.scene_of, spotlit=1.0)
+        assert [frame.frame for frame in kept] == list(range(64))
+        tokens = [frame.tokens for frame in kept]
+        for number in set(video.scene_of):
+            assert len({n for n, scene in zip(tokens, video.scene_of, strict=True) if scene == number}) == 1
+        assert len(set(tokens) - {16}) == 1
+        assert set(tokens) <= {16, 4, 2}
+        shares.append(tokens.count(16) / 64)
+    assert 0.1 < sum(shares) / len(shares) < 0.3
+    assert min(shares) < 0.06
+
+
+def test_cells_are_guided_among_frames_of_different_lengths_alone(
+    model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, scenery: Scenery
+) -> None:
+    learner = course_on(model, tokenizer, scenery)
+    course = Course(8, 8, videos=1, lessons=4, drills=0.5, steps=1, rate=0.0)
+    whole_frames, _ = learner.losses([learner.draw(course, 8)])
+    learner.robust = True
+    spotlit = [learner.draw(replace(course, spotlit=1.0), 8) for _ in range(12)]
+    mixed = [one for one in spotlit if len({frame.tokens for frame in one.seen}) == 2]
+    assert mixed
+    for one in mixed:
+        losses, _ = learner.losses([one])
+        assert losses.keys() - whole_frames.keys() == {"cell"}
+        head = learner.guides.cell_head
+        with torch.no_grad():
+            head.weight.zero_()
+            assert (
+                abs(learner.losses([one])[0]["cell"].item() - np.log(16)) < 0.5
+            )  # the bias alone: hardly more than guessing
+
+
 def test_a_learner_that_is_shown_the_same_lessons_gets_better(
     tokenizer: PreTrainedTokenizerFast, scenery: Scenery
 ) -> None:
