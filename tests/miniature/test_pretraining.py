@@ -204,13 +204,12 @@ def test_cells_are_guided_among_frames_of_different_lengths_alone(
     assert mixed
     for one in mixed:
         losses, _ = learner.losses([one])
-        assert losses.keys() - whole_frames.keys() == {"cell"}
+        assert "cell" in losses.keys() - whole_frames.keys()
         head = learner.guides.cell_head
         with torch.no_grad():
-            head.weight.zero_()
-            assert (
-                abs(learner.losses([one])[0]["cell"].item() - np.log(16)) < 0.5
-            )  # the bias alone: hardly more than guessing
+            head.weight.zero_()  # the bias alone does hardly more than guess
+            blind, _ = learner.losses([one])
+        assert abs(blind["cell"].item() - np.log(16)) < 0.5
 
 
 def test_a_learner_that_is_shown_the_same_lessons_gets_better(
