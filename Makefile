@@ -7,7 +7,7 @@ RUNS ?= runs
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real miniature-base report build-flr build-qtr train-image-router train-semantic-router export eval test lint clean
+.PHONY: help setup demo demo-real miniature-base report build-flr build-qtr train-image-router train-semantic-router export eval test bench-loader lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
@@ -55,6 +55,9 @@ eval: setup  ## compare systems at equal tokens on the demo's world
 
 test: setup  ## all tests that need neither a GPU nor minutes
 	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+bench-loader: setup  ## samples/s of the loader against webdataset and datasets (5 minutes)
+	$(BIN)/python benchmarks/loader.py
 
 lint: setup  ## style and types
 	$(BIN)/ruff check .

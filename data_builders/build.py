@@ -16,9 +16,10 @@ from data_builders.rejects import QUARANTINE, Reject, read_rejects, write_reject
 from data_builders.teacher import TeacherReplyError, TeacherUnavailable
 from data_builders.videos import PreparedVideo
 from shards.sample import ShardSample
-from shards.schema import SCHEMA_VERSION, LabelledQuestion, Manifest, VideoQuestion
-from shards.sidecar import read_sidecar
-from shards.writer import is_finished, write_manifest, write_shard
+from shards.schema import LabelledQuestion, VideoQuestion
+from shards.sidecar import read_sidecar, write_manifest
+from shards.storage import Storage
+from shards.writer import is_finished, write_shard
 from video.errors import VideoError
 
 DONE, QUARANTINED, UNAVAILABLE = 0, 3, 4
@@ -98,9 +99,17 @@ def build(
             outcome.unavailable = str(error)
     outcome.rejects = [*source_rejects, *(reject for job in jobs for reject in read_rejects(job.rejects))]
     write_rejects(config.out / QUARANTINE, outcome.rejects)
-    outcome.labelled = sum(read_sidecar(job.path).questions for job in jobs if is_finished(job.path))
+    storage = Storage(config.out)
+    outcome.labelled = sum(read_sidecar(storage, job.path.name).questions for job in jobs if is_finished(job.path))
     if outcome.unavailable is None:
-        _write_manifest(config.out, fingerprint, record, jobs, notes or {})
+        write_manifest(
+            config.out,
+            shards=[job.path.name for job in jobs if is_finished(job.path)],
+            fingerprint=fingerprint,
+            config=record,
+            licences=sorted({question.licence or "unstated" for question in questions}),
+            notes=notes,
+        )
     _report(config.out, outcome, len(jobs))
     return outcome
 
@@ -145,31 +154,6 @@ async def _label(labeller: Labeller, video: PreparedVideo, question: VideoQuesti
         return Reject(question.id, "teacher", error.verdict, str(error), error.raw)
     except ValueError as error:
         return Reject(question.id, "label", "invalid", str(error))
-
-
-def _write_manifest(
-    out: Path, fingerprint: str, record: Mapping[str, Any], jobs: Sequence[ShardJob], notes: Mapping[str, Any]
-) -> None:
-    splits: dict[str, dict[str, int]] = {}
-    for job in jobs:
-        if is_finished(job.path):
-            sidecar = read_sidecar(job.path)
-            counts = splits.setdefault(job.path.stem.rsplit("-", 1)[0], {"shards": 0, "videos": 0, "questions": 0})
-            counts["shards"] += 1
-            counts["videos"] += sidecar.count
-            counts["questions"] += sidecar.questions
-    licences = {question.licence or "unstated" for job in jobs for video in job.videos for question in video.questions}
-    write_manifest(
-        out,
-        Manifest(
-            schema_version=SCHEMA_VERSION,
-            fingerprint=fingerprint,
-            config=dict(record),
-            splits=splits,
-            licences=sorted(licences),
-            notes=dict(notes),
-        ),
-    )
 
 
 def _report(out: Path, outcome: Outcome, shards: int) -> None:

@@ -25,7 +25,7 @@ from data_builders.rejects import Reject
 from data_builders.sources import read_questions
 from data_builders.teacher import Teacher, TeacherConfig, TeacherUnavailable
 from data_builders.videos import FrameConfig, VideoFolder
-from shards.sidecar import read_manifest
+from shards.sidecar import finished_manifest
 from video.errors import VideoError
 
 Options = dict[str, Any]
@@ -122,7 +122,7 @@ def _recorded(options: Options, prompts: list[str] | None = None) -> Options:
         if options.get(name) and Path(options[name]).is_file()
     }
     if options.get("relevance"):
-        files["relevance"] = read_manifest(Path(options["relevance"])).fingerprint
+        files["relevance"] = finished_manifest(Path(options["relevance"])).fingerprint
     return {**options, **files, "prompts": {name: load_prompt(name).hash for name in prompts or []}}
 
 

@@ -13,7 +13,28 @@ def encode(frame: np.ndarray, quality: int = 95) -> bytes:
     return buffer.getvalue()
 
 
-def decode(data: bytes) -> np.ndarray:
-    """JPEG bytes -> uint8 RGB `[H, W, 3]`. Raises `OSError` for bytes that are no picture."""
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(picture.convert("RGB"))
+def decode(data: bytes, height: int, width: int) -> np.ndarray:
+    """JPEG bytes of a picture known to be `height` x `width` -> uint8 RGB `[H, W, 3]`.
+
+    Raises `ValueError` for bytes that are no such picture, before any memory is taken for one of another size.
+    """
+    try:
+        with _opened(data, height, width) as picture:
+            return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"the picture does not decode ({error})") from error
+
+
+def check(data: bytes, height: int, width: int) -> None:
+    """Look at the header alone. Raises `ValueError` as `decode` does."""
+    _opened(data, height, width).close()
+
+
+def _opened(data: bytes, height: int, width: int) -> Image.Image:
+    try:
+        picture = Image.open(io.BytesIO(data), formats=("JPEG",))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"no JPEG picture ({error})") from error
+    if picture.size != (width, height):
+        raise ValueError(f"the picture is {picture.width} x {picture.height}, its record says {width} x {height}")
+    return picture

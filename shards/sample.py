@@ -1,29 +1,52 @@
 """One sample: a video's frames as JPEG, where they came from, and all of its labelled questions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import numpy as np
+from pydantic import ValidationError
 
 from shards import jpeg
+from shards.errors import BadLabels, BadPicture
 from shards.schema import LabelledQuestion, Labels, VideoRecord
 
 FRAMES, VIDEO, LABELS = "frames.mjpeg", "video.json", "labels.json"
 MEMBERS = (FRAMES, VIDEO, LABELS)
+"""Of every sample, in this order: readers that take the first samples' names for all find them everywhere."""
 
 
 @dataclass(frozen=True)
 class ShardSample:
-    """A sample in memory. `jpegs` holds T pictures; `key` is unique over the data set and holds no dot or slash."""
+    """A sample in memory. `jpegs` holds T pictures; `key` is unique over the data set; `shard` is where it was read."""
 
     key: str
     video: VideoRecord
     questions: list[LabelledQuestion]
     jpegs: list[bytes]
+    shard: str = field(default="", compare=False)
 
     def frames(self) -> np.ndarray:
-        """Decoded frames, uint8 `[T, H, W, 3]`."""
-        return np.stack([jpeg.decode(data) for data in self.jpegs])
+        """Decoded frames, uint8 `[T, H, W, 3]`. Raises `BadPicture`."""
+        frames = np.empty((len(self.jpegs), self.video.height, self.video.width, 3), dtype=np.uint8)
+        for number in range(len(self.jpegs)):
+            frames[number] = self.frame(number)
+        return frames
+
+    def frame(self, number: int) -> np.ndarray:
+        """One decoded frame, uint8 `[H, W, 3]`. Raises `BadPicture`."""
+        try:
+            return jpeg.decode(self.jpegs[number], self.video.height, self.video.width)
+        except ValueError as error:
+            raise BadPicture(f"frame {number}: {error}", shard=self.shard, key=self.key) from error
+
+    def check_frames(self) -> None:
+        """Raise `BadPicture` where a frame is not a picture of the size its record states; nothing is decoded."""
+        for number, data in enumerate(self.jpegs):
+            try:
+                jpeg.check(data, self.video.height, self.video.width)
+            except ValueError as error:
+                raise BadPicture(f"frame {number}: {error}", shard=self.shard, key=self.key) from error
 
     def members(self) -> dict[str, bytes]:
         """The tar members by name: JPEGs one after another, and two JSON files."""
@@ -35,15 +58,39 @@ class ShardSample:
         }
 
 
-def from_members(key: str, members: dict[str, bytes]) -> ShardSample:
-    """Parse a sample's tar members. Raises `ValueError` (pydantic's) or `KeyError` where they do not fit the schema."""
-    video = VideoRecord.model_validate_json(members[VIDEO])
-    labels = Labels.model_validate_json(members[LABELS])
-    return ShardSample(key, video, labels.questions, _split(members[FRAMES], video.frame_bytes))
+def from_members(key: str, members: Mapping[str, bytes], shard: str = "") -> ShardSample:
+    """Parse a sample's tar members, in full. Raises `BadLabels` where they do not fit the schema or each other."""
+    questions = parse_labels(key, members[LABELS], shard)
+    video = parse_record(key, members[VIDEO], shard)
+    packed = members[FRAMES]
+    if sum(video.frame_bytes) != len(packed):
+        problem = f"frame_bytes add up to {sum(video.frame_bytes)}, {FRAMES} holds {len(packed)}"
+        raise BadLabels(problem, shard=shard, key=key)
+    for labelled in questions:
+        if labelled.relevance and len(labelled.relevance.relevant) != len(video.indices):
+            problem = (
+                f"question {labelled.question.id} labels {len(labelled.relevance.relevant)} frames, "
+                f"the sample holds {len(video.indices)}"
+            )
+            raise BadLabels(problem, shard=shard, key=key)
+    return ShardSample(key, video, questions, _split(packed, video.frame_bytes), shard)
+
+
+def parse_labels(key: str, content: bytes, shard: str = "") -> list[LabelledQuestion]:
+    """The questions of a `labels.json`. Raises `BadLabels`."""
+    try:
+        return Labels.model_validate_json(content).questions
+    except ValidationError as error:
+        raise BadLabels(f"{LABELS} does not fit the schema ({error})", shard=shard, key=key) from error
+
+
+def parse_record(key: str, content: bytes, shard: str = "") -> VideoRecord:
+    """The content of a `video.json`. Raises `BadLabels`."""
+    try:
+        return VideoRecord.model_validate_json(content)
+    except ValidationError as error:
+        raise BadLabels(f"{VIDEO} does not fit the schema ({error})", shard=shard, key=key) from error
 
 
 def _split(packed: bytes, sizes: Sequence[int]) -> list[bytes]:
-    if sum(sizes) != len(packed):
-        raise ValueError(f"frame_bytes add up to {sum(sizes)}, {FRAMES} holds {len(packed)}")
-    ends = np.cumsum(sizes)
-    return [packed[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    return [packed[start:end] for start, end in pairwise(accumulate(sizes, initial=0))]

@@ -4,7 +4,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+LARGEST_SIDE = 16384
+LARGEST_MEMBER = 2**30
+"""Bytes; a hundred frames of 8K video are less."""
+KEY_PATTERN = r"^[A-Za-z0-9_-]{1,80}$"
+"""A sample's key: webdataset splits a member's name at its first dot, and a tar header holds 100 characters."""
 
 Policy = Literal["global", "fragment"]
 Score = Annotated[int, Field(ge=0, le=100)]
@@ -81,16 +86,16 @@ class VideoRecord(_Strict):
     """Where a sample's frames came from; T entries in `indices`, `seconds` and `frame_bytes` (JPEG sizes in bytes)."""
 
     uri: str
-    duration: float
-    fps: float
-    total: int
+    duration: Annotated[Seconds, Field(ge=0)]
+    fps: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    total: int = Field(ge=1)
     decoder: str
     sampler: str
-    indices: list[int]
-    seconds: list[float]
-    height: int
-    width: int
-    frame_bytes: list[int]
+    indices: list[Annotated[int, Field(ge=0)]]
+    seconds: list[Seconds]
+    height: int = Field(ge=1, le=LARGEST_SIDE)
+    width: int = Field(ge=1, le=LARGEST_SIDE)
+    frame_bytes: list[Annotated[int, Field(ge=1)]]
 
     @model_validator(mode="after")
     def _one_entry_a_frame(self) -> Self:
@@ -108,24 +113,51 @@ class Labels(_Strict):
     questions: list[LabelledQuestion]
 
 
+class SampleEntry(_Strict):
+    """What a sidecar knows of one sample.
+
+    `frames` and `questions` are counts; `members` gives (offset, bytes) in the tar of each member by name; `crc32` is of the
+    members' contents, in that order.
+    """
+
+    key: str = Field(pattern=KEY_PATTERN)
+    uri: str
+    frames: int
+    questions: int
+    crc32: int
+    members: dict[str, tuple[int, int]]
+
+
 class Sidecar(_Strict):
-    """The JSON beside a shard: `members` gives (offset, bytes) in the tar of each sample's members by name."""
+    """The JSON beside a shard; `bytes` and `sha256` are the whole tar's."""
 
     schema_version: int
     fingerprint: str
     sha256: str
-    count: int
+    bytes: int
+    samples: list[SampleEntry]
+
+    @property
+    def questions(self) -> int:
+        return sum(sample.questions for sample in self.samples)
+
+
+class ShardEntry(_Strict):
+    """What a manifest knows of one shard; `videos` and `questions` are counts."""
+
+    name: str
+    sha256: str
+    bytes: int
+    videos: int
     questions: int
-    keys: list[str]
-    members: dict[str, dict[str, tuple[int, int]]]
 
 
 class Manifest(_Strict):
-    """`manifest.json` of a data set: its config and fingerprint, and by split the shards with videos and questions."""
+    """`manifest.json`, written when a data set is finished: its config and fingerprint, its shards in order, its licences."""
 
     schema_version: int
     fingerprint: str
     config: dict[str, object]
-    splits: dict[str, dict[str, int]]
+    shards: list[ShardEntry]
     licences: list[str]
     notes: dict[str, object] = {}

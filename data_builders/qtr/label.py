@@ -22,6 +22,8 @@ from data_builders.rejects import Reject
 from data_builders.teacher import Teacher, TeacherReplyError
 from data_builders.videos import PreparedVideo, VideoFolder
 from shards import ShardSample
+from shards.catalogue import Catalogue
+from shards.place import read_labels, read_record, read_sample
 from shards.schema import LabelledQuestion, VideoQuestion
 from shards.writer import write_atomically
 from video.errors import VideoError
@@ -42,20 +44,19 @@ class FrameSource:
             self._read(relevance)
 
     def _read(self, relevance: Path) -> None:
-        from shards.reader import ShardDataset  # torch: not for --help, nor for the decoding process
-
-        shards = ShardDataset(relevance)
+        catalogue = Catalogue(relevance)
         wanted = (self.videos.config.frames, self.videos.config.frame_size, self.videos.config.sampler)
-        for index in range(len(shards)):
-            sample = shards[index]
-            found = (len(sample.jpegs), sample.video.height, sample.video.sampler)
+        for place in catalogue.places:
+            video = read_record(catalogue.storage, place)
+            found = (place.entry.frames, video.height, video.sampler)
             if found != wanted:
                 raise ValueError(
-                    f"{relevance} holds (frames, frame_size, sampler) = {found} of {sample.video.uri}, this build takes "
+                    f"{relevance} holds (frames, frame_size, sampler) = {found} of {video.uri}, this build takes "
                     f"{wanted}: give the options of that build, or leave --relevance out"
                 )
-            self._sample[sample.video.uri] = partial(shards.__getitem__, index)
-            self._relevant |= {q.question.id: q.relevance.relevant for q in sample.questions if q.relevance}
+            self._sample[video.uri] = partial(read_sample, catalogue.storage, place)
+            labelled = read_labels(catalogue.storage, place)
+            self._relevant |= {q.question.id: q.relevance.relevant for q in labelled if q.relevance}
 
     def prepare(self, video: str) -> PreparedVideo:
         """Raises `VideoError`."""

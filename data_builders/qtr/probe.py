@@ -101,7 +101,7 @@ def _url(video: PreparedVideo, frame: int, scale: int) -> str:
     if scale == 1:
         return video.urls[frame]
     if (frame, scale) not in video.smaller:
-        picture = jpeg.decode(video.jpegs[frame])
+        picture = jpeg.decode(video.jpegs[frame], video.record.height, video.record.width)
         side = max(1, round(picture.shape[0] / scale**0.5))
         video.smaller[frame, scale] = data_url(jpeg.encode(resize_frames(picture[None], side)[0]))
     return video.smaller[frame, scale]

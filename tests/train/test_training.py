@@ -100,7 +100,7 @@ def test_the_head_without_frames_scores_chance_within_a_question(base: Path, flr
 def test_cached_features_are_those_computed_anew(base: Path, flr: Path) -> None:
     data = FrameRelevanceData(str(flr))
     data.setup("fit")
-    item = data.datasets["train"][0]
+    item = next(data.train_dataloader().pass_over())[0]
     caching, plain = ImageRouterModule(str(base), cache_features=True), ImageRouterModule(str(base))
     first = caching._features(item)
     torch.testing.assert_close(caching._features(item), first, atol=0, rtol=0)
@@ -110,7 +110,7 @@ def test_cached_features_are_those_computed_anew(base: Path, flr: Path) -> None:
 def test_global_questions_do_not_train_the_image_router(flr: Path) -> None:
     data = FrameRelevanceData(str(flr))
     data.setup("fit")
-    items = [data.datasets["train"][i] for i in range(len(data.datasets["train"]))]
+    items = [item for batch in data.train_dataloader() for item in batch]
     assert items
     assert all(0 < sum(flags) <= 32 for item in items for flags in item.relevant)
 

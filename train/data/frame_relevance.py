@@ -1,12 +1,14 @@
 """Stage-1 data: a video with up to q of its questions, so that the questions share the encoded frames."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytorch_lightning as pl
-from torch.utils.data import DataLoader, Dataset
 
 from shards import LabelledQuestion, ShardDataset, ShardSample
+from shards.loader import EpochLoader
+from shards.order import EpochOrder, Item, Limits
 
 
 @dataclass(frozen=True)
@@ -23,87 +25,86 @@ class VideoRelevance:
         return self.sample.frames()
 
 
-class FrameRelevanceDataset(Dataset[VideoRelevance]):
-    """Groups of at most `questions_per_item` usable questions of one video; a video with more gives several items."""
-
-    def __init__(self, shards: ShardDataset, questions_per_item: int, max_relevant_share: float) -> None:
-        self.shards = shards
-        self.groups: list[tuple[int, list[int]]] = []
-        for index in range(len(shards)):
-            usable = [i for i, question in enumerate(shards[index].questions) if _usable(question, max_relevant_share)]
-            self.groups += [
-                (index, usable[start : start + questions_per_item])
-                for start in range(0, len(usable), questions_per_item)
-            ]
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    def __getitem__(self, item: int) -> VideoRelevance:
-        index, chosen = self.groups[item]
-        sample = self.shards[index]
-        labelled = [sample.questions[i] for i in chosen]
-        relevant = [question.relevance.relevant for question in labelled if question.relevance]
-        return VideoRelevance(sample.key, sample, [question.question.question for question in labelled], relevant)
-
-
 class FrameRelevanceData(pl.LightningDataModule):
-    """Video-FLR shards for training and validation."""
+    """Video-FLR shards for training and validation; every rank takes equally many steps and resumes where it stood."""
 
     def __init__(
         self,
         shards: str,
         batch_size: int = 16,
         questions_per_item: int = 8,
+        tokens: int | None = None,
+        tokens_per_frame: int = 256,
         max_relevant_share: float = 0.5,
         workers: int = 0,
+        tolerate: int = 0,
+        seed: int = 0,
         train_split: str = "train",
         val_split: str = "val",
     ) -> None:
         """Read the shard folder `shards`.
 
         Args:
-            shards: folder written by `python -m data_builders flr`
-            batch_size: (video, question) pairs a step and device
+            shards: folder or fsspec address, written by `python -m data_builders flr`
+            batch_size: most (video, question) pairs a step and device
             questions_per_item: questions of one video that go through a step together
+            tokens: most visual tokens a step and device, each pair reading all frames of its video; any number where not
+                given
+            tokens_per_frame: what a frame counts for
             max_relevant_share: questions with more evidence than this are left out: they are `global` ones, for which
                 the Image Router never runs
             workers: loader processes
+            tolerate: damaged samples an epoch and rank that are left out before training stops
+            seed: of the order of videos
             train_split: split trained on
             val_split: split validated on
         """
         super().__init__()
-        if batch_size % questions_per_item:
-            raise ValueError(f"batch_size {batch_size} is no multiple of questions_per_item {questions_per_item}")
-        self.folder, self.batch_size, self.questions_per_item = shards, batch_size, questions_per_item
-        self.max_relevant_share, self.workers = max_relevant_share, workers
+        self.limits = Limits(min(questions_per_item, batch_size), batch_size, tokens, tokens_per_frame)
+        self.folder, self.max_relevant_share = shards, max_relevant_share
+        self.workers, self.tolerate, self.seed = workers, tolerate, seed
         self.splits = {"train": train_split, "val": val_split}
 
     def setup(self, stage: str) -> None:
-        self.datasets = {
-            role: FrameRelevanceDataset(
-                ShardDataset(self.folder, split=split), self.questions_per_item, self.max_relevant_share
-            )
-            for role, split in self.splits.items()
-        }
-        for role, dataset in self.datasets.items():
-            if not len(dataset):
-                raise ValueError(f"no question with frame relevance in split {self.splits[role]!r} of {self.folder}")
+        """Raises `ValueError` where a split has no usable question, `ShardError` where it does not read."""
+        self.datasets = {role: ShardDataset(self.folder, split=split) for role, split in self.splits.items()}
+        self.orders = {role: self._order(role) for role in self.datasets}
 
-    def train_dataloader(self) -> DataLoader[VideoRelevance]:
+    def train_dataloader(self) -> EpochLoader[VideoRelevance]:
         return self._loader("train")
 
-    def val_dataloader(self) -> DataLoader[VideoRelevance]:
+    def val_dataloader(self) -> EpochLoader[VideoRelevance]:
         return self._loader("val")
 
-    def _loader(self, role: str) -> DataLoader[VideoRelevance]:
-        return DataLoader(
-            self.datasets[role],
-            batch_size=max(1, self.batch_size // self.questions_per_item),
-            shuffle=role == "train",
-            num_workers=self.workers,
-            collate_fn=list,
+    def _order(self, role: str) -> EpochOrder:
+        shards = self.datasets[role]
+        asked = [
+            [n for n, question in enumerate(shards.labels(index)) if _usable(question, self.max_relevant_share)]
+            for index in range(len(shards))
+        ]
+        if not any(asked):
+            raise ValueError(f"no question with frame relevance in split {self.splits[role]!r} of {self.folder}")
+        frames = [place.entry.frames for place in shards.catalogue.places]
+        return EpochOrder(asked, frames, self.limits, self.seed if role == "train" else None)
+
+    def _loader(self, role: str) -> EpochLoader[VideoRelevance]:
+        return EpochLoader(
+            partial(video_relevance, self.datasets[role]),
+            self.orders[role],
+            data=self.datasets[role].catalogue.fingerprint,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            world_size=self.trainer.world_size if self.trainer else 1,
+            workers=self.workers,
+            tolerate=self.tolerate,
         )
+
+
+def video_relevance(shards: ShardDataset, item: Item) -> VideoRelevance:
+    """Some of a sample's questions with their labels. Raises `ShardError`."""
+    sample = shards[item.sample]
+    labelled = [sample.questions[number] for number in item.questions]
+    relevant = [question.relevance.relevant for question in labelled if question.relevance]
+    return VideoRelevance(sample.key, sample, [question.question.question for question in labelled], relevant)
 
 
 def _usable(question: LabelledQuestion, max_relevant_share: float) -> bool:

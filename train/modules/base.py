@@ -132,7 +132,10 @@ class RouterModule(pl.LightningModule):
     def _gather_moments(self) -> None:
         loader: Any = self.trainer.train_dataloader
         count, total, squares = torch.zeros((), dtype=torch.float64), torch.zeros(()), torch.zeros(())
-        for batch in track(loader, "feature moments", disable=not self.trainer.is_global_zero, transient=True):
+        batches = loader.pass_over()
+        for batch in track(
+            batches, "feature moments", total=len(loader), disable=not self.trainer.is_global_zero, transient=True
+        ):
             rows = self.batch_features(batch).double().cpu()
             count, total, squares = count + len(rows), total + rows.sum(0), squares + (rows**2).sum(0)
         sums = [

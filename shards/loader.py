@@ -1,0 +1,146 @@
+"""A rank's batches, decoded by workers, with a position that can be saved and taken up again by any number of ranks."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from torch.utils.data import DataLoader, Dataset
+
+from shards.errors import ShardError
+from shards.order import Batch, EpochOrder, Item, share
+
+Loaded = TypeVar("Loaded")
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """An item that does not read, and why."""
+
+    item: Item
+    error: ShardError
+
+
+class EpochLoader(Generic[Loaded]):
+    """Iterates over one rank's batches of an epoch, at the next iteration over the next epoch's, after a resume over the rest.
+
+    A batch is a list of what `read` made of its items, in order. `state_dict` may be taken after any step; the state of one
+    rank is the state of all, whatever their number (Lightning saves and restores it with its checkpoints).
+
+    Args:
+        read: what becomes of an item; runs in the workers, a `ShardError` it raises puts the item in quarantine
+        order: who reads what
+        data: names what is read, so that no state is taken up on other data: `Catalogue.fingerprint`
+        rank: this process
+        world_size: all processes
+        workers: loader processes
+        tolerate: damaged samples an epoch that are left out (kept in `quarantine`) before this rank stops with an error. A
+            batch of which nothing is left is filled with the rank's next item that reads.
+        prefetch: batches each worker has ready; memory is bounded by `workers * prefetch + 1` batches
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Item], Loaded],
+        order: EpochOrder,
+        *,
+        data: str = "",
+        rank: int = 0,
+        world_size: int = 1,
+        workers: int = 0,
+        tolerate: int = 0,
+        prefetch: int = 2,
+    ) -> None:
+        self.order, self.rank, self.world_size = order, rank, world_size
+        self.workers, self.tolerate, self.prefetch = workers, tolerate, prefetch
+        self.quarantine: list[Quarantined] = []
+        self._items = _Items(read)
+        self._data = hashlib.sha256(f"{data} {order.fingerprint}".encode()).hexdigest()
+        self._epoch = self._steps = self._consumed = 0
+        self._resumed = False
+        share(order.batches(0), rank, world_size)  # too little data is said before anything else is done
+
+    def __len__(self) -> int:
+        """Steps of the current epoch: those taken and those still to come."""
+        return self._steps + len(self._share(self._epoch, self._consumed))
+
+    def __iter__(self) -> Iterator[list[Loaded]]:
+        if self._steps and not (self._resumed and self._share(self._epoch, self._consumed)):
+            self._epoch, self._steps, self._consumed = self._epoch + 1, 0, 0
+        self._resumed = False
+        for batch in self._batches():
+            self._steps += 1
+            self._consumed += self.world_size
+            yield batch
+
+    def pass_over(self) -> Iterator[list[Loaded]]:
+        """The batches the next iteration gives, with the position left as it is: for statistics before training."""
+        return self._batches()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the epoch stands: `consumed` counts global batches, `steps` this loop's."""
+        return {
+            "epoch": self._epoch,
+            "consumed": self._consumed,
+            "steps": self._steps,
+            "data": self._data,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state. Raises `ValueError` where it was saved with other data, limits or seed."""
+        if state["data"] != self._data:
+            raise ValueError(
+                "the position was saved with other shards, batch limits or another seed: resume with what it was "
+                "started with, or begin anew from the weights alone"
+            )
+        self._epoch, self._consumed, self._steps = state["epoch"], state["consumed"], state["steps"]
+        self._resumed = True
+
+    def _batches(self) -> Iterator[list[Loaded]]:
+        batches = self._share(self._epoch, self._consumed)
+        self.quarantine = []
+        loader = DataLoader(
+            self._items,
+            batch_sampler=batches,  # type: ignore[arg-type]
+            num_workers=self.workers,
+            prefetch_factor=self.prefetch if self.workers else None,
+            collate_fn=list,
+        )
+        for number, loaded in enumerate(loader):
+            yield self._sound(loaded) or self._stand_in(batches[number:])
+
+    def _share(self, epoch: int, start: int) -> list[Batch]:
+        return share(self.order.batches(epoch), self.rank, self.world_size, start).batches
+
+    def _sound(self, loaded: list[Loaded | Quarantined]) -> list[Loaded]:
+        """What was read. Raises the error of the first damaged item that is more than tolerated."""
+        sound = []
+        for one in loaded:
+            if isinstance(one, Quarantined):
+                self.quarantine.append(one)
+                if len(self.quarantine) > self.tolerate:
+                    raise one.error
+            else:
+                sound.append(one)
+        return sound
+
+    def _stand_in(self, following: list[Batch]) -> list[Loaded]:
+        """One item that reads in place of a batch of which nothing is left: other ranks wait for this step."""
+        for item in (item for batch in (*following[1:], *self.order.batches(self._epoch)) for item in batch):
+            loaded = self._items[item]
+            if not isinstance(loaded, Quarantined):
+                return [loaded]
+        raise self.quarantine[-1].error
+
+
+class _Items(Dataset[Any], Generic[Loaded]):
+    """Items by themselves: what a worker does."""
+
+    def __init__(self, read: Callable[[Item], Loaded]) -> None:
+        self.read = read
+
+    def __getitem__(self, item: Item) -> Loaded | Quarantined:
+        try:
+            return self.read(item)
+        except ShardError as error:
+            return Quarantined(item, error)
