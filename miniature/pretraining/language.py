@@ -35,9 +35,9 @@ class Course:
     """One part of the stage: `steps` updates of `videos` videos with `lessons` lessons each.
 
     A share `drills` of the lessons are drills and a share `tallies` of these tallies, of which a share `comparisons` are of
-    backgrounds; `hard` asks more of what is learned late; a share `spotlit` of thinned videos show
-    some scenes in full and the rest coarsely. Each update draws its number of frames from the closed range
-    `shortest`..`longest`. `rate` is the learning rate, which goes linearly to `rate * ending`.
+    backgrounds; `hard` asks more of what is learned late. A share `spotlit` of thinned videos show some scenes in full and the
+    rest coarsely. Each update draws its number of frames from the closed range `shortest`..`longest`. `rate` is the learning
+    rate, which goes linearly to `rate * ending`.
     """
 
     shortest: int
