@@ -138,7 +138,14 @@ def push(folder: Path, repo_id: str, private: bool = False) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; user errors end as one line on standard error and exit code 1."""
-    commands: dict[str, Any] = {"verify": verify, "stats": stats, "show": show, "merge": merge, "split": split, "push": push}
+    commands: dict[str, Any] = {
+        "verify": verify,
+        "stats": stats,
+        "show": show,
+        "merge": merge,
+        "split": split,
+        "push": push,
+    }
     try:
         return auto_cli(commands, args=arguments)
     except (ValueError, OSError) as error:
