@@ -1,14 +1,14 @@
-"""Shards of schema version 1 are read: what their sidecars lack is found in the tar itself, once, when it is opened."""
+"""Data sets of schema version 1 are read: what their sidecars and manifest lack is found in the tars and the folder."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from shards.errors import BadSidecar, TruncatedShard
 from shards.sample import LABELS, MEMBERS, VIDEO
-from shards.schema import SCHEMA_VERSION, Labels, SampleEntry, Sidecar, VideoRecord
+from shards.schema import SCHEMA_VERSION, Labels, Manifest, SampleEntry, ShardEntry, Sidecar, VideoRecord
 from shards.storage import Storage
 
 BLOCK = 512
@@ -56,6 +56,21 @@ def sidecar_from_version_1(found: Mapping[str, Any], storage: Storage, shard: st
         )
     except (KeyError, TypeError, ValidationError) as error:
         raise BadSidecar(f"no sidecar of version 1 ({error})", shard=where) from error
+
+
+def manifest_from_version_1(found: Mapping[str, Any], shards: Sequence[ShardEntry], where: str) -> Manifest:
+    """The manifest as it would be written today, of the `shards` in its folder. Raises `BadSidecar`."""
+    try:
+        return Manifest(
+            schema_version=SCHEMA_VERSION,
+            fingerprint=found["fingerprint"],
+            config=found["config"],
+            shards=list(shards),
+            licences=found["licences"],
+            notes=found.get("notes", {}),
+        )
+    except (KeyError, ValidationError) as error:
+        raise BadSidecar(f"no manifest of version 1 ({error})", shard=where) from error
 
 
 def _length(last: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from shards.errors import BadSidecar, MissingShard, MissingSidecar, OtherVersion
-from shards.older import sidecar_from_version_1
+from shards.older import manifest_from_version_1, sidecar_from_version_1
 from shards.schema import SCHEMA_VERSION, Manifest, ShardEntry, Sidecar
 from shards.storage import Storage
 from shards.writer import write_atomically
@@ -45,6 +45,8 @@ def read_manifest(storage: Storage) -> Manifest | None:
         return None
     where = storage.at(MANIFEST)
     found = _parse(content, where)
+    if found.get("schema_version") == 1:
+        return manifest_from_version_1(found, [_entry(storage, name) for name in shard_names(storage, None)], where)
     _check_version(found, where)
     try:
         return Manifest.model_validate(found)
@@ -82,28 +84,27 @@ def write_manifest(
 ) -> Manifest:
     """Declare a data set finished: list its shards with what their sidecars say. Atomic; the same folder, the same bytes."""
     storage = Storage(folder)
-    entries = []
-    for name in shards:
-        sidecar = read_sidecar(storage, name)
-        entries.append(
-            ShardEntry(
-                name=name,
-                sha256=sidecar.sha256,
-                bytes=sidecar.bytes,
-                videos=len(sidecar.samples),
-                questions=sidecar.questions,
-            )
-        )
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         fingerprint=fingerprint,
         config=dict(config),
-        shards=entries,
+        shards=[_entry(storage, name) for name in shards],
         licences=sorted(licences),
         notes=dict(notes or {}),
     )
     write_atomically(folder / MANIFEST, manifest.model_dump_json(indent=2))
     return manifest
+
+
+def _entry(storage: Storage, name: str) -> ShardEntry:
+    sidecar = read_sidecar(storage, name)
+    return ShardEntry(
+        name=name,
+        sha256=sidecar.sha256,
+        bytes=sidecar.bytes,
+        videos=len(sidecar.samples),
+        questions=sidecar.questions,
+    )
 
 
 def _parse(content: bytes, where: str) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _parse(content: bytes, where: str) -> dict[str, Any]:
 def _check_version(found: Mapping[str, Any], where: str) -> None:
     if found.get("schema_version") != SCHEMA_VERSION:
         raise OtherVersion(
-            f"schema version {found.get('schema_version')}, this release reads {SCHEMA_VERSION} and shards of 1",
+            f"schema version {found.get('schema_version')}, this release reads {SCHEMA_VERSION} and 1",
             shard=where,
             remedy="read it with the release that wrote it, or build it again",
         )

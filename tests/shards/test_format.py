@@ -13,6 +13,8 @@ from shards import ShardDataset, ShardSample, VideoQuestion, VideoRecord, jpeg
 from shards.__main__ import main
 from shards.errors import BadName, DuplicateKey, FinishedShard, MissingShard, OtherVersion
 from shards.schema import SCHEMA_VERSION
+from shards.sidecar import read_manifest
+from shards.storage import Storage
 from shards.writer import shard_path, write_shard
 from tests.shards.samples import five, question, sample, write_dataset
 
@@ -159,7 +161,14 @@ def test_shards_of_schema_version_1_are_read(folder: Path) -> None:
             "members": {entry["key"]: entry["members"] for entry in now["samples"]},
         }
         path.write_text(json.dumps(then))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    counts = manifest.pop("shards")
+    manifest |= {"schema_version": 1, "splits": {"train": {"shards": 2, "videos": len(written), "questions": 1}}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     assert list(ShardDataset(folder)) == written
+    read = read_manifest(Storage(folder))
+    assert read is not None
+    assert [shard.model_dump() for shard in read.shards] == counts
     assert main(["verify", str(folder)]) == 0
 
 
