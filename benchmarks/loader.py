@@ -150,7 +150,7 @@ def resume_seconds(samples: int = 10_000) -> float:
         return time.perf_counter() - started
 
 
-def main(videos: int = 384, frames: int = 16, side: int = 224, runs: int = 9, out: Path | None = None) -> None:
+def main(videos: int = 384, frames: int = 16, side: int = 224, runs: int = 15, out: Path | None = None) -> None:
     """Measure and print.
 
     Args:
