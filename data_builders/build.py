@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,29 +12,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from data_builders.fingerprint import claim_folder
 from data_builders.jobs import ShardJob, VideoJob, plan_shards
+from data_builders.labelling import Labeller
 from data_builders.rejects import QUARANTINE, Reject, read_rejects, write_rejects
-from data_builders.teacher import TeacherReplyError, TeacherUnavailable
-from data_builders.videos import PreparedVideo
+from data_builders.teacher import TeacherUnavailable
 from shards.sample import ShardSample
-from shards.schema import LabelledQuestion, VideoQuestion
+from shards.schema import VideoQuestion
 from shards.sidecar import read_sidecar, write_manifest
 from shards.storage import Storage
 from shards.writer import is_finished, write_shard
 from video.errors import VideoError
 
 DONE, QUARANTINED, UNAVAILABLE = 0, 3, 4
-
-
-class Labeller(Protocol):
-    """One way of labelling. Both methods may fail for one video or question without stopping the others."""
-
-    def prepare(self, job: VideoJob) -> PreparedVideo:
-        """The frames of a video. Raises `VideoError`."""
-        ...
-
-    async def label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
-        """Label one question. Raises `ValueError` (that question is put aside) or `TeacherUnavailable` (all stops)."""
-        ...
 
 
 @dataclass
@@ -141,19 +129,8 @@ async def _build_sample(job: VideoJob, labeller: Labeller) -> tuple[ShardSample 
         video = await asyncio.to_thread(labeller.prepare, job)
     except VideoError as error:
         return None, [Reject(job.video, "video", error.verdict, str(error))]
-    outcomes = await asyncio.gather(*(_label(labeller, video, question) for question in job.questions))
-    rejects = [outcome for outcome in outcomes if isinstance(outcome, Reject)]
-    labelled = [outcome for outcome in outcomes if isinstance(outcome, LabelledQuestion)]
+    labelled, rejects = await labeller.label(video, job)
     return (ShardSample(job.key, video.record, labelled, video.jpegs) if labelled else None), rejects
-
-
-async def _label(labeller: Labeller, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion | Reject:
-    try:
-        return await labeller.label(video, question)
-    except TeacherReplyError as error:
-        return Reject(question.id, "teacher", error.verdict, str(error), error.raw)
-    except ValueError as error:
-        return Reject(question.id, "label", "invalid", str(error))
 
 
 def _report(out: Path, outcome: Outcome, shards: int) -> None:

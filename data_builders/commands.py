@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from data_builders.build import UNAVAILABLE, BuildConfig, Labeller, Outcome, build
+from data_builders.build import UNAVAILABLE, BuildConfig, Outcome, build
 from data_builders.fingerprint import claim_folder, content_hash
 from data_builders.flr.annotate import ScoringConfig, TeacherLabeller
 from data_builders.flr.spans import SpanLabeller
@@ -18,6 +18,7 @@ from data_builders.flr.splice import (
     clips_to_join,
     join_clips,
 )
+from data_builders.labelling import Labeller
 from data_builders.prompting import load_prompt
 from data_builders.qtr.label import FrameSource, PolicyLabeller, decide, report
 from data_builders.qtr.probe import ProbeConfig

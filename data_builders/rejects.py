@@ -12,13 +12,24 @@ QUARANTINE = "quarantine.jsonl"
 
 @dataclass(frozen=True)
 class Reject:
-    """An item that was left out. `stage`: source, video or teacher; `raw` the line or reply it happened on."""
+    """An item that was left out, with the line or reply it happened on in `raw`.
+
+    `stage`: source, video, category, probe, teacher, filter (left out on purpose; `verdict` names the filter) or label.
+    """
 
     item: str
     stage: str
     verdict: str
     reason: str
     raw: str | None = None
+
+
+class Filtered(ValueError):
+    """A question left out on purpose: by the filter named `by`, for the reason in the message."""
+
+    def __init__(self, by: str, reason: str) -> None:
+        super().__init__(reason)
+        self.by = by
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from data_builders.jobs import VideoJob
+from data_builders.labelling import Labelled, label_each
 from data_builders.prompting import load_prompt, options_block
 from data_builders.replies import FrameScores
 from data_builders.teacher import Teacher
@@ -36,7 +38,10 @@ class TeacherLabeller:
     def prepare(self, job: VideoJob) -> PreparedVideo:
         return self.videos.prepare(job.video)
 
-    async def label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
+    async def label(self, video: PreparedVideo, job: VideoJob) -> Labelled:
+        return await label_each(job.questions, partial(self._label, video))
+
+    async def _label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
         scores = await self.score(video, question)
         return LabelledQuestion(
             question=question,

@@ -1,8 +1,10 @@
 """Frame relevance from evidence spans that people marked, in seconds."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from data_builders.jobs import VideoJob
+from data_builders.labelling import Labelled, label_each
 from data_builders.videos import PreparedVideo, VideoFolder
 from shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
 
@@ -16,7 +18,10 @@ class SpanLabeller:
     def prepare(self, job: VideoJob) -> PreparedVideo:
         return self.videos.prepare(job.video)
 
-    async def label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
+    async def label(self, video: PreparedVideo, job: VideoJob) -> Labelled:
+        return await label_each(job.questions, partial(self._label, video))
+
+    async def _label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
         """Raises `ValueError` for a question without spans, or whose spans hold none of the sampled frames."""
         if not question.evidence:
             raise ValueError(f"question {question.id} has no evidence spans: use `flr annotate` for it")

@@ -6,6 +6,7 @@ Nothing is re-encoded: frames are taken from the clips at the moments of the joi
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from random import Random
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from data_builders.flr.spans import frames_in_spans
 from data_builders.jobs import UNSPLIT, VideoJob
+from data_builders.labelling import Labelled, label_each
 from data_builders.videos import EXTENSIONS, PreparedVideo, VideoFolder, prepared
 from shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
 from video.decode import frames_at, sample_video
@@ -136,7 +138,10 @@ class SpliceLabeller:
         joined = SampledFrames(frames, indices, seconds, FPS, total, total / FPS, "splice", config.sampler)
         return prepared(job.video, joined, config.quality)
 
-    async def label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
+    async def label(self, video: PreparedVideo, job: VideoJob) -> Labelled:
+        return await label_each(job.questions, partial(self._label, video))
+
+    async def _label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
         """Raises `ValueError` where the clip is too short to be sampled at all."""
         relevant = frames_in_spans([second + 1e-9 for second in video.record.seconds], question.evidence or [])
         if not any(relevant):

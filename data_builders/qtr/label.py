@@ -14,6 +14,7 @@ from rich.table import Table
 
 from data_builders.flr.annotate import TeacherLabeller
 from data_builders.jobs import UNSPLIT, VideoJob
+from data_builders.labelling import Labelled, label_each
 from data_builders.qtr.categories import PROMPT as CATEGORY_PROMPT
 from data_builders.qtr.categories import categorise
 from data_builders.qtr.probe import ProbeConfig, Probed, probe
@@ -91,7 +92,10 @@ class PolicyLabeller:
     def prepare(self, job: VideoJob) -> PreparedVideo:
         return self.frames.prepare(job.video)
 
-    async def label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
+    async def label(self, video: PreparedVideo, job: VideoJob) -> Labelled:
+        return await label_each(job.questions, self._label)
+
+    async def _label(self, question: VideoQuestion) -> LabelledQuestion:
         """Raises `ValueError` where the category was never probed or ended in a tie."""
         category = self.categories[question.id]
         outcome = self.by_category.get(category)
