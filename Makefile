@@ -4,10 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SCALE ?= full
 RUNS ?= runs
+KILLS ?= 100
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real miniature-base report build-flr build-qtr train-image-router train-semantic-router export eval test bench-loader lint clean
+.PHONY: help setup demo demo-real miniature-base report build-flr build-qtr train-image-router train-semantic-router export eval test \
+	crash-test bench-loader bench-builders bench-decoding lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
@@ -58,6 +60,16 @@ test: setup  ## all tests that need neither a GPU nor minutes
 
 bench-loader: setup  ## samples/s of the loader against webdataset and datasets (5 minutes)
 	$(BIN)/python benchmarks/loader.py
+
+bench-builders: setup  ## requests a second of a build against what teacher and decoder allow (3 minutes)
+	$(BIN)/python benchmarks/builders.py
+
+bench-decoding: setup  ## seconds to decode frames, against bare decord and PyAV (10 minutes)
+	$(BIN)/python benchmarks/decoding.py
+
+crash-test: setup  ## kill builds 100 times at random moments; what was lost, paid twice, left behind (30 minutes; KILLS)
+	$(BIN)/python -m miniature crash-test --out $(RUNS)/crash-test --kills $(KILLS)
+	$(BIN)/python -m miniature crash-test --out $(RUNS)/crash-test-generate --kills $(KILLS) --builder generate
 
 lint: setup  ## style and types
 	$(BIN)/ruff check .

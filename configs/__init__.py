@@ -1,5 +1,6 @@
-"""The shipped YAML files, and the one function that finds them both in a checkout and in an installed package."""
+"""The shipped YAML files, found both in a checkout and in an installed package, and how command lines name things."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent
@@ -38,3 +39,13 @@ def located(arguments: list[str]) -> list[str]:
         elif word.startswith("--config="):
             found[position] = f"--config={find(word.removeprefix('--config='))}"
     return found
+
+
+def underscored(arguments: Iterable[str]) -> list[str]:
+    """A command line with `--max-usd 3` as `--max_usd 3`: both ways of writing an option are common, jsonargparse knows one."""
+    return [_underscored(word) for word in arguments]
+
+
+def _underscored(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value if name.startswith("--") else word

@@ -1,11 +1,14 @@
-"""`python -m data_builders flr {annotate,spans,splice}` and `python -m data_builders qtr`: labelled shards from videos.
+"""`python -m data_builders flr {annotate,generate,spans,splice}` and `... qtr`: labelled shards from videos.
+
+`... convert` reads an annotation file, `... audit` lets people judge labels.
 
 Exit codes: 0 everything labelled; 1 a configuration that cannot run; 2 usage; 3 finished, with items in quarantine.jsonl;
-4 the teacher is unavailable (finished shards are kept, the same command goes on).
+4 the teacher is unavailable, 5 a cap is reached (what is paid is kept, the same command goes on).
 """
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -13,11 +16,27 @@ from jsonargparse import ArgumentParser
 import configs
 from data_builders import commands
 from data_builders.build import BuildConfig
-from data_builders.flr.annotate import ScoringConfig
+from data_builders.flr.annotate import AnnotateConfig, ScoringConfig
+from data_builders.flr.generate import GenerateConfig
 from data_builders.flr.splice import SpliceConfig
 from data_builders.qtr.probe import ProbeConfig
+from data_builders.qtr.winners import PolicyConfig
+from data_builders.run import RunConfig
+from data_builders.sources import SOURCES
 from data_builders.teacher import TeacherConfig
 from data_builders.videos import FrameConfig
+
+ABOUT_QUESTIONS = ("questions", "source", "exclude", "near_duplicates")
+FLAGS = ("--new_run", "--retry_failed", "--necessity")
+COMMANDS: dict[str, Callable[[dict[str, Any]], int]] = {
+    "annotate": commands.annotate,
+    "generate": commands.generate,
+    "spans": commands.spans,
+    "splice": commands.splice,
+    "qtr": commands.qtr,
+    "convert": commands.convert,
+    "audit": commands.audit,
+}
 
 
 def parser() -> ArgumentParser:
@@ -27,35 +46,68 @@ def parser() -> ArgumentParser:
     flr = ArgumentParser(description="Frame relevance labels.")
     builders.add_subcommand("flr", flr)
     kinds = flr.add_subcommands(dest="kind")
-    kinds.add_subcommand(
-        "annotate", _options("A teacher scores every frame.", BuildConfig, ScoringConfig, teacher=True)
+    sections: tuple[type, ...] = (BuildConfig, RunConfig, AnnotateConfig)
+    kinds.add_subcommand("annotate", _options("A teacher scores every frame.", *sections, teacher=True))
+    generate = _options("A teacher writes questions and knows their evidence.", RunConfig, GenerateConfig, teacher=True)
+    generate.add_class_arguments(BuildConfig, nested_key=None, skip=set(ABOUT_QUESTIONS))
+    generate.add_argument(
+        "--video_list", help="a video a line, or JSON lines with video and split; else all in --videos"
     )
-    kinds.add_subcommand("spans", _options("Frames inside marked evidence spans.", BuildConfig))
-    splice = _options("Clips joined into long videos with exact labels.", SpliceConfig)
+    kinds.add_subcommand("generate", generate)
+    kinds.add_subcommand("spans", _options("Frames inside marked evidence spans.", BuildConfig, RunConfig))
+    splice = _options("Clips joined into long videos with exact labels.", RunConfig, SpliceConfig)
     splice.add_class_arguments(BuildConfig, nested_key=None, skip={"questions"})
     splice.add_argument("--questions", help="questions about single clips, to be asked of the joined videos")
     kinds.add_subcommand("splice", splice)
-    qtr = _options(
-        "Policy labels by probing question categories.", BuildConfig, ScoringConfig, ProbeConfig, teacher=True
-    )
+    sections = (BuildConfig, RunConfig, ScoringConfig, ProbeConfig, PolicyConfig)
+    qtr = _options("Policy labels by probing question categories.", *sections, teacher=True)
     qtr.add_argument("--relevance", help="Video-FLR shards of the same questions: frames and labels are reused")
     builders.add_subcommand("qtr", qtr)
+    builders.add_subcommand("convert", _convert())
+    builders.add_subcommand("audit", _audit())
     return door
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a builder; the exit codes stand in the module's docstring. User errors end as one line on standard error."""
-    chosen = parser().parse_args(configs.located(sys.argv[1:] if arguments is None else arguments))
-    options = chosen[chosen.builder]
-    command: Callable[[dict[str, Any]], int] = commands.qtr
-    if chosen.builder == "flr":
-        command = {"annotate": commands.annotate, "spans": commands.spans, "splice": commands.splice}[options.kind]
-        options = options[options.kind]
+    given = configs.underscored(sys.argv[1:] if arguments is None else arguments)
+    chosen = parser().parse_args(configs.located(_flags(given)))
+    name, options = chosen.builder, chosen[chosen.builder]
+    if name == "flr":
+        name, options = options.kind, options[options.kind]
     try:
-        return command(options.as_dict())
+        return COMMANDS[name](options.as_dict())
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def _flags(arguments: list[str]) -> list[str]:
+    """`--new_run` alone is `--new_run=true`, which is how jsonargparse writes it."""
+    following = [*arguments[1:], ""]
+    return [
+        f"{word}=true" if word in FLAGS and after not in ("true", "false") else word
+        for word, after in zip(arguments, following, strict=True)
+    ]
+
+
+def _convert() -> ArgumentParser:
+    options = ArgumentParser(description="Write an annotation file in our own format, and count what it holds.")
+    options.add_argument("--questions", type=Path, required=True, help="annotation file")
+    options.add_argument("--source", required=True, help=f"its format: {', '.join(SOURCES)}")
+    options.add_argument("--out", type=Path, required=True, help="JSONL file to write; rejects go beside it")
+    options.add_argument("--split", help="given to questions that have none")
+    return options
+
+
+def _audit() -> ArgumentParser:
+    options = ArgumentParser(description="A page to judge a sample of labels, or the agreement that came of one.")
+    options.add_argument("folder", type=Path, help="finished data set")
+    options.add_argument("--sample", type=int, default=100, help="labels on the page")
+    options.add_argument("--seed", type=int, default=0, help="of the sample")
+    options.add_argument("--out", type=Path, default=Path("audit.html"), help="page to write")
+    options.add_argument("--verdicts", type=Path, help="file downloaded from the page: count it")
+    return options
 
 
 def _options(description: str, *sections: type, teacher: bool = False) -> ArgumentParser:

@@ -1,6 +1,5 @@
-"""The work all builders share: shard after shard, video after video, what fails put aside, what is finished left alone."""
+"""One build of a run folder: unfinished shards are handed to an executor, what failed is put aside, the result is reported."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,21 +7,21 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from data_builders.fingerprint import claim_folder
-from data_builders.jobs import ShardJob, VideoJob, plan_shards
-from data_builders.labelling import Labeller
+from data_builders.estimate import estimate
+from data_builders.executors import EXECUTORS
+from data_builders.folder import RunFolder
+from data_builders.jobs import ShardJob
+from data_builders.progress import told, watched
 from data_builders.rejects import QUARANTINE, Reject, read_rejects, write_rejects
-from data_builders.teacher import TeacherUnavailable
-from shards.sample import ShardSample
-from shards.schema import VideoQuestion
+from data_builders.teacher import BudgetSpent, TeacherStopped
+from data_builders.videos import FrameConfig
+from data_builders.workshop import Recipe, ShardOutcome, Work
 from shards.sidecar import read_sidecar, write_manifest
 from shards.storage import Storage
-from shards.writer import is_finished, write_shard
-from video.errors import VideoError
+from shards.writer import is_finished
 
-DONE, QUARANTINED, UNAVAILABLE = 0, 3, 4
+DONE, QUARANTINED, UNAVAILABLE, SPENT = 0, 3, 4, 5
 
 
 @dataclass
@@ -32,113 +31,132 @@ class BuildConfig:
     Args:
         questions: annotation file
         out: folder of the data set
-        source: its format: questions_jsonl, charades_sta or segments
+        source: its format: questions_jsonl, llava_video, nextqa, nextgqa, qvhighlights, charades_sta, activitynet_qa,
+            activitynet_captions, segments or video_pairs
         videos_per_shard: samples a shard
+        exclude: file with ids of videos to leave out (benchmarks'), one a line
+        near_duplicates: questions about one video whose words overlap by this share (0-1) are asked once; null keeps all
     """
 
     questions: Path
     out: Path
     source: str = "questions_jsonl"
     videos_per_shard: int = 8
+    exclude: Path | None = None
+    near_duplicates: float | None = None
 
 
 @dataclass
 class Outcome:
-    """What a build did; `notes` go to the manifest."""
+    """What a build did; `waiting` counts planned shards that are not done, here or in other shard ranges."""
 
     labelled: int = 0
     rejects: list[Reject] = field(default_factory=list)
-    unavailable: str | None = None
+    stopped: TeacherStopped | None = None
+    waiting: int = 0
+    tolerate: float = 0.0
 
     @property
     def exit_code(self) -> int:
-        """0 all labelled, 3 items in quarantine, 4 teacher unavailable (a rerun goes on)."""
-        return UNAVAILABLE if self.unavailable else QUARANTINED if self.rejects else DONE
+        """0 all labelled, 3 items in quarantine, 4 teacher unavailable, 5 a cap reached; after 4 and 5 a rerun goes on."""
+        if self.stopped:
+            return SPENT if isinstance(self.stopped, BudgetSpent) else UNAVAILABLE
+        failed = sum(reject.failed for reject in self.rejects)
+        return QUARANTINED if failed > self.tolerate * (self.labelled + failed) else DONE
+
+
+Notes = Callable[[Outcome], Mapping[str, Any]]
+"""What the manifest keeps beside the configuration, made from the finished build."""
 
 
 def build(
-    config: BuildConfig,
-    questions: Sequence[VideoQuestion],
-    source_rejects: Sequence[Reject],
-    labeller: Labeller,
-    recorded: Mapping[str, Any],
-    notes: Mapping[str, Any] | None = None,
+    folder: RunFolder,
+    jobs: Sequence[ShardJob],
+    recipe: Recipe,
+    frames: FrameConfig,
+    source_rejects: Sequence[Reject] = (),
+    licences: Sequence[str] = (),
+    notes: Notes | None = None,
 ) -> Outcome:
-    """Build every unfinished shard of `config.out`; write quarantine, manifest and a summary.
+    """Build the unfinished ones of `jobs` that the run asks for; write quarantine and, once all are done, the manifest.
 
-    `recorded` is the whole configuration: it is fingerprinted, and a folder begun with another one is refused
-    (`ValueError`). Exit codes are `Outcome.exit_code`.
+    With `dry_run` only an estimate is printed. Exit codes are `Outcome.exit_code`.
     """
-    fingerprint, record = claim_folder(config.out, recorded)
-    jobs = plan_shards(questions, config.out, config.videos_per_shard)
-    outcome = Outcome()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("videos", total=sum(len(job.videos) for job in jobs))
+    run = folder.run
+    todo = [jobs[index] for index in run.slice_of(len(jobs)) if not _settled(jobs[index], run.retry_failed)]
+    work = Work(folder.out, folder.fingerprint, frames, recipe, folder.ledger, folder.teacher)
+    outcome = Outcome(tolerate=run.tolerate)
+    if run.dry_run:
         try:
-            asyncio.run(_build_shards(jobs, labeller, fingerprint, lambda job: progress.advance(task, len(job.videos))))
-        except TeacherUnavailable as error:
-            outcome.unavailable = str(error)
-    outcome.rejects = [*source_rejects, *(reject for job in jobs for reject in read_rejects(job.rejects))]
-    write_rejects(config.out / QUARANTINE, outcome.rejects)
-    storage = Storage(config.out)
-    outcome.labelled = sum(read_sidecar(storage, job.path.name).questions for job in jobs if is_finished(job.path))
-    if outcome.unavailable is None:
+            Console(soft_wrap=True).print(estimate(work, todo, run.dry_run).table())
+        except TeacherStopped as error:
+            outcome.stopped = error
+            _report_stop(error)
+        return outcome
+
+    def finished(shard: ShardOutcome) -> None:
+        outcome.stopped = outcome.stopped or shard.stopped
+
+    for job in todo:
+        job.undo()
+    folder.ledger.forget_done([job.path.stem for job in todo])
+    if todo:
+        with watched(folder.ledger, sum(len(job.videos) for job in jobs)):
+            EXECUTORS[run.executor](work, todo, run, finished)
+    _collect(folder, jobs, outcome, source_rejects)
+    if not outcome.waiting:
         write_manifest(
-            config.out,
+            folder.out,
             shards=[job.path.name for job in jobs if is_finished(job.path)],
-            fingerprint=fingerprint,
-            config=record,
-            licences=sorted({question.licence or "unstated" for question in questions}),
-            notes=notes,
+            fingerprint=folder.fingerprint,
+            config=folder.record,
+            licences=sorted(licences),
+            notes=notes(outcome) if notes else None,
         )
-    _report(config.out, outcome, len(jobs))
+    _report(folder, outcome, len(jobs))
     return outcome
 
 
-async def _build_shards(
-    jobs: Sequence[ShardJob], labeller: Labeller, fingerprint: str, finished: Callable[[ShardJob], None]
-) -> None:
-    for job in jobs:
-        if not is_finished(job.path):
-            await _build_shard(job, labeller, fingerprint)
-        finished(job)
+def _settled(job: ShardJob, retry_failed: bool) -> bool:
+    """Whether nothing is left to do: shards that came to nothing are tried again where that may help, others when asked to."""
+    if not job.done:
+        return False
+    again = retry_failed or not is_finished(job.path)
+    return not (again and any(reject.retryable for reject in read_rejects(job.rejects)))
 
 
-async def _build_shard(job: ShardJob, labeller: Labeller, fingerprint: str) -> None:
-    """Label one shard's videos side by side; the shard is written once all of them are through."""
-    done = await asyncio.gather(*(_build_sample(video, labeller) for video in job.videos))
-    rejects = [reject for _, rejected in done for reject in rejected]
-    job.rejects.unlink(missing_ok=True)
-    if rejects:
-        job.rejects.parent.mkdir(parents=True, exist_ok=True)
-        write_rejects(job.rejects, rejects)
-    samples = [sample for sample, _ in done if sample is not None]
-    if samples:
-        write_shard(job.path, samples, fingerprint)
+def _collect(folder: RunFolder, jobs: Sequence[ShardJob], outcome: Outcome, source_rejects: Sequence[Reject]) -> None:
+    """What all runs into the folder came to so far."""
+    storage = Storage(folder.out)
+    outcome.waiting = sum(not job.done for job in jobs)
+    outcome.rejects = [*source_rejects, *(reject for job in jobs for reject in read_rejects(job.rejects))]
+    outcome.labelled = sum(read_sidecar(storage, job.path.name).questions for job in jobs if is_finished(job.path))
+    write_rejects(folder.out / QUARANTINE, outcome.rejects)
 
 
-async def _build_sample(job: VideoJob, labeller: Labeller) -> tuple[ShardSample | None, list[Reject]]:
-    try:
-        video = await asyncio.to_thread(labeller.prepare, job)
-    except VideoError as error:
-        return None, [Reject(job.video, "video", error.verdict, str(error))]
-    labelled, rejects = await labeller.label(video, job)
-    return (ShardSample(job.key, video.record, labelled, video.jpegs) if labelled else None), rejects
-
-
-def _report(out: Path, outcome: Outcome, shards: int) -> None:
+def _report(folder: RunFolder, outcome: Outcome, shards: int) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{outcome.labelled} questions labelled in {shards} shards under {out}")
-    for reject in outcome.rejects[:10]:
+    console.print(
+        f"{outcome.labelled} questions labelled in {shards - outcome.waiting} of {shards} shards in {folder.out}"
+    )
+    failed = [reject for reject in outcome.rejects if reject.failed]
+    for reject in failed[:10]:
         console.print(f"[yellow]put aside[/yellow] {escape(f'{reject.item} ({reject.verdict}): {reject.reason}')}")
     if outcome.rejects:
-        console.print(f"{len(outcome.rejects)} items in {out / QUARANTINE}")
-    if outcome.unavailable:
-        Console(stderr=True, soft_wrap=True).print(f"error: {outcome.unavailable}", markup=False)
+        filtered = len(outcome.rejects) - len(failed)
+        console.print(f"{len(failed)} items put aside, {filtered} filtered: see {folder.out / QUARANTINE}")
+    if folder.teacher:
+        console.print(
+            f"teacher, all runs into this folder: {folder.ledger.totals().usage}; {told(folder.ledger.totals())}"
+        )
+    if folder.run.shard_range:
+        console.print(
+            f"shards {folder.run.shard_range} only; caps count for the whole folder; {outcome.waiting} shards wait"
+        )
+    if outcome.stopped:
+        _report_stop(outcome.stopped)
+
+
+def _report_stop(error: TeacherStopped) -> None:
+    advice = "; raise the cap and run the same command again" if isinstance(error, BudgetSpent) else ""
+    Console(stderr=True, soft_wrap=True).print(f"error: {error}{advice}", markup=False)

@@ -1,130 +1,215 @@
 """The builders as commands: options in, shards out, exit code back."""
 
 import asyncio
+import json
 import sys
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from data_builders.build import UNAVAILABLE, BuildConfig, Outcome, build
-from data_builders.fingerprint import claim_folder, content_hash
-from data_builders.flr.annotate import ScoringConfig, TeacherLabeller
-from data_builders.flr.spans import SpanLabeller
-from data_builders.flr.splice import (
-    SpliceConfig,
-    SpliceLabeller,
-    ask_of_joined,
-    clip_duration,
-    clips_to_join,
-    join_clips,
-)
-from data_builders.labelling import Labeller
+from rich.console import Console
+
+from data_builders.audit import agreement, print_agreement, write_audit
+from data_builders.build import DONE, QUARANTINED, BuildConfig, Notes, Outcome, build
+from data_builders.conversion import convert_file, print_conversions
+from data_builders.decontamination import decontaminate
+from data_builders.fingerprint import content_hash
+from data_builders.flr.annotate import NECESSITY_PROMPTS, AnnotateConfig, ScoringConfig, TeacherLabeller
+from data_builders.flr.annotate import PROMPT as SCORING
+from data_builders.flr.generate import PROMPTS, GenerateConfig
+from data_builders.flr.splice import SpliceConfig, ask_of_joined, clip_duration, clips_to_join, join_clips
+from data_builders.flr.yields import ANNOTATED, GENERATED, filter_yields, yield_notes, yield_table
+from data_builders.folder import RunFolder, open_folder
+from data_builders.jobs import plan_shards, plan_videos
 from data_builders.prompting import load_prompt
-from data_builders.qtr.label import FrameSource, PolicyLabeller, decide, report
+from data_builders.qtr.decide import PROBES, Probing, decide
+from data_builders.qtr.frames import FrameSource
 from data_builders.qtr.probe import ProbeConfig
+from data_builders.qtr.report import report
+from data_builders.qtr.winners import PolicyConfig
+from data_builders.recipes import Annotate, Generate, Policies, Spans, Splice
 from data_builders.rejects import Reject
+from data_builders.replies import QuestionCategory
+from data_builders.run import RunConfig
 from data_builders.sources import read_questions
-from data_builders.teacher import Teacher, TeacherConfig, TeacherUnavailable
+from data_builders.teacher import Channel, Teacher, TeacherConfig, TeacherStopped
+from data_builders.video_list import list_videos
 from data_builders.videos import FrameConfig, VideoFolder
+from data_builders.workshop import Recipe
+from shards.schema import VideoQuestion
 from shards.sidecar import finished_manifest
 from video.errors import VideoError
 
 Options = dict[str, Any]
 Section = TypeVar("Section")
+Questions = tuple[list[VideoQuestion], list[Reject]]
 
 
 def annotate(options: Options) -> int:
     """Video-FLR from existing questions: the teacher scores frames."""
-    teacher = Teacher(_section(TeacherConfig, options["teacher"]))
-    videos = VideoFolder(_section(FrameConfig, options))
-    labeller = TeacherLabeller(videos, teacher, _section(ScoringConfig, options))
-    return _finish(_build(options, videos, labeller, prompts=["frame_scores"]), teacher)
+    config = _section(AnnotateConfig, options)
+    prompts = [SCORING.name, *(NECESSITY_PROMPTS if config.necessity else [])]
+    notes = partial(_yields, filters=ANNOTATED) if config.necessity else None
+    return _label(options, Annotate(config), _section(TeacherConfig, options["teacher"]), prompts, notes)
+
+
+def generate(options: Options) -> int:
+    """Video-FLR from videos alone: the teacher writes questions whose evidence it knows, and filters them."""
+    frames, run = _section(FrameConfig, options), _section(RunConfig, options)
+    teacher, config = _section(TeacherConfig, options["teacher"]), _section(GenerateConfig, options)
+    out, listed = Path(options["out"]), options["video_list"]
+    splits, rejects = list_videos(Path(listed) if listed else None, frames.videos)
+    recorded = _recorded(options, (), PROMPTS) | {"listed": content_hash(json.dumps(splits).encode())}
+    with open_folder(out, recorded, run, teacher) as folder:
+        jobs = plan_videos(splits, out, options["videos_per_shard"])
+        licences = [config.licence or "unstated"]
+        return build(folder, jobs, Generate(config), frames, rejects, licences, _yields).exit_code
 
 
 def spans(options: Options) -> int:
     """Video-FLR from evidence spans that people marked."""
-    videos = VideoFolder(_section(FrameConfig, options))
-    return _build(options, videos, SpanLabeller(videos)).exit_code
+    return _label(options, Spans())
 
 
 def splice(options: Options) -> int:
     """Video-FLR from clips joined into long videos; `--questions` about single clips are optional."""
-    videos = VideoFolder(_section(FrameConfig, options))
-    config = _section(BuildConfig, options | {"questions": Path(options["questions"] or videos.config.videos)})
-    about_clips, rejects = read_questions(config.questions, config.source) if options["questions"] else ([], [])
+    frames = _section(FrameConfig, options)
+    config = _section(BuildConfig, options | {"questions": Path(options["questions"] or frames.videos)})
+    about_clips, rejects = _questions(config) if options["questions"] else ([], [])
     durations: dict[str, float] = {}
-    for clip in clips_to_join(videos, about_clips):
-        try:
-            durations[clip] = clip_duration(videos, clip)
-        except VideoError as error:
-            rejects.append(Reject(clip, "video", error.verdict, str(error)))
+    with closing(VideoFolder(frames)) as videos:
+        for clip in clips_to_join(videos, about_clips):
+            try:
+                durations[clip] = clip_duration(videos, clip)
+            except VideoError as error:
+                rejects.append(Reject(clip, "video", error.verdict, str(error)))
     timelines = join_clips(durations, _section(SpliceConfig, options), {q.video: q.split for q in about_clips})
     notes = {"timelines": {name: [asdict(placed) for placed in timeline] for name, timeline in timelines.items()}}
-    try:
-        labeller = SpliceLabeller(videos, timelines)
-        return build(
-            config,
-            ask_of_joined(timelines, about_clips),
-            rejects,
-            labeller,
-            _recorded(options) | {"clips": durations},
-            notes,
-        ).exit_code
-    finally:
-        videos.close()
+    recorded = _recorded(options, about_clips) | {"clips": durations}
+    with open_folder(config.out, recorded, _section(RunConfig, options), None) as folder:
+        questions = (ask_of_joined(timelines, about_clips), rejects)
+        return _build(folder, config, questions, Splice(timelines), frames, lambda _: notes).exit_code
 
 
 def qtr(options: Options) -> int:
     """Video-QTR: categories, probing, labels."""
-    config = _section(BuildConfig, options)
-    teacher = Teacher(_section(TeacherConfig, options["teacher"]))
-    videos = VideoFolder(_section(FrameConfig, options))
-    recorded = _recorded(options, ["frame_scores", "answer", "question_category"])
-    claim_folder(config.out, recorded)
-    questions, rejects = read_questions(config.questions, config.source)
-    scorer = TeacherLabeller(videos, teacher, _section(ScoringConfig, options))
-    frames = FrameSource(videos, scorer, Path(options["relevance"]) if options["relevance"] else None)
-    try:
-        probing = _section(ProbeConfig, options)
-        categories, decided, failed = asyncio.run(decide(questions, frames, teacher, probing, config.out))
-        labeller = PolicyLabeller(frames, teacher, categories, decided)
+    config, frames = _section(BuildConfig, options), _section(FrameConfig, options)
+    teacher, policies = _section(TeacherConfig, options["teacher"]), _section(PolicyConfig, options)
+    questions, rejects = _questions(config)
+    recorded = _recorded(options, questions, ["frame_scores", "answer", "question_category", "judge_answer"])
+    relevance = Path(options["relevance"]) if options["relevance"] else None
+    with open_folder(config.out, recorded, _section(RunConfig, options), teacher) as folder:
+        if folder.run.retry_failed:
+            (config.out / PROBES).unlink(missing_ok=True)  # failed probes stand in it; answers are kept elsewhere
+        scoring, probing = _section(ScoringConfig, options), _section(ProbeConfig, options)
+        try:
+            categories, probed, failed = _decide(folder, frames, questions, relevance, scoring, probing, policies)
+        except TeacherStopped as error:
+            print(f"error: {error}", file=sys.stderr)
+            return Outcome(stopped=error).exit_code
+        recipe = Policies(relevance, categories, probed, policies)
         known = [question for question in questions if question.id in categories]
-        return _finish(build(config, known, [*rejects, *failed], labeller, recorded, report(decided)), teacher)
-    except TeacherUnavailable as error:
-        print(f"error: {error}", file=sys.stderr)
-        return UNAVAILABLE
-    finally:
-        videos.close()
+        notes = report(probed, policies)
+        return _build(folder, config, (known, [*rejects, *failed]), recipe, frames, lambda _: notes).exit_code
 
 
-def _build(options: Options, videos: VideoFolder, labeller: Labeller, prompts: list[str] | None = None) -> Outcome:
-    config = _section(BuildConfig, options)
+def convert(options: Options) -> int:
+    """Write an annotation file in our own format, once and for all."""
+    done = convert_file(Path(options["questions"]), options["source"], Path(options["out"]), options["split"])
+    print_conversions([done])
+    return QUARANTINED if done.rejects else DONE
+
+
+def audit(options: Options) -> int:
+    """Write a page on which a person judges labels, or count the verdicts that were given on one."""
+    folder = Path(options["folder"])
+    if options["verdicts"]:
+        print_agreement(agreement(Path(options["verdicts"]), folder))
+    else:
+        out = Path(options["out"])
+        print(f"{write_audit(folder, options['sample'], options['seed'], out)} labels to judge: {out}")
+    return DONE
+
+
+def _decide(
+    folder: RunFolder,
+    frames: FrameConfig,
+    questions: Sequence[VideoQuestion],
+    relevance: Path | None,
+    scoring: ScoringConfig,
+    probing: ProbeConfig,
+    policies: PolicyConfig,
+) -> tuple[dict[str, QuestionCategory], Probing, list[Reject]]:
+    """What the labels rest on, asked before any shard is built; its answers have a journal of their own."""
+    assert folder.teacher is not None
+    with closing(folder.ledger.journal("decide")) as journal, closing(VideoFolder(frames)) as videos:
+        channel = Channel(folder.teacher, folder.ledger.admit)
+        teacher = Teacher(folder.teacher, channel, journal)
+        source = FrameSource(videos, TeacherLabeller(videos, teacher, scoring), relevance)
+        deciding = decide(questions, source, teacher, probing, folder.out, policies)
+        return asyncio.run(channel.through(teacher.draining(deciding)))
+
+
+def _yields(outcome: Outcome, filters: Sequence[str] = GENERATED) -> dict[str, Any]:
+    """What the filters left: printed, and as notes for the manifest."""
+    yields = filter_yields(outcome.rejects, outcome.labelled, filters)
+    Console().print(yield_table(yields))
+    return yield_notes(yields)
+
+
+def _label(
+    options: Options,
+    recipe: Recipe,
+    teacher: TeacherConfig | None = None,
+    prompts: Sequence[str] = (),
+    notes: Notes | None = None,
+) -> int:
+    """Label the questions of an annotation file."""
+    config, run = _section(BuildConfig, options), _section(RunConfig, options)
+    questions = _questions(config)
+    with open_folder(config.out, _recorded(options, questions[0], prompts), run, teacher) as folder:
+        return _build(folder, config, questions, recipe, _section(FrameConfig, options), notes).exit_code
+
+
+def _build(
+    folder: RunFolder,
+    config: BuildConfig,
+    questions: Questions,
+    recipe: Recipe,
+    frames: FrameConfig,
+    notes: Notes | None = None,
+) -> Outcome:
+    asked, rejects = questions
+    jobs = plan_shards(asked, config.out, config.videos_per_shard)
+    licences = {question.licence or "unstated" for question in asked}
+    return build(folder, jobs, recipe, frames, rejects, sorted(licences), notes)
+
+
+def _questions(config: BuildConfig) -> Questions:
+    """The questions of the annotation file that may be used, and all that may not."""
     questions, rejects = read_questions(config.questions, config.source)
-    try:
-        return build(config, questions, rejects, labeller, _recorded(options, prompts or []))
-    finally:
-        videos.close()
+    kept, left_out = decontaminate(questions, config.exclude, config.near_duplicates)
+    return kept, [*rejects, *left_out]
 
 
-def _finish(outcome: Outcome, teacher: Teacher) -> int:
-    usage = teacher.usage
-    print(
-        f"teacher: {usage.requests} requests, {usage.images} images, "
-        f"{usage.tokens_in} tokens in, {usage.tokens_out} tokens out"
-    )
-    return outcome.exit_code
-
-
-def _recorded(options: Options, prompts: list[str] | None = None) -> Options:
-    """The configuration as it is fingerprinted: all options, files by their content, and the hashes of the prompts."""
+def _recorded(options: Options, questions: Sequence[VideoQuestion], prompts: Sequence[str] = ()) -> Options:
+    """The configuration as it is fingerprinted: all options, questions and files by content, and the hashes of the prompts."""
     files = {
-        name: content_hash(Path(options[name]))
-        for name in ("questions", "video_map")
+        name: content_hash(Path(options[name]).read_bytes())
+        for name in ("video_map", "exclude")
         if options.get(name) and Path(options[name]).is_file()
     }
+    files["questions"] = content_hash("".join(question.model_dump_json() for question in questions).encode())
     if options.get("relevance"):
         files["relevance"] = finished_manifest(Path(options["relevance"])).fingerprint
-    return {**options, **files, "prompts": {name: load_prompt(name).hash for name in prompts or []}}
+    if options.get("local_base"):
+        from routers.checkpoint import weights_hash  # torch takes seconds to import
+
+        files["local_base"] = weights_hash(options["local_base"])
+    return {**options, **files, "prompts": {name: load_prompt(name).hash for name in prompts}}
 
 
 def _section(section: type[Section], options: Options) -> Section:

@@ -3,38 +3,62 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from data_builders.ledger import ANSWERS, LEDGER
+from data_builders.run import RunConfig
 from shards.writer import write_atomically
 
 RECORD = "build.json"
-# What may differ between two runs into one folder, because it changes no label: where things lie and how fast they go.
-LEFT_OUT = frozenset({"out", "config", "videos", "base_url", "concurrency", "timeout", "attempts", "deadline"})
+EARLIER = "earlier"
+LOCK = ".lock"
+# What may differ between two runs into one folder, because it changes no label: where things lie, how fast they go, what they
+# may cost, and how they are run.
+PLACES = {"out", "config", "videos", "base_url", "key_variable", "prices", "device"}
+SPEED = {"concurrency", "timeout", "attempts", "patience", "deadline", "memory", "decoders"}
+LEFT_OUT = frozenset(PLACES | SPEED | {option.name for option in fields(RunConfig)})
 
 
-def claim_folder(out: Path, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def claim_folder(out: Path, config: Mapping[str, Any], new_run: bool = False) -> tuple[str, dict[str, Any]]:
     """Claim `out` for `config`: its fingerprint and the flat record of what was fingerprinted.
 
-    Raises `ValueError` showing what differs from an earlier run's.
+    Where an earlier run's configuration differs, `new_run` moves what it made to `out/earlier/N`; without it `ValueError` is
+    raised, showing the difference. Answers already paid stay: they are found by what was asked.
     """
     wanted = json.loads(json.dumps(_without(config), sort_keys=True, default=str))
     record = out / RECORD
     if record.is_file():
         earlier = json.loads(record.read_text(encoding="utf-8"))
         changed = sorted(name for name in {*wanted, *earlier} if wanted.get(name) != earlier.get(name))
-        if changed:
+        if changed and new_run:
+            _put_aside(out)
+        elif changed:
             lines = "\n".join(f"  {name}: {earlier.get(name)!r} -> {wanted.get(name)!r}" for name in changed)
-            raise ValueError(f"{out} was begun with another configuration; choose another --out or undo\n{lines}")
+            raise ValueError(
+                f"{out} was begun with another configuration; choose another --out, undo, or\n"
+                f"give --new_run to put what it made aside and begin anew\n{lines}"
+            )
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(record, json.dumps(wanted, indent=2, sort_keys=True))
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest(), wanted
 
 
-def content_hash(path: Path) -> str:
-    """sha256 of a file: a file counts by what is in it, wherever it lies."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _put_aside(out: Path) -> None:
+    """Move everything but what was paid and `earlier` itself; the record goes last, so that a kill leaves it to be repeated."""
+    aside = out / EARLIER / str(sum(1 for _ in (out / EARLIER).glob("*/" + RECORD)))
+    aside.mkdir(parents=True, exist_ok=True)
+    kept = {EARLIER, ANSWERS, LEDGER, LOCK, RECORD}
+    for path in sorted(out.iterdir()):
+        if path.name not in kept and not path.name.startswith(LEDGER):
+            path.replace(aside / path.name)
+    (out / RECORD).replace(aside / RECORD)
+
+
+def content_hash(content: bytes) -> str:
+    """sha256: a file counts by what is in it, wherever it lies."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def _without(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from shards.schema import VideoQuestion
-from shards.writer import shard_path
+from shards.writer import is_finished, shard_path
 
 UNSPLIT = "train"
 
@@ -19,6 +19,7 @@ class VideoJob:
     key: str
     video: str
     questions: tuple[VideoQuestion, ...]
+    split: str = UNSPLIT
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,17 @@ class ShardJob:
         """Where the shard's rejects are kept."""
         return self.path.parent / "rejects" / f"{self.path.stem}.jsonl"
 
+    @property
+    def done(self) -> bool:
+        """Whether the shard was worked on to its end: it is finished, or all of its items were put aside."""
+        return is_finished(self.path) or self.rejects.is_file()
+
+    def undo(self) -> None:
+        """Remove what it came to, so that it is built again; answers already paid are kept elsewhere."""
+        self.path.unlink(missing_ok=True)  # first: a sidecar alone is an unfinished shard
+        self.path.with_suffix(".json").unlink(missing_ok=True)
+        self.rejects.unlink(missing_ok=True)
+
 
 def plan_shards(questions: Sequence[VideoQuestion], out: Path, videos_per_shard: int) -> list[ShardJob]:
     """Questions grouped by video in order of appearance, `videos_per_shard` to a shard, splits apart.
@@ -40,17 +52,31 @@ def plan_shards(questions: Sequence[VideoQuestion], out: Path, videos_per_shard:
     Questions without a split go to `train`. Raises `ValueError` where a video stands in two splits.
     """
     by_video: dict[str, list[VideoQuestion]] = {}
-    split_of: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for question in questions:
         split = question.split or UNSPLIT
-        if split_of.setdefault(question.video, split) != split:
+        if splits.setdefault(question.video, split) != split:
             raise ValueError(
-                f"video {question.video} has questions in splits {split_of[question.video]} and {split}: leakage"
+                f"video {question.video} has questions in splits {splits[question.video]} and {split}: leakage"
             )
         by_video.setdefault(question.video, []).append(question)
+    return plan_videos(splits, out, videos_per_shard, by_video)
+
+
+def plan_videos(
+    splits: Mapping[str, str],
+    out: Path,
+    videos_per_shard: int,
+    questions: Mapping[str, Sequence[VideoQuestion]] | None = None,
+) -> list[ShardJob]:
+    """Videos (split by name) in their order, `videos_per_shard` to a shard, splits apart; their questions, if there are any."""
     jobs = []
-    for split in sorted(set(split_of.values())):
-        videos = [VideoJob(sample_key(v), v, tuple(qs)) for v, qs in by_video.items() if split_of[v] == split]
+    for split in sorted(set(splits.values())):
+        videos = [
+            VideoJob(sample_key(video), video, tuple((questions or {}).get(video, ())), split)
+            for video in splits
+            if splits[video] == split
+        ]
         jobs += [
             ShardJob(shard_path(out, split, start // videos_per_shard), tuple(videos[start : start + videos_per_shard]))
             for start in range(0, len(videos), videos_per_shard)

@@ -23,6 +23,20 @@ class Reject:
     reason: str
     raw: str | None = None
 
+    @property
+    def retryable(self) -> bool:
+        """Whether trying again may help."""
+        return self.verdict in RETRYABLE
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is a failure; what was filtered was left out on purpose."""
+        return self.stage != "filter"
+
+
+RETRYABLE = frozenset({"missing", "timeout", "out_of_memory", "server_error", "died"})
+"""Verdicts that may be gone at the next attempt."""
+
 
 class Filtered(ValueError):
     """A question left out on purpose: by the filter named `by`, for the reason in the message."""

@@ -41,6 +41,13 @@ class VideoAnswer(_Reply):
     reason: str
 
 
+class Judgement(_Reply):
+    """Whether a reply to a question says the same as its known answer."""
+
+    same: bool
+    reason: str
+
+
 class Category(StrEnum):
     """Question categories: what one must look at to answer (ours; the paper's list is not published)."""
 

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
-from data_builders.teacher import Picture, data_url
+from data_builders.teacher import DataUrl, Picture, data_url
 from shards import jpeg
 from shards.schema import VideoRecord
 from video.decode import sample_video
-from video.errors import MissingVideo
+from video.errors import MissingVideo, TooShortVideo
 from video.frames import SampledFrames
-from video.worker import DecodeWorker
+from video.pool import DecodePool
+from video.verdicts import VerdictCache
 
 EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 
@@ -30,7 +31,10 @@ class FrameConfig:
         frame_size: side in pixels of the square stored frame: what the base model reads
         sampler: segment_midpoint or interior
         quality: JPEG quality
+        shortest: seconds a video lasts at least to be taken
         deadline: seconds one video may take to decode
+        memory: GiB one decoding process may hold
+        decoders: decoding processes side by side
     """
 
     videos: Path
@@ -39,7 +43,10 @@ class FrameConfig:
     frame_size: int = 448
     sampler: str = "segment_midpoint"
     quality: int = 95
+    shortest: float = 0.0
     deadline: float = 120.0
+    memory: float = 4.0
+    decoders: int = 1
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,10 @@ class PreparedVideo:
 
     record: VideoRecord
     jpegs: list[bytes]
-    smaller: dict[tuple[int, int], str] = field(default_factory=dict, compare=False, repr=False)
+    smaller: dict[tuple[int, int], DataUrl] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
-    def urls(self) -> list[str]:
+    def urls(self) -> list[DataUrl]:
         """The frames as data URLs, made once for all questions."""
         return [data_url(picture) for picture in self.jpegs]
 
@@ -61,13 +68,13 @@ class PreparedVideo:
 
 
 class VideoFolder:
-    """Finds and decodes the videos of one build."""
+    """Finds and decodes the videos of one build; where `verdicts` are kept, files that can give no frames are not tried again."""
 
-    def __init__(self, config: FrameConfig) -> None:
+    def __init__(self, config: FrameConfig, verdicts: VerdictCache | None = None) -> None:
         self.config = config
+        self.verdicts = verdicts
         self._names: dict[str, str] = json.loads(config.video_map.read_text()) if config.video_map else {}
-        self._worker = DecodeWorker()
-        self._one_at_a_time = Lock()
+        self._pool = DecodePool(config.decoders, config.memory)
 
     def find(self, name: str) -> Path:
         """The file of a video: mapped, as given, or with a usual extension. Raises `MissingVideo`."""
@@ -79,18 +86,27 @@ class VideoFolder:
 
     def prepare(self, name: str) -> PreparedVideo:
         """Decode and encode one video. Raises `VideoError`."""
-        config = self.config
-        sampled = self.decode(sample_video, name, config.frames, config.sampler, config.frame_size)
+        config, path = self.config, self.find(name)
+        with self._consulted(path, config.shortest):
+            sampled = self._pool.run(
+                config.deadline, sample_video, path, config.frames, config.sampler, config.frame_size
+            )
+            if sampled.duration < config.shortest:
+                raise TooShortVideo(path, sampled.duration, config.shortest)
         return prepared(name, sampled, config.quality)
 
     def decode(self, function: Callable[..., SampledFrames], name: str, *arguments: Any) -> SampledFrames:
-        """Run one of `video.decode`'s functions on a video in the decoding process. Raises `VideoError`."""
-        with self._one_at_a_time:
-            return self._worker.run(self.config.deadline, function, self.find(name), *arguments)
+        """Run one of `video.decode`'s functions on a video, however short, in a decoding process. Raises `VideoError`."""
+        path = self.find(name)
+        with self._consulted(path):
+            return self._pool.run(self.config.deadline, function, path, *arguments)
 
     def close(self) -> None:
-        """End the decoding process."""
-        self._worker.close()
+        """End the decoding processes."""
+        self._pool.close()
+
+    def _consulted(self, path: Path, shortest: float = 0.0) -> AbstractContextManager[None]:
+        return self.verdicts.consulted(path, shortest) if self.verdicts else nullcontext()
 
 
 def prepared(name: str, sampled: SampledFrames, quality: int) -> PreparedVideo:
@@ -102,6 +118,7 @@ def prepared(name: str, sampled: SampledFrames, quality: int) -> PreparedVideo:
         duration=sampled.duration,
         fps=sampled.fps,
         total=sampled.total,
+        promised=sampled.promised,
         decoder=sampled.decoder,
         sampler=sampled.sampler,
         indices=sampled.indices,

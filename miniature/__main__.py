@@ -6,6 +6,8 @@ from importlib import import_module
 
 from jsonargparse import auto_cli
 
+import configs
+
 # Named, not imported: a world should not wait for torch, nor a teacher for matplotlib.
 COMMANDS: dict[str, tuple[str, str]] = {
     "world": ("miniature.world:build_world", "render videos with questions and, apart, their truth"),
@@ -18,6 +20,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "report": ("miniature.study.report:report", "accuracy against tokens of every system, with its bounds"),
     "check-labels": ("miniature.label_quality:check_labels", "hold built labels against the truth"),
+    "crash-test": ("miniature.crash_test:crash_test", "kill a build again and again, and see what it cost and came to"),
+    "check-generated": (
+        "miniature.generation_quality:check_generated",
+        "hold generated questions against the scenes, and show what the filters caught",
+    ),
     "demo": ("miniature.demo:demo", "the main job from world to answer"),
     "demo-real": ("miniature.demo_real:demo_real", "builders and answers on real clips"),
 }
@@ -27,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; options may be written with dashes or underscores. User errors end as one line."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not given or given[0] not in COMMANDS:
-        listed = "\n".join(f"  {name:14} {what}" for name, (_, what) in COMMANDS.items())
+        listed = "\n".join(f"  {name:16} {what}" for name, (_, what) in COMMANDS.items())
         print(
             f"usage: python -m miniature COMMAND --help\n\n{listed}",
             file=sys.stdout if given == ["--help"] else sys.stderr,
@@ -36,17 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     module, _, function = COMMANDS[given[0]][0].partition(":")
     command = getattr(import_module(module), function)
     try:
-        auto_cli(command, args=[_underscored(argument) for argument in given[1:]], as_positional=False)
+        auto_cli(command, args=configs.underscored(given[1:]), as_positional=False)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
-
-
-def _underscored(argument: str) -> str:
-    """`--questions-per-video=3` as `--questions_per_video=3`, which is how jsonargparse names it."""
-    if not argument.startswith("--"):
-        return argument
-    name, equals, value = argument[2:].partition("=")
-    return "--" + name.replace("-", "_") + equals + value
 
 
 if __name__ == "__main__":

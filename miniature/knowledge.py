@@ -1,5 +1,6 @@
 """What a teacher that has looked at some frames knows: relevance of each, and answers - or that there is none."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
@@ -10,6 +11,8 @@ from miniature.wordings import Asked, parse_figure
 Seen = Sequence[Perceived | None]
 
 NEEDED, ILLEGIBLE, SIMILAR = 100, 40, 15
+EMPTY = frozenset({"a", "an", "the", "it", "is", "there", "are", "symbol", ".", ",", "!", '"', "'"})
+"""Words and marks that change no answer of this world."""
 
 
 def frame_scores(asked: Asked | None, seen: Seen) -> list[int]:
@@ -36,6 +39,31 @@ def answer(asked: Asked | None, seen: Seen, options: Sequence[str] | None) -> st
         case _:
             found = _most_frequent([told for frame in seen if frame and (told := _told(asked, frame))])
     return found if found and (options is None or found in options) else None
+
+
+def answer_beyond(asked: Asked | None, seen: Seen, options: Sequence[str] | None) -> str | None:
+    """As `answer`, or what the frames tell where none of the options is right."""
+    found = answer(asked, seen, options)
+    if found is None and asked is not None and asked.policy == "fragment":
+        return answer(asked, seen, None)
+    return found
+
+
+def says(reply: str, known: str) -> bool:
+    """Whether a reply names the known answer and nothing beside it but words that say nothing."""
+    said, wanted = (
+        [word for word in re.findall(r"[^\W_]+|[^\w\s]", text.casefold()) if word not in EMPTY]
+        for text in (reply, known)
+    )
+    return said == wanted
+
+
+def agree(asked: Asked, seen: Seen, options: Sequence[str] | None) -> str | None:
+    """The answer that every single frame bears out, or, for a question about the whole video, all together; else None."""
+    if asked.policy == "global":
+        return answer(asked, seen, options)
+    told = {_told(asked, frame) if frame else None for frame in seen}
+    return told.pop() if len(told) == 1 else None
 
 
 def _score(asked: Asked, frame: Perceived) -> int:

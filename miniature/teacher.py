@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from miniature.authoring import fits, write_questions
+from miniature.captions import caption, read_captions
 from miniature.faults import ContentFault, Faults
-from miniature.knowledge import answer, frame_scores
+from miniature.knowledge import answer, answer_beyond, frame_scores, says
+from miniature.misreadings import Misreadings
 from miniature.perception import Perceived, perceive
 from miniature.wordings import Asked, parse
 
 MODEL: Final = "miniature-teacher"
 RETRY_AFTER: Final = "0.2"
+FAITHFUL: Final = Misreadings()
 CATEGORIES: Final = {
     "glyph_by_shape": "detail_at_a_moment",
     "glyph_by_background": "detail_at_a_moment",
@@ -37,6 +41,7 @@ def serve(
     hang: float = 0.0,
     hang_seconds: float = 30.0,
     min_glyph_pixels: float = 16.0,
+    bad_captions: float = 0.0,
 ) -> None:
     """Serve chat completions about pictures of the miniature world on 127.0.0.1 until stopped.
 
@@ -51,6 +56,7 @@ def serve(
         hang: Share of attempts that wait `hang_seconds` first.
         hang_seconds: Seconds a hanging attempt waits.
         min_glyph_pixels: A glyph lower than this in the picture sent can not be told.
+        bad_captions: Share of scenes whose captions tell something else than the pictures show.
     """
     import uvicorn
 
@@ -60,19 +66,31 @@ def serve(
     listener.bind(("127.0.0.1", port))
     listener.listen(128)
     print(f"miniature teacher at http://127.0.0.1:{listener.getsockname()[1]}/v1", flush=True)
-    config = uvicorn.Config(application(faults, min_glyph_pixels, hang_seconds), log_level="warning", access_log=False)
+    teacher = application(faults, min_glyph_pixels, hang_seconds, Misreadings(bad_captions, seed))
+    config = uvicorn.Config(teacher, log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def application(faults: Faults, min_glyph_pixels: float = 16.0, hang_seconds: float = 30.0) -> Any:
-    """The ASGI application: /v1/chat/completions, /v1/models, /health."""
+def application(
+    faults: Faults,
+    min_glyph_pixels: float = 16.0,
+    hang_seconds: float = 30.0,
+    misreadings: Misreadings = FAITHFUL,
+) -> Any:
+    """The ASGI application: /v1/chat/completions, /v1/models, and /health, which counts what was answered."""
     from starlette.applications import Starlette
-    from starlette.requests import Request
+    from starlette.requests import ClientDisconnect, Request
     from starlette.responses import JSONResponse
     from starlette.routing import Route
 
+    answered = 0
+
     async def completions(request: Request) -> JSONResponse:
-        body = await request.body()
+        nonlocal answered
+        try:
+            body = await request.body()
+        except ClientDisconnect:  # a builder that was killed; nobody reads this
+            return JSONResponse({"error": {"message": "client gone"}}, 499)
         match faults.transient(body):
             case "rate_limit":
                 error = {"error": {"message": "rate limit reached", "type": "rate_limit_error"}}
@@ -82,16 +100,19 @@ def application(faults: Faults, min_glyph_pixels: float = 16.0, hang_seconds: fl
             case "hang":
                 await asyncio.sleep(hang_seconds)
         try:
-            completion = await asyncio.to_thread(complete, json.loads(body), min_glyph_pixels, faults.content(body))
+            completion = await asyncio.to_thread(
+                complete, json.loads(body), min_glyph_pixels, faults.content(body), misreadings
+            )
         except (ValueError, KeyError, TypeError) as error:
             return JSONResponse({"error": {"message": f"bad request: {error!r}", "type": "invalid_request_error"}}, 400)
+        answered += 1
         return JSONResponse(completion)
 
     async def models(_: Request) -> JSONResponse:
         return JSONResponse({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
 
     async def health(_: Request) -> JSONResponse:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "ok", "answered": answered})
 
     return Starlette(
         routes=[
@@ -102,14 +123,21 @@ def application(faults: Faults, min_glyph_pixels: float = 16.0, hang_seconds: fl
     )
 
 
-def complete(request: dict[str, Any], min_glyph_pixels: float, fault: ContentFault | None = None) -> dict[str, Any]:
-    """One chat completion. Raises `ValueError` or `KeyError` for a request whose schema is none of the three it knows."""
+def complete(
+    request: dict[str, Any],
+    min_glyph_pixels: float,
+    fault: ContentFault | None = None,
+    misreadings: Misreadings = FAITHFUL,
+) -> dict[str, Any]:
+    """One chat completion. Raises `ValueError` or `KeyError` for a request whose schema is none of those it knows."""
     content: Any = next(message["content"] for message in request["messages"] if message["role"] == "user")
     parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
     text = "\n".join(part["text"] for part in parts if part["type"] == "text")
     images = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
     schema = request["response_format"]["json_schema"]["schema"]
     seen = [_look(image, min_glyph_pixels) for image in images]
+    if "captions" in schema["properties"]:
+        seen = [misreadings.told(one, image) for one, image in zip(seen, images, strict=True)]
     reply = _damaged(json.dumps(_reply(schema, text, seen)), fault)
     tokens_in, tokens_out = len(text) // 4 + 256 * len(images), len(reply) // 4
     return {
@@ -128,18 +156,44 @@ def _reply(schema: dict[str, Any], text: str, seen: Sequence[Perceived | None]) 
     question = re.search(r"^Question: (.+)$", text, re.MULTILINE)
     asked = parse(question[1]) if question else None
     properties = schema["properties"]
+    if "captions" in properties:
+        return {"captions": [{"frame": i, "caption": caption(told)} for i, told in enumerate(seen, start=1)]}
+    if "questions" in properties:
+        wanted_count = re.search(r"(\d+) questions", text)
+        return {"questions": write_questions(read_captions(text), int(wanted_count[1]) if wanted_count else 8)}
+    if "coherent" in properties:
+        return _coherence(text)
     if "scores" in properties:
         scores = [{"frame": i, "score": score} for i, score in enumerate(frame_scores(asked, seen), start=1)]
         return {"scores": scores, "reason": _reason(asked)}
     if "answerable" in properties:
-        options = re.findall(r"^\([A-Z]\) (.+)$", text, re.MULTILINE)
-        found = answer(asked, seen, options or None)
+        find = answer_beyond if "not among the options" in text else answer
+        found = find(asked, seen, _options(text))
         return {"answerable": found is not None, "answer": found or "", "reason": _reason(asked)}
     if "category" in properties:
         wanted = CATEGORIES[asked.kind] if asked else "other"
         known = _enumerated(schema, "category")
         return {"category": wanted if wanted in known else known[-1], "reason": _reason(asked)}
+    if "same" in properties:
+        known_answer, reply = (re.search(rf"^{name}: (.+)$", text, re.MULTILINE) for name in ("Known answer", "Reply"))
+        same = bool(known_answer and reply and says(reply[1], known_answer[1]))
+        return {"same": same, "reason": f"the reply {'says' if same else 'does not say'} the known answer"}
     raise ValueError(f"no answer known for a schema with {sorted(properties)}")
+
+
+def _coherence(text: str) -> dict[str, Any]:
+    question, answered = (re.search(rf"^{name}: (.+)$", text, re.MULTILINE) for name in ("Question", "Answer"))
+    if question is None or answered is None:
+        raise ValueError("coherence is asked for without a question and its answer")
+    coherent = fits(question[1], _options(text), answered[1], read_captions(text))
+    return {
+        "coherent": coherent,
+        "reason": "the descriptions bear it out" if coherent else "not every description does",
+    }
+
+
+def _options(text: str) -> list[str] | None:
+    return re.findall(r"^\([A-Z]\) (.+)$", text, re.MULTILINE) or None
 
 
 def _reason(asked: Asked | None) -> str:

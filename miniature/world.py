@@ -1,10 +1,10 @@
-"""The world on disk: `videos/*.mp4`, `questions.jsonl` and, apart, `truth.jsonl`."""
+"""The world on disk: `videos/*.mp4`, `questions.jsonl` and, apart, `truth.jsonl` and `scenes.jsonl`."""
 
 import json
 import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -55,7 +55,7 @@ def build_world(
     """Render a world of videos with questions and, apart, the truth about them. Same arguments, same bytes.
 
     Args:
-        out: Folder to write: videos/*.mp4, questions.jsonl, truth.jsonl.
+        out: Folder to write: videos/*.mp4, questions.jsonl, truth.jsonl, scenes.jsonl.
         videos: How many videos.
         seconds: Length of each video.
         seed: Another seed is another world.
@@ -85,9 +85,10 @@ def build_world(
     else:
         with ProcessPoolExecutor(min(workers, videos), mp_context=get_context("spawn")) as pool:
             made = list(pool.map(make, jobs))
-    _write_lines(out / "questions.jsonl", (question for questions, _ in made for question in questions))
-    _write_lines(out / "truth.jsonl", (truth for _, truths in made for truth in truths))
-    print(f"{videos} videos and {sum(len(questions) for questions, _ in made)} questions in {out}")
+    _write_lines(out / "questions.jsonl", (question for questions, _, _ in made for question in questions))
+    _write_lines(out / "truth.jsonl", (truth for _, truths, _ in made for truth in truths))
+    _write_lines(out / "scenes.jsonl", (shown for _, _, shown in made))
+    print(f"{videos} videos and {sum(len(questions) for questions, _, _ in made)} questions in {out}")
 
 
 def split_of(index: int, videos: int, splits: tuple[int, int, int] = (60, 20, 20)) -> str:
@@ -96,8 +97,8 @@ def split_of(index: int, videos: int, splits: tuple[int, int, int] = (60, 20, 20
     return SPLITS[sum(index >= round(end) for end in ends)]
 
 
-def build_video(out: Path, plan: WorldPlan, job: tuple[int, str]) -> tuple[list[Row], list[Row]]:
-    """Write one video; its questions and the truth about them, as rows."""
+def build_video(out: Path, plan: WorldPlan, job: tuple[int, str]) -> tuple[list[Row], list[Row], Row]:
+    """Write one video; its questions, the truth about them and the scenes it shows, as rows."""
     index, split = job
     name = f"miniature-{index:04d}"
     script = plan.script(index)
@@ -130,7 +131,7 @@ def build_video(out: Path, plan: WorldPlan, job: tuple[int, str]) -> tuple[list[
                 "evidence_frames": [[first, end] for first, end in riddle.evidence],
             }
         )
-    return questions, truths
+    return questions, truths, {"video": f"videos/{target.name}", **asdict(script)}
 
 
 def _write_lines(path: Path, rows: Iterable[Row]) -> None:

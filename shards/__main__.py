@@ -64,7 +64,7 @@ def stats(folder: str, as_json: bool = False) -> int:
     return 0
 
 
-def show(folder: str, key: str, out: Path) -> int:
+def show(folder: str, key: str, out: Path = Path("sample.html")) -> int:
     """Write one sample as an HTML page to look at.
 
     Args:

@@ -72,7 +72,7 @@ class PolicyLabel(_Strict):
 
 
 class LabelledQuestion(_Strict):
-    """A question with its labels and their origin; `prompt_hash` is the sha256 of the teacher's prompt."""
+    """A question with its labels and their origin; `prompt_hash` is the sha256 of the teacher's prompt, `reason` its words."""
 
     question: VideoQuestion
     relevance: FrameRelevance | None = None
@@ -80,6 +80,7 @@ class LabelledQuestion(_Strict):
     origin: Literal["teacher", "spans", "splice"]
     teacher: str | None = None
     prompt_hash: str | None = None
+    reason: str | None = None
 
 
 class VideoRecord(_Strict):
@@ -89,6 +90,7 @@ class VideoRecord(_Strict):
     duration: Annotated[Seconds, Field(ge=0)]
     fps: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     total: int = Field(ge=1)
+    promised: Annotated[int, Field(ge=0)] | None = None
     decoder: str
     sampler: str
     indices: list[Annotated[int, Field(ge=0)]]

@@ -1,7 +1,7 @@
 """Verdicts on video files. Permanent ones stay true until the file changes, retryable ones may be gone next time."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class VideoError(ValueError):
@@ -15,7 +15,7 @@ class VideoError(ValueError):
         self.path = str(path)
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type["VideoError"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type["VideoError"], tuple[Any, ...]]:
         return type(self), (self.path, self.reason)  # crosses the pipe of the decoding process
 
 
@@ -39,13 +39,28 @@ class CorruptVideo(VideoError):
 
 
 class TooShortVideo(VideoError):
-    """Fewer frames than asked for at least."""
+    """It lasts `seconds`, which is less than the `shortest` wanted."""
 
     verdict = "too_short"
+
+    def __init__(self, path: str | Path, seconds: float, shortest: float) -> None:
+        super().__init__(path, f"it lasts {seconds:.3f} s, less than the {shortest:g} s wanted at least")
+        self.seconds = seconds
+        self.shortest = shortest
+
+    def __reduce__(self) -> tuple[type["VideoError"], tuple[Any, ...]]:
+        return type(self), (self.path, self.seconds, self.shortest)
 
 
 class VideoTimeout(VideoError):
     """Decoding did not end before its deadline; the decoding process was killed."""
 
     verdict = "timeout"
+    permanent = False
+
+
+class VideoOutOfMemory(VideoError):
+    """Decoding took more memory than it may, or than there is; the decoding process was killed."""
+
+    verdict = "out_of_memory"
     permanent = False

@@ -9,7 +9,8 @@ import numpy as np
 class SampledFrames:
     """`frames` uint8 RGB `[T, H, W, 3]`; frame i is frame `indices[i]` of the file, shown at `seconds[i]`.
 
-    `total` counts the frames that really decode, `duration` is in seconds, `fps` their mean rate.
+    `total` counts the frames that are really there, `promised` those the header counts (None where it does not say); `duration`
+    is in seconds, `fps` the mean rate.
     """
 
     frames: np.ndarray
@@ -20,3 +21,4 @@ class SampledFrames:
     duration: float
     decoder: str
     sampler: str
+    promised: int | None = None

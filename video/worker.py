@@ -1,38 +1,57 @@
 """Decoding in a process of its own: native decoders can hang or die on foreign files, and only a process can be killed."""
 
 import multiprocessing
+import signal
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from video.errors import CorruptVideo, VideoTimeout
+import psutil
+
+from video.errors import CorruptVideo, VideoError, VideoOutOfMemory, VideoTimeout
 from video.frames import SampledFrames
+from video.serving import serve
+
+START = 120.0
+"""Seconds a process may take to start, which is no file's fault."""
+LOOK = 0.05
+"""Seconds between two looks at its memory."""
+OUTSIDE = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM}
+"""Signals that no decoder sends itself."""
 
 
 class DecodeWorker:
-    """One decoding process, started when first needed and again after it was killed or died."""
+    """One decoding process, started when first needed and again after it was killed or died.
 
-    def __init__(self) -> None:
+    It may hold `memory` GiB, and ends by itself when this process does.
+    """
+
+    def __init__(self, memory: float = 4.0) -> None:
+        self.memory = memory
         self._context = multiprocessing.get_context("spawn")
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self._pipe: Connection | None = None
+        self._running: tuple[BaseProcess, Connection] | None = None
 
     def run(self, deadline: float, decode: Callable[..., SampledFrames], path: Path, *arguments: Any) -> SampledFrames:
         """`decode(path, *arguments)`, one of `video.decode`'s functions, within `deadline` seconds.
 
-        Raises what that raises, `VideoTimeout` at the deadline, `CorruptVideo` where the decoder died of the file.
+        Raises what that raises, `VideoTimeout` at the deadline, `VideoOutOfMemory` beyond the memory it may hold or where the
+        system killed it, `CorruptVideo` where the decoder died of the file, `RuntimeError` where the process does not start.
         """
-        pipe = self._start()
+        process, pipe = self._start()
+        outcome: SampledFrames | Exception | None = None
         try:
-            pipe.send((decode, path, *arguments))
-            if not pipe.poll(deadline):
-                self.close()
-                raise VideoTimeout(path, f"not decoded after {deadline:g} s; the decoding process was killed")
+            pipe.send((deadline, decode, path, arguments))
+            self._watch(process, pipe, path, deadline)
             outcome = pipe.recv()
-        except (EOFError, ConnectionError) as error:
-            self.close()
-            raise CorruptVideo(path, "the decoding process died of it") from error
+        except (EOFError, OSError) as error:
+            process.join(10)
+            raise _death(path, process.exitcode) from error
+        finally:
+            if outcome is None:  # whatever it would still say is no answer to the next question
+                self.close()
         if isinstance(outcome, Exception):
             raise outcome
         assert isinstance(outcome, SampledFrames)
@@ -40,30 +59,56 @@ class DecodeWorker:
 
     def close(self) -> None:
         """Kill the process, if there is one."""
-        if self._process is not None and self._pipe is not None:
-            self._process.kill()
-            self._process.join()
-            self._pipe.close()
-        self._process = self._pipe = None
+        if self._running is not None:
+            (process, pipe), self._running = self._running, None
+            process.kill()
+            process.join()
+            pipe.close()
 
-    def _start(self) -> Connection:
-        if self._process is None or not self._process.is_alive() or self._pipe is None:
+    def _watch(self, process: BaseProcess, pipe: Connection, path: Path, deadline: float) -> None:
+        """Until the process says something. RLIMIT_AS would count address space, of which libraries reserve much and use little."""
+        end = time.monotonic() + deadline
+        while not pipe.poll(max(0.0, min(LOOK, end - time.monotonic()))):
+            if time.monotonic() >= end:
+                raise VideoTimeout(path, f"not decoded after {deadline:g} s; the decoding process was killed")
+            try:
+                held = psutil.Process(process.pid).memory_info().rss / 2**30
+            except psutil.Error:  # it just died: the pipe says so next
+                continue
+            if held > self.memory:
+                raise VideoOutOfMemory(
+                    path,
+                    f"decoding it held {held:.2f} GiB, more than the {self.memory:g} it may; the process was killed",
+                )
+
+    def _start(self) -> tuple[BaseProcess, Connection]:
+        if self._running is not None and self._running[0].is_alive():
+            return self._running
+        self.close()
+        pipe, theirs = self._context.Pipe()
+        process = self._context.Process(target=serve, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()
+        self._running = process, pipe
+        try:
+            started = pipe.poll(START) and pipe.recv()
+        except (EOFError, OSError):
+            started = False
+        if not started:
             self.close()
-            self._pipe, theirs = self._context.Pipe()
-            self._process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
-            self._process.start()
-            theirs.close()
-        return self._pipe
+            raise RuntimeError(
+                "the decoding process did not start; a script that decodes in processes needs the usual "
+                '`if __name__ == "__main__":` around what it runs'
+            )
+        return self._running
 
 
-def _serve(pipe: Connection) -> None:
-    """Answer requests until the other end closes."""
-    while True:
-        try:
-            decode, *arguments = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send(decode(*arguments))
-        except Exception as error:
-            pipe.send(error)
+def _death(path: Path, exit_code: int | None) -> VideoError:
+    """Verdict on a file whose decoding process ended without an answer."""
+    if exit_code == -signal.SIGKILL:
+        return VideoOutOfMemory(
+            path, "the decoding process was killed from outside, as systems do when memory runs out"
+        )
+    if exit_code is None or -exit_code in OUTSIDE:
+        return VideoTimeout(path, "the decoding process was ended from outside before it was through")
+    return CorruptVideo(path, f"the decoding process died of it (exit code {exit_code})")

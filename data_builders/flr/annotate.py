@@ -1,16 +1,27 @@
-"""Frame relevance from a teacher that scores frames 0-100, a window of frames at a time (prompts and threshold ours)."""
+"""Frame relevance from a teacher that scores frames 0-100, a window of frames at a time (prompts and threshold ours).
+
+Frames around a change of relevance can be scored a second time, centred on it, and a question can be asked without its
+relevant frames, to see that they are needed.
+"""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from data_builders.flr.boundaries import boundary_ranges
+from data_builders.flr.filters import COUNTERFACTUAL, check_marked_frames
 from data_builders.jobs import VideoJob
+from data_builders.judging import PROMPT as JUDGING
 from data_builders.labelling import Labelled, label_each
 from data_builders.prompting import load_prompt, options_block
 from data_builders.replies import FrameScores
 from data_builders.teacher import Teacher
 from data_builders.videos import PreparedVideo, VideoFolder
 from shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
+
+PROMPT = load_prompt("frame_scores")
+NECESSITY_PROMPTS = [prompt.name for prompt in (COUNTERFACTUAL, JUDGING)]
 
 
 @dataclass
@@ -20,20 +31,33 @@ class ScoringConfig:
     Args:
         window: frames a request
         threshold: a frame is relevant from this score on
+        boundary: frames on each side of a change of relevance that are scored again, around it; 0: none
     """
 
     window: int = 32
     threshold: int = 50
+    boundary: int = 0
+
+
+@dataclass
+class AnnotateConfig(ScoringConfig):
+    """How existing questions are labelled.
+
+    Args:
+        necessity: put questions aside that the teacher answers right without the relevant frames
+    """
+
+    necessity: bool = False
 
 
 class TeacherLabeller:
     """Asks the teacher about every window of a video's frames for every question."""
 
-    def __init__(self, videos: VideoFolder, teacher: Teacher, config: ScoringConfig) -> None:
+    def __init__(self, videos: VideoFolder, teacher: Teacher, config: ScoringConfig, necessity: bool = False) -> None:
         self.videos = videos
         self.teacher = teacher
         self.config = config
-        self.prompt = load_prompt("frame_scores")
+        self.necessity = necessity
 
     def prepare(self, job: VideoJob) -> PreparedVideo:
         return self.videos.prepare(job.video)
@@ -42,24 +66,68 @@ class TeacherLabeller:
         return await label_each(job.questions, partial(self._label, video))
 
     async def _label(self, video: PreparedVideo, question: VideoQuestion) -> LabelledQuestion:
-        scores = await self.score(video, question)
+        windows = await self._score(video, question)
+        scores = _latest(windows)
+        relevant = self._relevant(scores)
+        if self.necessity:
+            await check_marked_frames(self.teacher, video, question, relevant)
         return LabelledQuestion(
             question=question,
-            relevance=FrameRelevance(relevant=[score >= self.config.threshold for score in scores], scores=scores),
+            relevance=FrameRelevance(relevant=relevant, scores=scores),
             origin="teacher",
             teacher=self.teacher.config.model,
-            prompt_hash=self.prompt.hash,
+            prompt_hash=PROMPT.hash,
+            reason=_reason(windows, relevant),
         )
 
     async def score(self, video: PreparedVideo, question: VideoQuestion) -> list[int]:
-        """One score 0-100 per frame. Raises `TeacherReplyError` or `TeacherUnavailable`."""
-        starts = range(0, len(video.jpegs), self.config.window)
-        windows = await asyncio.gather(*(self._score_window(video, question, start) for start in starts))
-        return [score for window in windows for score in window]
+        """One score 0-100 per frame; around changes of relevance it is the second one. Raises as `Teacher.ask`."""
+        return _latest(await self._score(video, question))
 
-    async def _score_window(self, video: PreparedVideo, question: VideoQuestion, start: int) -> list[int]:
-        pictures = video.pictures(range(start, min(start + self.config.window, len(video.jpegs))))
-        text = self.prompt.fill(
-            {"count": len(pictures), "question": question.question, "options": options_block(question.options)}
+    async def _score(self, video: PreparedVideo, question: VideoQuestion) -> list["_Window"]:
+        """The windows of both passes, in the order in which their scores are to be put down."""
+        frames, window = len(video.jpegs), self.config.window
+        first = [range(start, min(start + window, frames)) for start in range(0, frames, window)]
+        windows = await self._score_windows(video, question, first)
+        again = boundary_ranges(self._relevant(_latest(windows)), self.config.boundary, window)
+        return [*windows, *await self._score_windows(video, question, again)]
+
+    async def _score_windows(
+        self, video: PreparedVideo, question: VideoQuestion, ranges: Sequence[range]
+    ) -> list["_Window"]:
+        return await asyncio.gather(*(self._score_window(video, question, chosen) for chosen in ranges))
+
+    async def _score_window(self, video: PreparedVideo, question: VideoQuestion, chosen: range) -> "_Window":
+        text = PROMPT.fill(
+            {"count": len(chosen), "question": question.question, "options": options_block(question.options)}
         )
-        return await self.teacher.ask(text, pictures, FrameScores, lambda reply: reply.in_order(len(pictures)))
+        return await self.teacher.ask(
+            text,
+            video.pictures(chosen),
+            FrameScores,
+            lambda reply: _Window(chosen, reply.in_order(len(chosen)), reply.reason),
+        )
+
+    def _relevant(self, scores: Sequence[int]) -> list[bool]:
+        return [score >= self.config.threshold for score in scores]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """What one reply says about consecutive frames."""
+
+    frames: range
+    scores: list[int]
+    reason: str
+
+
+def _latest(windows: Sequence[_Window]) -> list[int]:
+    """One score per frame: the last one that was given."""
+    scores = {frame: score for window in windows for frame, score in zip(window.frames, window.scores, strict=True)}
+    return [scores[frame] for frame in sorted(scores)]
+
+
+def _reason(windows: Sequence[_Window], relevant: Sequence[bool]) -> str:
+    """What was said about the windows that hold relevant frames, or about all where none is; each only once."""
+    telling = [window for window in windows if any(relevant[frame] for frame in window.frames)] or windows
+    return "; ".join(dict.fromkeys(window.reason for window in telling))

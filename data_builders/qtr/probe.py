@@ -1,25 +1,15 @@
-"""Probing: the same question under forced `global` and forced `fragment`, at equal tokens, through the teacher.
-
-The teacher has no token budget of ours; what a scale does to a frame is reproduced by sending the frame smaller: scale s
-divides the side by sqrt(s), so the pixels, as the tokens, by s (ours).
-"""
+"""Probing: the same question under forced `global` and forced `fragment`, at equal tokens (an equal cap)."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from data_builders.prompting import load_prompt, options_block
-from data_builders.replies import VideoAnswer
-from data_builders.teacher import Picture, Teacher, data_url
-from data_builders.videos import PreparedVideo
+from data_builders.judging import is_right
+from data_builders.qtr.probers import Answer, Prober, TeacherProber
+from data_builders.teacher import Teacher
 from routers.allocation import Allocation, Policy, allocate
-from routers.answers import letters, parse_choice
-from shards import jpeg
 from shards.schema import VideoQuestion
-from video.resize import resize_frames
 
-PROMPT = load_prompt("answer")
 POLICIES: tuple[Policy, Policy] = ("global", "fragment")
 
 
@@ -33,7 +23,9 @@ class ProbeConfig:
         global_scale: s_g
         relevant_scale: s_1
         irrelevant_scale: s_0
-        per_category: questions probed in each category, with options, taken evenly over the training split
+        per_category: questions with answers probed in each category, taken evenly over the training split
+        local_base: folder of a base model that answers the probes; null: the teacher does
+        device: where the local base runs: cpu or cuda
     """
 
     tokens_per_frame: int = 256
@@ -42,6 +34,8 @@ class ProbeConfig:
     relevant_scale: int = 1
     irrelevant_scale: int = 4
     per_category: int = 24
+    local_base: str | None = None
+    device: str = "cpu"
 
     def plan(self, policy: Policy, relevant: Sequence[bool]) -> Allocation:
         """The forced allocation. Raises `ValueError` as `allocate`."""
@@ -55,53 +49,59 @@ class ProbeConfig:
             irrelevant_scale=self.irrelevant_scale,
         )
 
+    def prober(self, teacher: Teacher) -> Prober:
+        """Who answers. Raises `ValueError` or what transformers raises for a local base that does not load."""
+        if self.local_base is None:
+            return TeacherProber(teacher)
+        from data_builders.qtr.local_prober import LocalProber  # torch takes seconds to import
+
+        return LocalProber(self.local_base, self.device, self.tokens_per_frame)
+
 
 @dataclass(frozen=True)
 class Probed:
-    """Whether each policy let the teacher answer one question, and the tokens each fed."""
+    """One question under both policies: was the answer right, how many tokens were fed, and what was answered."""
 
     question: str
     solved: dict[Policy, bool]
     tokens: dict[Policy, int]
+    answers: dict[Policy, str]
+
+    @property
+    def both(self) -> bool:
+        """Solved under either policy."""
+        return all(self.solved.values())
+
+    @property
+    def neither(self) -> bool:
+        """Solved under none."""
+        return not any(self.solved.values())
+
+    @property
+    def alone(self) -> Policy | None:
+        """The policy that alone solved it."""
+        if self.both or self.neither:
+            return None
+        return "global" if self.solved["global"] else "fragment"
 
 
 async def probe(
-    teacher: Teacher, config: ProbeConfig, video: PreparedVideo, question: VideoQuestion, relevant: Sequence[bool]
+    answer: Answer, judge: Teacher, config: ProbeConfig, question: VideoQuestion, relevant: Sequence[bool]
 ) -> Probed:
-    """Ask one question under both policies. Raises `TeacherReplyError`, `TeacherUnavailable`."""
+    """Ask one question under both policies; `relevant` holds one bool per frame, `judge` decides about open answers.
+
+    Raises `TeacherReplyError`, `TeacherStopped`, and `ValueError` for an unworkable budget.
+    """
+
+    async def ask(plan: Allocation) -> tuple[bool, str]:
+        reply = await answer(question, plan)
+        return await is_right(judge, question, reply), reply.answer if reply.answerable else ""
+
     plans = {policy: config.plan(policy, relevant) for policy in POLICIES}
-    solved = await asyncio.gather(*(_solves(teacher, video, question, plan) for plan in plans.values()))
+    asked = dict(zip(POLICIES, await asyncio.gather(*(ask(plan) for plan in plans.values())), strict=True))
     return Probed(
         question.id,
-        dict(zip(POLICIES, solved, strict=True)),
-        {policy: plan.tokens for policy, plan in plans.items()},
+        solved={policy: right for policy, (right, _) in asked.items()},
+        tokens={policy: plan.tokens for policy, plan in plans.items()},
+        answers={policy: text for policy, (_, text) in asked.items()},
     )
-
-
-async def _solves(teacher: Teacher, video: PreparedVideo, question: VideoQuestion, plan: Allocation) -> bool:
-    assert question.options is not None
-    assert question.answer is not None
-    pictures = [
-        Picture(f"Frame-{number}:", _url(video, frame, scale))
-        for number, (frame, scale) in enumerate(zip(plan.frames, plan.scales, strict=True), start=1)
-    ]
-    text = PROMPT.fill(
-        {"count": len(pictures), "question": question.question, "options": options_block(question.options)}
-    )
-    return await teacher.ask(text, pictures, VideoAnswer, partial(_right, question.options, question.answer))
-
-
-def _right(options: Sequence[str], answer: str, reply: VideoAnswer) -> bool:
-    right = letters(options)[options.index(answer)]
-    return reply.answerable and parse_choice(reply.answer, options) == right
-
-
-def _url(video: PreparedVideo, frame: int, scale: int) -> str:
-    """A frame at a scale as a data URL, resized once for all questions."""
-    if scale == 1:
-        return video.urls[frame]
-    if (frame, scale) not in video.smaller:
-        picture = jpeg.decode(video.jpegs[frame], video.record.height, video.record.width)
-        side = max(1, round(picture.shape[0] / scale**0.5))
-        video.smaller[frame, scale] = data_url(jpeg.encode(resize_frames(picture[None], side)[0]))
-    return video.smaller[frame, scale]

@@ -54,7 +54,7 @@ def endpoint() -> Iterator[str]:
 
 
 def ask(endpoint: str, question: str) -> object:
-    teacher = Teacher(TeacherConfig(base_url=endpoint, attempts=0))
+    teacher = Teacher(TeacherConfig(base_url=endpoint, attempts=0, patience=0))
     return asyncio.run(teacher.ask(f"Question: {question}", [], QuestionCategory, lambda reply: reply))
 
 

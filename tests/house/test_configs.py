@@ -9,6 +9,7 @@ import configs
 NAMES = configs.shipped_names()
 BUILDERS = {
     "flr_annotate": ["flr", "annotate", "--questions", "q", "--videos", "v", "--out", "o"],
+    "flr_generate": ["flr", "generate", "--videos", "v", "--out", "o"],
     "flr_spans": ["flr", "spans", "--questions", "q", "--videos", "v", "--out", "o"],
     "flr_splice": ["flr", "splice", "--videos", "v", "--out", "o"],
     "qtr": ["qtr", "--questions", "q", "--videos", "v", "--out", "o"],

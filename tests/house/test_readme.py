@@ -1,4 +1,4 @@
-"""The README's commands run as they stand, at tiny scale; what needs GPUs or the Hub is parsed only."""
+"""The commands of the README and of the guide run as they stand, at tiny scale; what needs GPUs or the Hub is parsed only."""
 
 import os
 import re
@@ -12,11 +12,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.DOTALL)
+PAGES = ("README.md", "docs/building-datasets.md")
 NEVER_RUN = ("make test", "VIDEOROUTER_REAL_DATA=")
 
 
 def blocks(language: str) -> list[str]:
-    return [code for kind, code in BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8")) if kind == language]
+    texts = ((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    return [code for text in texts for kind, code in BLOCK.findall(text) if kind == language]
 
 
 def commands() -> list[str]:
@@ -56,7 +58,7 @@ def test_the_commands_run(checkout: Path) -> None:
         for process in background:
             process.terminate()
             process.wait(timeout=20)
-    print(f"the README's commands took {time.monotonic() - started:.0f} s")
+    print(f"the documents' commands took {time.monotonic() - started:.0f} s")
     for code in blocks("python"):
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=checkout, env=environment, capture_output=True, text=True
@@ -81,6 +83,8 @@ def test_make_targets_named_in_the_readme_exist() -> None:
     assert {"demo", "test", "build-flr"} <= named <= defined
 
 
-def test_links_lead_somewhere() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all((ROOT / target).exists() for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text))
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    assert all(((ROOT / page).parent / target).exists() for target in targets)

@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data_builders.flr.replies import FrameCaptions, ProposedQuestions
 from data_builders.replies import FrameScores, QuestionCategory, VideoAnswer
 from data_builders.teacher import data_url
+from miniature.captions import caption, read_caption
 from miniature.faults import Faults
+from miniature.misreadings import Misreadings
 from miniature.perception import perceive
 from miniature.questions import Riddle, ask
 from miniature.render import render_scene
@@ -205,3 +208,36 @@ print([name for name in opened if name.endswith((".mp4", ".jsonl")) or {str(worl
     done = subprocess.run([sys.executable, "-c", code], input=asked, capture_output=True, text=True, check=True,
                           cwd=Path(__file__).parents[2])  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def test_captions_tell_what_is_seen_and_are_read_back(script: Script) -> None:
+    for scene in script.scenes[:24]:
+        seen = perceive(picture(scene), FLOOR)
+        assert read_caption(caption(seen)) == seen
+    small = perceive(picture(script.scenes[0], 56), FLOOR)
+    assert read_caption(caption(small)) == small
+    assert read_caption(caption(None)) is read_caption("A dog runs.") is None
+
+
+def test_bad_captions_are_a_function_of_what_is_seen(script: Script) -> None:
+    seen = [perceive(picture(scene), FLOOR) for scene in script.scenes]
+    misreadings, again, other = Misreadings(0.5), Misreadings(0.5), Misreadings(0.5, seed=1)
+    told = [misreadings.told(one, str(number)) for number, one in enumerate(seen)]
+    assert told == [again.told(one, str(number)) for number, one in enumerate(seen)]
+    assert told != [other.told(one, str(number)) for number, one in enumerate(seen)]
+    assert 0.1 < sum(a != b for a, b in zip(told, seen, strict=True)) / len(seen) < 0.6
+    assert seen == [Misreadings().told(one, str(number)) for number, one in enumerate(seen)]
+
+
+def test_questions_written_from_captions_are_answered_by_the_pictures(script: Script) -> None:
+    scenes = shown(script)
+    pictures = [picture(scene) for scene in scenes]
+    captions = [told["caption"] for told in reply(FrameCaptions, "", pictures)["captions"]]
+    listed = "Write up to 9 questions\n" + "\n".join(f"Frame-{n}: {text}" for n, text in enumerate(captions, start=1))
+    written = reply(ProposedQuestions, listed, [])["questions"]
+    assert len(written) == 9
+    for asked in written:
+        answered = reply(VideoAnswer, asked["question"], pictures, asked["options"])
+        assert answered["answer"] == asked["answer"]
+        scores = reply(FrameScores, asked["question"], pictures)["scores"]
+        assert asked["evidence"] == [scored["frame"] for scored in scores if scored["score"] == 100]

@@ -10,7 +10,7 @@ from tests.shards.samples import five, sample
 
 
 def test_a_page_stands_by_itself(tmp_path: Path) -> None:
-    assert main(["show", str(five(tmp_path / "data")), "b", str(tmp_path / "pages" / "b.html")]) == 0
+    assert main(["show", str(five(tmp_path / "data")), "b", "--out", str(tmp_path / "pages" / "b.html")]) == 0
     written = (tmp_path / "pages" / "b.html").read_text()
     assert written.count("<figure ") == 4
     assert "What?" in written
@@ -28,5 +28,5 @@ def test_what_people_wrote_is_escaped() -> None:
 
 
 def test_a_key_that_is_not_there_is_said_with_some_that_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["show", str(five(tmp_path / "data")), "zebra", str(tmp_path / "z.html")]) == 1
+    assert main(["show", str(five(tmp_path / "data")), "zebra", "--out", str(tmp_path / "z.html")]) == 1
     assert "there are a, b, c" in capsys.readouterr().err

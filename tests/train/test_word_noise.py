@@ -10,7 +10,11 @@ from train.word_noise import AS_WRITTEN, words_of, worn
 QUESTION = "Look at the scene with the red circle: which symbol stands at the top left corner?"
 
 
-@given(st.integers(), st.floats(0, 1), st.lists(st.text(st.characters(categories=["L"]), min_size=1), max_size=5))
+@given(
+    st.integers(),
+    st.floats(0, 1),
+    st.lists(st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz"), min_size=1), max_size=5),
+)
 def test_a_worn_question_is_never_empty_and_of_known_words_only(seed: int, left_out: float, others: list[str]) -> None:
     text = worn(Random(seed), QUESTION, left_out, others)
     assert text.strip("?.")

@@ -1,0 +1,67 @@
+"""A local base model as prober: frames pooled and dropped as the runtime does it, the answer generated."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_builders.qtr.probers import Answer
+from data_builders.replies import VideoAnswer
+from data_builders.videos import PreparedVideo
+from routers.allocation import Allocation
+from routers.backbones import load_backbone
+from routers.prompts import question_text
+from routers.systems import Query
+from routers.systems.base import apply_allocation
+from shards import jpeg
+from shards.schema import VideoQuestion
+
+MAX_NEW_TOKENS = 32
+"""As the runtime's."""
+
+Result = TypeVar("Result")
+
+
+class LocalProber:
+    """The base model in the folder `path` answers, one request at a time in a thread of its own.
+
+    A video's frames are encoded once for all questions; their tokens `[T, M, D]` stay on `device` while it is probed.
+    """
+
+    def __init__(self, path: str, device: str, tokens_per_frame: int) -> None:
+        """Raises as `load_backbone`, and `ValueError` for a base that does not make `tokens_per_frame` tokens a frame."""
+        self.name = f"base {path}"
+        self.backbone = load_backbone(path, device=device)
+        if self.backbone.tokens_per_frame != tokens_per_frame:
+            raise ValueError(
+                f"{path} makes {self.backbone.tokens_per_frame} tokens a frame, --tokens_per_frame says "
+                f"{tokens_per_frame}: give the number of the base"
+            )
+        self._thread = ThreadPoolExecutor(1, "local prober")
+
+    async def watch(self, video: PreparedVideo) -> Answer:
+        return partial(self._answer, await self._alone(lambda: self._encode(video)))
+
+    async def _answer(self, tokens: Tensor, question: VideoQuestion, plan: Allocation) -> VideoAnswer:
+        text = await self._alone(lambda: self._generate(tokens, question, plan))
+        return VideoAnswer(answerable=True, answer=text, reason="")
+
+    async def _alone(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _encode(self, video: PreparedVideo) -> Tensor:
+        record = video.record
+        frames = [jpeg.decode(picture, record.height, record.width) for picture in video.jpegs]
+        return self.backbone.encode_frames(np.stack(frames))
+
+    @torch.no_grad()
+    def _generate(self, tokens: Tensor, question: VideoQuestion, plan: Allocation) -> str:
+        kept = apply_allocation(tokens, plan, self.backbone.grid)
+        query = Query(question.question, tuple(question.options) if question.options else None)
+        prompt = self.backbone.embed_prompt(kept.spans, kept.embeddings, question_text(query))
+        return self.backbone.generate(prompt, MAX_NEW_TOKENS).text

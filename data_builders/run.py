@@ -1,0 +1,46 @@
+"""How the work is run: by what, how much of it, and where it stops. Nothing here changes a label."""
+
+from dataclasses import dataclass
+
+from data_builders.ledger import Caps
+
+
+@dataclass
+class RunConfig(Caps):
+    """How a build is run. Every option may differ between two runs into one folder.
+
+    Args:
+        executor: local, or ray (one task a shard)
+        workers: processes of the local executor, or tasks of ray's at once
+        ray_address: of a running ray cluster; without it ray starts on this machine
+        shard_range: `FIRST:END` of the planned shards, for schedulers; caps count for the run folder, whoever works in it
+        dry_run: label this many videos only, spread evenly, and estimate the rest; their answers are kept
+        new_run: put the results of a folder begun with another configuration aside, and begin anew in it
+        retry_failed: build finished shards again that put items aside for what may be gone now (missing, timeout, ...)
+        tolerate: share of failed items (0-1) up to which the exit code is still 0
+    """
+
+    executor: str = "local"
+    workers: int = 1
+    ray_address: str | None = None
+    shard_range: str | None = None
+    dry_run: int = 0
+    new_run: bool = False
+    retry_failed: bool = False
+    tolerate: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.executor not in ("local", "ray"):
+            raise ValueError(f"unknown executor {self.executor!r}: there are local and ray")
+        if self.workers < 1:
+            raise ValueError(f"workers must be at least 1, not {self.workers}")
+        self.slice_of(0)
+
+    def slice_of(self, shards: int) -> range:
+        """The shards, of this many planned, that this run builds. Raises `ValueError` for a malformed range."""
+        if self.shard_range is None:
+            return range(shards)
+        first, colon, end = self.shard_range.partition(":")
+        if not colon or not (first or "0").isdigit() or not (end or "0").isdigit():
+            raise ValueError(f"shard_range must be FIRST:END, such as 0:100, not {self.shard_range!r}")
+        return range(shards)[int(first or 0) : int(end) if end else None]

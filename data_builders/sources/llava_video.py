@@ -1,0 +1,105 @@
+"""LLaVA-Video-178K: rows `{id, video, data_source, conversations}` in a JSON list or JSONL. One question a pair of turns.
+
+Assumed of the format:
+
+* `conversations` are turns `{"from": "human" | "gpt", "value"}` in pairs. Each pair is a question of its own: what was said before
+  is not needed to understand it. `<image>` and `<video>` are placeholders, and dropped.
+* Multiple choice has its options on lines `A. ...` (or `(A) ...`, `A) ...`) in the order of the alphabet, with the question before
+  them and, after them, how to answer, which is dropped as is a line `Options:`. The reply is a letter, with or without the option.
+* `id` names a video, not a question: rows of several files and of the same file share it.
+* Captions have the same rows; they are told by the name of their file, which the data set's card gives as `*cap*.json`, or by
+  an id or `data_source` with `cap` between its underscores.
+* `video` is relative to where the archives of all parts were unpacked together.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from data_builders.rejects import Reject
+from data_builders.sources.evidence import Mended
+from data_builders.sources.rows import Malformed, Row, as_raw, json_list_or_lines
+from routers.answers import letters, parse_choice
+from shards.schema import VideoQuestion
+
+LICENCE = "Apache-2.0, academic research and education only, OpenAI usage policy (LLaVA-Video-178K's dataset card)"
+_PLACEHOLDER = re.compile(r"<(?:image|video)>")
+_OPTION = re.compile(r"^\s*(?:\(([A-Z])\)|([A-Z])[.)])\s*(.*\S)\s*$")
+_LEAD_IN = re.compile(r"\s*\bOptions\s*:\s*$")
+_CAPTION = re.compile(r"(?:^|[_-])cap(?:tions?)?(?:[_-]|$)")
+
+
+def rows(path: Path) -> Iterator[Row | Reject]:
+    """The rows of the file. Raises `Malformed` where it is neither a JSON list nor JSONL."""
+    return json_list_or_lines(path)
+
+
+def questions(row: Row) -> Iterator[VideoQuestion | Reject | Mended]:
+    """The pairs of a row; `task_type` multiple_choice, open_ended or caption. A pair that is none is a `Reject`.
+
+    Raises `Malformed` where the row itself is not what it should be.
+    """
+    name, video, part = row.text("id"), row.text("video"), row.text("data_source")
+    turns = row.items("conversations")
+    file = Path(row.where.rpartition(":")[0]).stem
+    captions = any(_CAPTION.search(text) for text in (file, name, part))
+    if not turns:
+        raise Malformed("`conversations` is empty")
+    for number in range(0, len(turns), 2):
+        try:
+            asked, answer = _said(turns, number, "human"), _said(turns, number + 1, "gpt")
+            question, options = (asked, None) if captions else _choices(asked)
+            if options is not None:
+                answer = _chosen(answer, options)
+        except Malformed as error:
+            where = f"{row.where}, turns {number + 1}-{number + 2}"
+            yield Reject(where, "source", error.verdict, str(error), as_raw(turns[number : number + 2]))
+            continue
+        task = "caption" if captions else "multiple_choice" if options else "open_ended"
+        yield VideoQuestion(
+            id=f"llava_video-{part}-{task}-{name}-{row.number}-{number // 2}",
+            video=video,
+            question=question,
+            options=options,
+            answer=answer,
+            task_type=task,
+            source="llava_video",
+            licence=LICENCE,
+        )
+
+
+def _said(turns: list[Any], number: int, speaker: str) -> str:
+    turn = turns[number] if number < len(turns) else None
+    if not isinstance(turn, dict) or turn.get("from") != speaker or not isinstance(turn.get("value"), str):
+        raise Malformed(f"a turn of {speaker} is expected")
+    text = _PLACEHOLDER.sub("", turn["value"]).strip()
+    if not text:
+        raise Malformed(f"the turn of {speaker} is empty")
+    return text
+
+
+def _choices(asked: str) -> tuple[str, list[str] | None]:
+    """The question, and its options where at least A and B stand on lines of their own, one after another."""
+    lines = asked.splitlines()
+    found = [_OPTION.match(line) for line in lines]
+    marks = [match and (match[1] or match[2]) for match in found]
+    for start in range(len(lines) - 1):
+        if marks[start : start + 2] == ["A", "B"]:
+            options = []
+            for mark, letter, match in zip(marks[start:], letters(["?"] * 26), found[start:], strict=False):
+                if mark != letter or match is None:
+                    break
+                options.append(match[3])
+            question = _LEAD_IN.sub("", "\n".join(lines[:start])).strip()
+            if not question:
+                raise Malformed("options without a question before them")
+            return question, options
+    return asked, None
+
+
+def _chosen(answer: str, options: list[str]) -> str:
+    letter = parse_choice(answer, options)
+    if letter is None:
+        raise Malformed(f"the reply {answer!r} chooses none of the options {options}")
+    return options[letters(options).index(letter)]

@@ -1,0 +1,33 @@
+"""The teacher: any OpenAI-compatible endpoint, asked for JSON of a schema, its every answer paid once and kept."""
+
+from data_builders.teacher.channel import Channel
+from data_builders.teacher.config import TeacherConfig
+from data_builders.teacher.errors import (
+    BudgetSpent,
+    TeacherFailure,
+    TeacherRefusal,
+    TeacherReplyError,
+    TeacherStopped,
+    TeacherUnavailable,
+)
+from data_builders.teacher.journal import Journal
+from data_builders.teacher.request import DataUrl, Picture, data_url
+from data_builders.teacher.teacher import Teacher
+from data_builders.teacher.usage import Usage
+
+__all__ = [
+    "BudgetSpent",
+    "Channel",
+    "DataUrl",
+    "Journal",
+    "Picture",
+    "Teacher",
+    "TeacherConfig",
+    "TeacherFailure",
+    "TeacherRefusal",
+    "TeacherReplyError",
+    "TeacherStopped",
+    "TeacherUnavailable",
+    "Usage",
+    "data_url",
+]

@@ -1,0 +1,116 @@
+"""Every answer on disk before it is used: one SQLite file a shard, fully synchronised, with a rollback journal.
+
+A rollback journal, not a write-ahead log, because the latter needs shared memory that network file systems do not give. The
+file is held exclusively: two builds never work on one shard.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_builders.teacher.usage import Usage
+
+_TABLE = """CREATE TABLE IF NOT EXISTS answers (
+    key TEXT PRIMARY KEY, model TEXT, raw TEXT, images INTEGER, tokens_in INTEGER, tokens_out INTEGER, estimated INTEGER
+)"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A paid reply as it came, and its cost."""
+
+    model: str
+    raw: str
+    usage: Usage
+
+
+class Journal:
+    """The answers of one shard, by request key. Without a path they are kept in memory alone."""
+
+    def __init__(self, path: Path | None = None, kept: Callable[["Journal"], None] = lambda journal: None) -> None:
+        """`kept` is called, in a thread, after answers became durable.
+
+        Raises `ValueError` where another process holds the journal, or where the file is no journal.
+        """
+        self.path = path
+        self._kept = kept
+        self._waiting: list[tuple[str, Answer, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._answers: dict[str, Answer] = {}
+        self._spent: dict[str, Usage] = {}
+        self._connection = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None, check_same_thread=False)
+        try:
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._connection.execute("PRAGMA journal_mode = DELETE")
+            self._connection.execute("PRAGMA synchronous = EXTRA")
+            self._connection.execute("BEGIN EXCLUSIVE")
+            self._connection.execute(_TABLE)
+            self._connection.execute("COMMIT")
+            self._remember(self._stored())
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            raise ValueError(f"{path} is in use: another build works on this shard ({error})") from error
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise ValueError(
+                f"{path} is no journal of answers ({error}): move it away to ask the teacher again"
+            ) from error
+
+    def find(self, key: str) -> Answer | None:
+        """The answer kept for a request, if there is one."""
+        return self._answers.get(key)
+
+    async def keep(self, key: str, answer: Answer) -> None:
+        """Return once the answer is durable. Answers that come together are written together."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, answer, done))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_waiting())
+        await done
+
+    def spent(self) -> dict[str, Usage]:
+        """What all answers in it cost, by model."""
+        return dict(self._spent)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    async def _write_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                await asyncio.to_thread(self._write, [(key, answer) for key, answer, _ in batch])
+            except Exception as error:
+                for _, _, done in batch:
+                    if not done.done():
+                        done.set_exception(error)
+            else:
+                for _, _, done in batch:
+                    if not done.done():
+                        done.set_result(None)
+        self._writer = None
+
+    def _write(self, batch: Sequence[tuple[str, Answer]]) -> None:
+        rows = [
+            (key, a.model, a.raw, a.usage.images, a.usage.tokens_in, a.usage.tokens_out, a.usage.estimated)
+            for key, a in batch
+        ]
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._connection.execute("COMMIT")
+        self._remember(batch)
+        self._kept(self)
+
+    def _remember(self, answers: Sequence[tuple[str, Answer]]) -> None:
+        for key, answer in answers:
+            self._answers[key] = answer
+            self._spent[answer.model] = self._spent.get(answer.model, Usage()) + answer.usage
+
+    def _stored(self) -> list[tuple[str, Answer]]:
+        rows = self._connection.execute("SELECT key, model, raw, images, tokens_in, tokens_out, estimated FROM answers")
+        return [(key, Answer(model, raw, Usage(1, *counts))) for key, model, raw, *counts in rows]

@@ -1,0 +1,95 @@
+"""One request to the teacher, and the key under which its answer is kept."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from pydantic import BaseModel
+
+TEMPERATURE = 0
+
+
+class DataUrl(str):
+    """A data URL that is hashed once, however many requests it goes out with."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Its sha256."""
+        return hashlib.sha256(self.encode()).hexdigest()
+
+
+def data_url(jpeg: bytes) -> DataUrl:
+    """A JPEG as a data URL."""
+    return DataUrl("data:image/jpeg;base64," + base64.b64encode(jpeg).decode())
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One frame as it is sent: its label (such as `Frame-3:`) and a data URL."""
+
+    label: str
+    url: DataUrl
+
+
+@dataclass(frozen=True)
+class Request:
+    """Text and pictures for `model`, to be answered in JSON of `schema`; `correcting` holds a bad reply and what is wrong."""
+
+    model: str
+    text: str
+    pictures: tuple[Picture, ...]
+    schema: type[BaseModel]
+    correcting: tuple[str, str] | None = None
+
+    @property
+    def key(self) -> str:
+        """sha256 of all that decides the answer: model, text, pictures, schema and parameters."""
+        digest = hashlib.sha256()
+        for part in self._parts():
+            data = part.encode()
+            digest.update(b"%d:" % len(data))
+            digest.update(data)
+        return digest.hexdigest()
+
+    def _parts(self) -> Iterator[str]:
+        yield json.dumps(
+            [self.model, TEMPERATURE, self.schema.__name__, self.schema.model_json_schema()], sort_keys=True
+        )
+        yield self.text
+        for picture in self.pictures:
+            yield picture.label
+            yield picture.url.digest
+        yield from self.correcting or ()
+
+    def body(self) -> dict[str, Any]:
+        """The body of a chat completion. Pictures come first: endpoints that cache prefixes read a video's frames once."""
+        content: list[dict[str, Any]] = []
+        for picture in self.pictures:
+            content.append({"type": "text", "text": picture.label})
+            content.append({"type": "image_url", "image_url": {"url": picture.url}})
+        content.append({"type": "text", "text": self.text})
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        if self.correcting:
+            raw, problem = self.correcting
+            messages += [{"role": "assistant", "content": raw}, {"role": "user", "content": problem}]
+        schema = {"name": self.schema.__name__, "schema": _json_schema(self.schema), "strict": True}
+        return {
+            "model": self.model,
+            "messages": messages,
+            "response_format": {"type": "json_schema", "json_schema": schema},
+            "temperature": TEMPERATURE,
+        }
+
+
+@lru_cache
+def _json_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    return schema.model_json_schema()
+
+
+def make_request(model: str, text: str, pictures: Sequence[Picture], schema: type[BaseModel]) -> Request:
+    """A first request."""
+    return Request(model, text, tuple(pictures), schema)

@@ -1,0 +1,105 @@
+"""Asks for JSON of a schema and holds the reply to it; what was asked before is read from the journal, not paid again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from data_builders.teacher.channel import Channel
+from data_builders.teacher.config import TeacherConfig
+from data_builders.teacher.errors import TeacherReplyError
+from data_builders.teacher.journal import Answer, Journal
+from data_builders.teacher.request import Picture, Request, make_request
+from data_builders.teacher.usage import Usage
+
+ReplyModel = TypeVar("ReplyModel", bound=BaseModel)
+Checked = TypeVar("Checked")
+
+
+class Teacher:
+    """The teacher as the labellers of one shard see it.
+
+    `usage` is what was paid through it, `used` what all answers it gave cost when they were paid.
+    """
+
+    def __init__(self, config: TeacherConfig, channel: Channel | None = None, journal: Journal | None = None) -> None:
+        self.config = config
+        self.usage = self.used = Usage()
+        self._channel = channel or Channel(config)
+        self._journal = journal or Journal()
+        self._asking: dict[str, asyncio.Task[Answer]] = {}
+
+    async def ask(
+        self,
+        text: str,
+        pictures: Sequence[Picture],
+        schema: type[ReplyModel],
+        check: Callable[[ReplyModel], Checked],
+    ) -> Checked:
+        """Send one prompt with its pictures and return `check(reply)` of the parsed reply.
+
+        A reply that is not of `schema`, or on which `check` raises `ValueError`, is asked for once more, with the error.
+        Raises `TeacherReplyError` when the second reply fails too, `TeacherRefusal` or `TeacherFailure` where the endpoint
+        refuses or fails on this request, `TeacherUnavailable` or `BudgetSpent` when there are no more answers.
+        """
+        request = make_request(self.config.model, text, pictures, schema)
+        raw = await self._answer(request)
+        checked, problem = _checked(raw, schema, check)
+        if problem is not None:
+            correction = f"This reply is not valid: {problem}. Reply again, with JSON of the requested schema only."
+            raw = await self._answer(replace(request, correcting=(raw, correction)))
+            checked, problem = _checked(raw, schema, check)
+        if problem is not None:
+            raise TeacherReplyError(f"the reply is not a valid {schema.__name__} after one correction: {problem}", raw)
+        return checked  # type: ignore[return-value]
+
+    async def draining(self, work: Awaitable[Checked]) -> Checked:
+        """Await work that asks; where it is broken off, await what is in flight too."""
+        try:
+            return await work
+        except BaseException:
+            await self.drain()
+            raise
+
+    async def drain(self) -> None:
+        """Start no request any more, let those in flight end, and keep their answers: they are paid."""
+        self._channel.close()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
+    async def _answer(self, request: Request) -> str:
+        """The raw reply: kept from before, on its way for another question, or asked for now."""
+        key = request.key
+        answer = self._journal.find(key)
+        if answer is None:
+            if key not in self._asking:
+                self._asking[key] = asyncio.create_task(self._pay(key, request))
+                self._asking[key].add_done_callback(lambda task: self._forget(key, task))
+            answer = await asyncio.shield(self._asking[key])
+        self.used += answer.usage
+        return answer.raw
+
+    async def _pay(self, key: str, request: Request) -> Answer:
+        async def keep(answer: Answer) -> None:
+            self.usage += answer.usage
+            await self._journal.keep(key, answer)
+
+        return await self._channel.send(request, keep)
+
+    def _forget(self, key: str, task: asyncio.Task[Answer]) -> None:
+        del self._asking[key]
+        if not task.cancelled():
+            task.exception()  # whoever waits has it; with nobody left it is no news
+
+
+def _checked(
+    raw: str, schema: type[ReplyModel], check: Callable[[ReplyModel], Checked]
+) -> tuple[Checked | None, str | None]:
+    try:
+        return check(schema.model_validate_json(raw)), None
+    except ValidationError as error:
+        problems = (f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in error.errors(include_url=False))
+        return None, "; ".join(problems)
+    except ValueError as error:
+        return None, str(error)

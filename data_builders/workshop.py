@@ -1,0 +1,164 @@
+"""The work on shards: one code path under every executor. A process opens one workshop and builds its shards in it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from data_builders.jobs import ShardJob, VideoJob
+from data_builders.labelling import Labeller
+from data_builders.ledger import Ledger
+from data_builders.rejects import Reject, write_rejects
+from data_builders.teacher import Channel, Teacher, TeacherConfig, TeacherStopped
+from data_builders.videos import FrameConfig, VideoFolder
+from shards.sample import ShardSample
+from shards.writer import write_shard
+from video.errors import VideoError
+from video.verdicts import VerdictCache
+
+VERDICTS = "verdicts"
+SHARDS_AT_ONCE = 2
+"""While the last answers of one shard are awaited, the next one's videos are decoded and asked about."""
+
+Result = TypeVar("Result")
+Made = tuple[ShardSample | None, list[Reject]]
+"""What one video came to."""
+
+
+class Recipe(Protocol):
+    """A way of labelling, picklable: given the videos, it makes a labeller for the teacher of each shard."""
+
+    def __call__(self, videos: VideoFolder) -> Callable[[Teacher], Labeller]: ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a process must know to build any shard of a run; without `teacher` nobody is asked."""
+
+    out: Path
+    fingerprint: str
+    frames: FrameConfig
+    recipe: Recipe
+    ledger: Ledger
+    teacher: TeacherConfig | None
+
+
+@dataclass(frozen=True)
+class ShardOutcome:
+    """How the work on one shard ended; `stopped` says why it did before its end."""
+
+    job: ShardJob
+    stopped: TeacherStopped | None = None
+
+
+class Workshop:
+    """What one process needs for its shards: decoding, a channel to the teacher, a labeller for each shard."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.videos = VideoFolder(work.frames, VerdictCache(work.out / VERDICTS))
+        self.labeller = work.recipe(self.videos)
+        self._channel = Channel(work.teacher or TeacherConfig(), work.ledger.admit)
+        self._decoding = ThreadPoolExecutor(work.frames.decoders + 1, "decoding")  # one encodes meanwhile
+
+    def close(self) -> None:
+        """End decoding."""
+        self.videos.close()
+        self._decoding.shutdown(cancel_futures=True)
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run work of this workshop in an event loop of its own, once."""
+        return asyncio.run(self._channel.through(work))
+
+    async def build_all(self, jobs: AsyncIterator[ShardJob], finished: Callable[[ShardOutcome], None]) -> None:
+        """Build shards as they come, two at a time; after one that was stopped no other is begun."""
+        free, stopped = asyncio.Semaphore(SHARDS_AT_ONCE), asyncio.Event()
+
+        async def build(job: ShardJob) -> None:
+            outcome = await self.build(job)
+            if outcome.stopped:
+                stopped.set()
+            finished(outcome)
+            free.release()
+
+        async with asyncio.TaskGroup() as group:
+            async for job in jobs:
+                await free.acquire()
+                if stopped.is_set():
+                    break
+                group.create_task(build(job))
+
+    async def build(self, job: ShardJob) -> ShardOutcome:
+        """Label one shard's videos side by side, and write it once all of them are through."""
+        stopped: TeacherStopped | None = None
+        try:
+            async with self.teacher(job) as teacher, asyncio.TaskGroup() as group:
+                labeller, count = self.labeller(teacher), _Count(self.work.ledger, job)
+                tasks = [group.create_task(self._counted(video, labeller, count)) for video in job.videos]
+        except* TeacherStopped as stops:
+            stopped = first_stop(stops)
+        if stopped is None:
+            await asyncio.to_thread(self._write, job, [task.result() for task in tasks])
+        return ShardOutcome(job, stopped)
+
+    async def make(self, job: VideoJob, labeller: Labeller) -> Made:
+        """Prepare and label one video. Raises `TeacherStopped`."""
+        loop = asyncio.get_running_loop()
+        try:
+            video = await loop.run_in_executor(self._decoding, labeller.prepare, job)
+        except VideoError as error:
+            return None, [Reject(job.video, "video", error.verdict, str(error))]
+        labelled, rejects = await labeller.label(video, job)
+        return (ShardSample(job.key, video.record, labelled, video.jpegs) if labelled else None), rejects
+
+    @asynccontextmanager
+    async def teacher(self, job: ShardJob) -> AsyncIterator[Teacher]:
+        """The teacher with the journal of a shard. What is in flight when the work is broken off is awaited: it is paid."""
+        if self.work.teacher is None:
+            yield Teacher(TeacherConfig(), self._channel)
+            return
+        with closing(self.work.ledger.journal(job.path.stem)) as journal:
+            teacher = Teacher(self.work.teacher, self._channel, journal)
+            try:
+                yield teacher
+            except BaseException:
+                await teacher.drain()
+                raise
+
+    async def _counted(self, job: VideoJob, labeller: Labeller, count: "_Count") -> Made:
+        made = await self.make(job, labeller)
+        await asyncio.to_thread(count.add, made)
+        return made
+
+    def _write(self, job: ShardJob, made: list[Made]) -> None:
+        rejects = [reject for _, rejected in made for reject in rejected]
+        samples = [sample for sample, _ in made if sample is not None]
+        if rejects:
+            job.rejects.parent.mkdir(parents=True, exist_ok=True)
+            write_rejects(job.rejects, rejects)
+        if samples:
+            write_shard(job.path, samples, self.work.fingerprint)
+
+
+class _Count:
+    """How far a shard is, told to the ledger after every video."""
+
+    def __init__(self, ledger: Ledger, job: ShardJob) -> None:
+        self._ledger, self._part = ledger, job.path.stem
+        self._videos = self._questions = self._failures = 0
+
+    def add(self, made: Made) -> None:
+        sample, rejects = made
+        self._videos += 1
+        self._questions += len(sample.questions) if sample else 0
+        self._failures += sum(reject.failed for reject in rejects)
+        self._ledger.record_done(self._part, self._videos, self._questions, self._failures)
+
+
+def first_stop(stops: BaseExceptionGroup[TeacherStopped]) -> TeacherStopped:
+    """The first reason found in a group of them."""
+    first = stops.exceptions[0]
+    return first_stop(first) if isinstance(first, BaseExceptionGroup) else first
