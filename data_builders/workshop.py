@@ -62,7 +62,7 @@ class Workshop:
         self.videos = VideoFolder(work.frames, VerdictCache(work.out / VERDICTS))
         self.labeller = work.recipe(self.videos)
         self._channel = Channel(work.teacher or TeacherConfig(), work.ledger.admit)
-        self._decoding = ThreadPoolExecutor(work.frames.decoders + 1, "decoding")  # one encodes meanwhile
+        self._decoding = ThreadPoolExecutor(work.frames.decoders, "decoding")
 
     def close(self) -> None:
         """End decoding."""

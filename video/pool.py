@@ -5,8 +5,7 @@ from pathlib import Path
 from queue import LifoQueue
 from typing import Any
 
-from video.frames import SampledFrames
-from video.worker import DecodeWorker
+from video.worker import DecodeWorker, Result
 
 
 class DecodePool:
@@ -20,7 +19,7 @@ class DecodePool:
         for worker in self._workers:
             self._idle.put(worker)
 
-    def run(self, deadline: float, decode: Callable[..., SampledFrames], path: Path, *arguments: Any) -> SampledFrames:
+    def run(self, deadline: float, decode: Callable[..., Result], path: Path, *arguments: Any) -> Result:
         """As `DecodeWorker.run`, once a worker is free; the deadline counts from then."""
         worker = self._idle.get()
         try:

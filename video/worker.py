@@ -7,14 +7,14 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 from video.errors import CorruptVideo, VideoError, VideoOutOfMemory, VideoTimeout
-from video.frames import SampledFrames
 from video.serving import serve
 
+Result = TypeVar("Result")
 START = 120.0
 """Seconds a process may take to start, which is no file's fault."""
 LOOK = 0.05
@@ -34,14 +34,14 @@ class DecodeWorker:
         self._context = multiprocessing.get_context("spawn")
         self._running: tuple[BaseProcess, Connection] | None = None
 
-    def run(self, deadline: float, decode: Callable[..., SampledFrames], path: Path, *arguments: Any) -> SampledFrames:
-        """`decode(path, *arguments)`, one of `video.decode`'s functions, within `deadline` seconds.
+    def run(self, deadline: float, decode: Callable[..., Result], path: Path, *arguments: Any) -> Result:
+        """`decode(path, *arguments)`, one of `video.decode`'s functions or one over them, within `deadline` seconds.
 
         Raises what that raises, `VideoTimeout` at the deadline, `VideoOutOfMemory` beyond the memory it may hold or where the
         system killed it, `CorruptVideo` where the decoder died of the file, `RuntimeError` where the process does not start.
         """
         process, pipe = self._start()
-        outcome: SampledFrames | Exception | None = None
+        outcome: Any = None
         try:
             pipe.send((deadline, decode, path, arguments))
             self._watch(process, pipe, path, deadline)
@@ -54,8 +54,8 @@ class DecodeWorker:
                 self.close()
         if isinstance(outcome, Exception):
             raise outcome
-        assert isinstance(outcome, SampledFrames)
-        return outcome
+        decoded: Result = outcome
+        return decoded
 
     def close(self) -> None:
         """Kill the process, if there is one."""
