@@ -50,7 +50,7 @@ def test_a_decoder_that_hangs_dies_or_devours_costs_one_video_only(
     assert shown(worker.run(60, sample_video, counting, 2)) == [14, 44]
     started = time.monotonic()
     with pytest.raises(verdict, match=said):
-        worker.run(1.5 if fault is faults.sleep_forever else 60, fault, counting)  # type: ignore[arg-type]
+        worker.run(1.5 if fault is faults.sleep_forever else 60, fault, counting)
     assert time.monotonic() - started < 20
     assert shown(worker.run(60, sample_video, counting, 2)) == [14, 44]
 
