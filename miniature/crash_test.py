@@ -44,7 +44,7 @@ def crash_test(
 
     Args:
         out: Folder of the world, the builds and `crash-test.json`; begun anew.
-        kills: Kills; a build that ends before its kill is held against the undisturbed one and begun anew.
+        kills: Kills; a build that ends before its kill is held against the undisturbed one, and another is begun.
         videos: Videos of the world.
         workers: Worker processes of a build.
         builder: Of Video-FLR: annotate or generate.
@@ -57,7 +57,8 @@ def crash_test(
         undisturbed, seconds = trial.undisturbed()
         moments = random.Random(seed)
         for _ in track(range(kills), "kills", console=Console(stderr=True)):
-            trial.kill_after(moments.uniform(0, seconds))
+            while not trial.kill_after(moments.uniform(0, trial.seconds)):
+                pass
         trial.finish()
     result = trial.result(undisturbed, seconds, kills)
     (out / "crash-test.json").write_text(json.dumps(result, indent=2))
@@ -80,6 +81,7 @@ class _Trial:
         self.paid: list[int] = []
         self.allowed: list[int] = []
         self.problems: list[str] = []
+        self.seconds = 0.0
         self._begin()
 
     def undisturbed(self) -> tuple[dict[str, str], float]:
@@ -88,13 +90,13 @@ class _Trial:
         code = self._start(self.out / "undisturbed").wait()
         seconds = time.monotonic() - start
         assert code in (0, 3), f"the undisturbed build ended with exit code {code}"
-        self.undisturbed_paid = self._answered()
+        self.seconds, self.undisturbed_paid = seconds, self._answered()
         self._begin()
         return _labels(self.out / "undisturbed"), seconds
 
-    def kill_after(self, seconds: float) -> None:
-        """Start the build, kill its process group, and look for what it left behind."""
-        process = self._start(self.out / "killed")
+    def kill_after(self, seconds: float) -> bool:
+        """Start the build, kill its process group, and look for what it left behind. False where the build ended before."""
+        process, started = self._start(self.out / "killed"), time.monotonic()
         try:
             process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -102,8 +104,10 @@ class _Trial:
             process.wait()
             self._killed += 1
             self._look_for_orphans()
-        else:
-            self._ended(process.returncode)
+            return True
+        self.seconds = (self.seconds + time.monotonic() - started) / 2  # moments stay within what a build takes now
+        self._ended(process.returncode)
+        return False
 
     def finish(self) -> None:
         """Let the last build end, and look for what all of them left behind."""
@@ -124,13 +128,16 @@ class _Trial:
             "builder": self.builder,
             "kills": kills,
             "workers": self.workers,
+            "in flight at a kill, at most": CONCURRENCY,
             "builds that ended": len(self.builds),
             "of them with the undisturbed labels": sum(equal),
             "questions labelled": len(undisturbed),
             "undisturbed seconds": round(seconds, 1),
             "undisturbed requests": self.undisturbed_paid,
+            "requests paid in all": sum(self.paid),
+            "allowed in all: undisturbed + in flight at each kill": sum(self.allowed),
+            "builds that paid more than allowed": sum(p > a for p, a in zip(self.paid, self.allowed, strict=True)),
             "requests paid a build": self.paid,
-            "allowed: undisturbed + in flight at each kill": self.allowed,
             "left behind": self.problems,
             "held": held,
         }
