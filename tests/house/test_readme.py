@@ -41,6 +41,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.timeout(600)  # a minute on a quiet machine
 def test_the_commands_run(checkout: Path) -> None:
     environment = os.environ | {"SCALE": "tiny", "PYTHONPATH": str(checkout), "HF_HUB_OFFLINE": "1"}
     background, started = [], time.monotonic()
