@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_builders.rejects import Reject, write_rejects
 from shards.schema import VideoQuestion
-from shards.writer import is_finished, shard_path
+from shards.writer import is_finished, shard_path, write_atomically
 
 UNSPLIT = "train"
 
@@ -35,15 +36,32 @@ class ShardJob:
         return self.path.parent / "rejects" / f"{self.path.stem}.jsonl"
 
     @property
+    def nothing(self) -> Path:
+        """Marks, once all else is written, a shard of which nothing was labelled."""
+        return self.rejects.with_suffix(".nothing")
+
+    @property
     def done(self) -> bool:
         """Whether the shard was worked on to its end: it is finished, or all of its items were put aside."""
-        return is_finished(self.path) or self.rejects.is_file()
+        return is_finished(self.path) or self.nothing.is_file()
 
     def undo(self) -> None:
         """Remove what it came to, so that it is built again; answers already paid are kept elsewhere."""
         self.path.unlink(missing_ok=True)  # first: a sidecar alone is an unfinished shard
         self.path.with_suffix(".json").unlink(missing_ok=True)
+        self.nothing.unlink(missing_ok=True)
         self.rejects.unlink(missing_ok=True)
+
+    def put_aside(self, rejects: Sequence[Reject]) -> None:
+        """Keep what was put aside. Comes before the shard: a kill between the two leaves it undone."""
+        if rejects:
+            self.rejects.parent.mkdir(parents=True, exist_ok=True)
+            write_rejects(self.rejects, rejects)
+
+    def mark_nothing(self) -> None:
+        """Say that nothing was labelled; comes last."""
+        self.nothing.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.nothing, "")
 
 
 def plan_shards(questions: Sequence[VideoQuestion], out: Path, videos_per_shard: int) -> list[ShardJob]:

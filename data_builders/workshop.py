@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from data_builders.jobs import ShardJob, VideoJob
 from data_builders.labelling import Labeller
 from data_builders.ledger import Ledger
-from data_builders.rejects import Reject, write_rejects
+from data_builders.rejects import Reject
 from data_builders.teacher import Channel, Teacher, TeacherConfig, TeacherStopped
 from data_builders.videos import FrameConfig, VideoFolder
 from shards.sample import ShardSample
@@ -136,11 +136,11 @@ class Workshop:
     def _write(self, job: ShardJob, made: list[Made]) -> None:
         rejects = [reject for _, rejected in made for reject in rejected]
         samples = [sample for sample, _ in made if sample is not None]
-        if rejects:
-            job.rejects.parent.mkdir(parents=True, exist_ok=True)
-            write_rejects(job.rejects, rejects)
+        job.put_aside(rejects)
         if samples:
             write_shard(job.path, samples, self.work.fingerprint)
+        else:
+            job.mark_nothing()
 
 
 class _Count:

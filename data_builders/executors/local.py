@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from data_builders.jobs import ShardJob
-from data_builders.rejects import Reject, write_rejects
+from data_builders.rejects import Reject
 from data_builders.run import RunConfig
 from data_builders.workshop import SHARDS_AT_ONCE, ShardOutcome, Work, Workshop
 
@@ -116,8 +116,8 @@ class _Workers:
                 again.append(job)
             else:
                 reason = f"{deaths} processes died of this shard (the last with exit code {worker.process.exitcode})"
-                job.rejects.parent.mkdir(parents=True, exist_ok=True)
-                write_rejects(job.rejects, [Reject(video.video, "shard", "died", reason) for video in job.videos])
+                job.put_aside([Reject(video.video, "shard", "died", reason) for video in job.videos])
+                job.mark_nothing()
                 finished(ShardOutcome(job))
         self._workers[self._workers.index(worker)] = self._start()
         return again

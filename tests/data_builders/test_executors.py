@@ -16,6 +16,7 @@ from data_builders.executors.local import run_local
 from data_builders.jobs import ShardJob, VideoJob
 from data_builders.labelling import Labelled, Labeller
 from data_builders.ledger import Caps, Ledger
+from data_builders.rejects import Reject
 from data_builders.run import RunConfig
 from data_builders.teacher import Teacher
 from data_builders.videos import FrameConfig, PreparedVideo, VideoFolder
@@ -197,6 +198,14 @@ def test_a_shard_that_processes_die_of_is_put_aside_by_name(tmp_path: Path) -> N
     rejects = [json.loads(job.rejects.read_text()) for job in jobs]
     assert {reject["verdict"] for reject in rejects} == {"died"}
     assert "exit code 7" in rejects[0]["reason"]
+
+
+def test_a_shard_killed_between_its_rejects_and_its_tar_is_built_again(tmp_path: Path) -> None:
+    job = ShardJob(tmp_path / "train-00000.tar", (VideoJob("k", "v.mp4", ()),))
+    job.put_aside([Reject("q", "teacher", "invalid_reply", "no JSON")])
+    assert not job.done
+    job.mark_nothing()
+    assert job.done
 
 
 class _Deadly:
