@@ -6,7 +6,7 @@ one cap holds for all workers, whatever the executor.
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -63,7 +63,10 @@ class Ledger:
 
     @classmethod
     def open(cls, out: Path, prices: Path | None, caps: Caps, model: str | None) -> "Ledger":
-        """Raises `ValueError` for a broken price table, or a cap in dollars without a price of `model`."""
+        """Open it, and put in order what a kill left behind; journals that another process holds are left to that.
+
+        Raises `ValueError` for a broken price table, or a cap in dollars without a price of `model`.
+        """
         ledger = cls(out, read_prices(prices), caps, model)
         if caps.max_usd is not None and model is not None and model not in ledger.prices:
             raise ValueError(f"--max_usd needs the price of {model!r}: give --teacher.prices a table that names it")
@@ -72,9 +75,10 @@ class Ledger:
             connection.executescript(_TABLES)
             known = {part for (part,) in connection.execute("SELECT DISTINCT part FROM spent")}
         for path in sorted((out / ANSWERS).glob("*.sqlite")):
-            if path.stem not in known:  # the ledger was lost, or a kill came between the two files
-                with closing(Journal(path)) as journal:
-                    ledger.record_spent(path.stem, journal.spent())
+            # The ledger was lost, or a kill came between the two files, or before the journal was closed.
+            if path.stem not in known or path.with_name(f"{path.name}-journal").exists():
+                with suppress(ValueError), closing(ledger.journal(path.stem)):
+                    pass
         return ledger
 
     def journal(self, part: str) -> Journal:

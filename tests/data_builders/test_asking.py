@@ -28,8 +28,10 @@ from data_builders.teacher import (
     TeacherConfig,
     TeacherFailure,
     TeacherUnavailable,
+    Usage,
 )
 from data_builders.teacher.admission import Admission
+from data_builders.teacher.journal import Answer
 
 REPLY = json.dumps({"category": "counting", "reason": "it counts"})
 
@@ -266,6 +268,19 @@ def test_totals_survive_the_loss_of_the_ledger(tmp_path: Path) -> None:
             asyncio.run(ask_all(Teacher(TeacherConfig(url, "m"), journal=journal), ["a", "b"]))
     (tmp_path / "ledger.sqlite").unlink()
     assert Ledger.open(tmp_path, prices(tmp_path), Caps(), "m").totals() == ledger.totals()
+
+
+def test_a_journal_that_was_not_closed_is_put_in_order_by_the_next_run(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path, None, Caps(), "m")
+    journal = ledger.journal("s")
+    asyncio.run(journal.keep("k", Answer("m", "{}", Usage(1, 0, 5, 5))))
+    left = {path.name: path.read_bytes() for path in (tmp_path / "answers").iterdir()}  # what a kill would leave
+    journal.close()
+    for name, content in left.items():
+        (tmp_path / "answers" / name).write_bytes(content)
+    assert "s.sqlite-journal" in left
+    assert Ledger.open(tmp_path, None, Caps(), "m").totals().usage == Usage(1, 0, 5, 5)
+    assert [path.name for path in (tmp_path / "answers").iterdir()] == ["s.sqlite"]
 
 
 def test_a_cap_in_dollars_needs_a_price(tmp_path: Path) -> None:
