@@ -34,7 +34,7 @@ class LocalProber:
     """
 
     def __init__(self, path: str, device: str, tokens_per_frame: int) -> None:
-        """Raises as `load_backbone`, and `ValueError` for a base that does not make `tokens_per_frame` tokens a frame."""
+        """Raises as `load_backbone`; `ValueError` for a base that merges frames, or makes not `tokens_per_frame` of one."""
         self.name = f"base {path}"
         self.backbone = load_backbone(path, device=device)
         if self.backbone.tokens_per_frame != tokens_per_frame:
@@ -42,6 +42,8 @@ class LocalProber:
                 f"{path} makes {self.backbone.tokens_per_frame} tokens a frame, --tokens_per_frame says "
                 f"{tokens_per_frame}: give the number of the base"
             )
+        if self.backbone.frames_per_patch > 1:
+            raise ValueError(f"{path} merges frames: plans are made for single ones, give a base that does not")
         self._thread = ThreadPoolExecutor(1, "local prober")
 
     async def watch(self, video: PreparedVideo) -> Answer:
@@ -63,5 +65,5 @@ class LocalProber:
     def _generate(self, tokens: Tensor, question: VideoQuestion, plan: Allocation) -> str:
         kept = apply_allocation(tokens, plan, self.backbone.grid)
         query = Query(question.question, tuple(question.options) if question.options else None)
-        prompt = self.backbone.embed_prompt(kept.spans, kept.embeddings, question_text(query))
+        prompt = self.backbone.embed_prompt(kept, question_text(query))
         return self.backbone.generate(prompt, MAX_NEW_TOKENS).text
