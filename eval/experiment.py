@@ -43,6 +43,7 @@ class EvalConfig:
         scoring: likelihood (of option letters) or generate (and parse)
         limit: at most this many questions
         validation_limit: at most this many questions of the validation split
+        encoder: CLIP or SigLIP checkpoint that relevance_pooling compares frames and questions with
         base: where the base model lies, if not where the router folder says
         device: torch device
     """
@@ -61,6 +62,7 @@ class EvalConfig:
     scoring: Scoring = "generate"
     limit: int | None = None
     validation_limit: int | None = 40
+    encoder: str | None = None
     base: str | None = None
     device: str = "cpu"
 
@@ -84,7 +86,8 @@ def run(config: EvalConfig) -> list[Summary]:
     console = Console() if sys.stdout.isatty() else Console(width=150)
     with Progress(console=console, transient=True) as progress:
         runner = Runner(router, config.scoring)
-        made = compare(runner, items, validation, config.systems, config.budget or router.config.budget, progress)
+        cap = config.budget or router.config.budget
+        made = compare(runner, items, validation, config.systems, cap, progress, config.encoder)
         qualities = [
             measure(router, items_, name, progress)
             for name, items_ in ((config.validation_split, validation), (config.split, items))
@@ -92,7 +95,7 @@ def run(config: EvalConfig) -> list[Summary]:
         ]
     storage.append(config.out / "predictions.jsonl", (p for group in made.values() for p in group))
     summaries = [summarise(made[name]) for name in config.systems]
-    references = [name for name in config.systems if router.system(name).reference]
+    references = [name for name in config.systems if router.system(name, encoder=config.encoder).reference]
     check_equal({name: [p.tokens for p in made[name]] for name in made if name not in references}, ROUTED)
     (config.out / "summary.json").write_text(
         json.dumps({"systems": [asdict(s) for s in summaries], "routers": [asdict(q) for q in qualities]}, indent=2)
@@ -111,6 +114,7 @@ def compare(
     systems: Sequence[str],
     cap: int,
     progress: Progress,
+    encoder: str | None = None,
 ) -> dict[str, list[Prediction]]:
     """Predictions by system: the router first, at the cap; then the others at its mean fed tokens."""
     routed = runner.router.system()
@@ -123,9 +127,11 @@ def compare(
             scale = _best_scale(runner, validation, mean_tokens, cap, progress)
             others.append(runner.router.system(name, scale=scale))
         elif name != ROUTED:
-            others.append(runner.router.system(name))
+            others.append(runner.router.system(name, encoder=encoder, fill=True))
     equal = item_budgets(mean_tokens, len(items), per_frame, cap)
-    budgets = {system.name: [cap] * len(items) if system.reference else equal for system in others}
+    # What routes decides itself how much of the cap it spends.
+    at_cap = {system.name for system in others if system.reference or system.name.endswith(ROUTED)}
+    budgets = {system.name: [cap] * len(items) if system.name in at_cap else equal for system in others}
     for prediction in runner.run(items, others, budgets, progress):
         made.setdefault(prediction.system, []).append(prediction)
     return made
@@ -133,7 +139,8 @@ def compare(
 
 def _best_scale(runner: Runner, validation: Sequence[Item], mean_tokens: float, cap: int, progress: Progress) -> int:
     """The pooling scale of highest validation accuracy among those that can spend `mean_tokens`; the coarser of equals."""
-    backbone, frames = runner.router.backbone, runner.router.config.frames
+    backbone = runner.router.backbone
+    frames = -(-runner.router.config.frames // backbone.frames_per_patch)
     per_frame = backbone.tokens_per_frame
     able = [scale for scale in (2, 4, 8) if frames * scaled_tokens(per_frame, scale) >= mean_tokens]
     if len(able) < 2:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +16,7 @@ from eval.items import Item
 from eval.predictions import Prediction
 from routers import VideoRouter
 from routers.answers import letters, parse_choice
+from routers.backbones import merged_any, merged_seconds
 from routers.prompts import question_text
 from routers.systems import CompressedVideo, Query, System
 from video.decode import sample_video
@@ -79,8 +80,12 @@ class Runner:
 
     def query(self, item: Item, encoded: EncodedVideo) -> Query:
         """The item as the systems see it, with the truth about its sampled frames where it is known."""
-        truth = item.truth.of_frames(encoded.sampled.seconds) if item.truth else None
-        return Query(item.question, item.options, truth)
+        sampled, merged = encoded.sampled, self.router.backbone.frames_per_patch
+        truth = item.truth.of_frames(sampled.seconds) if item.truth else None
+        if truth is not None:
+            truth = replace(truth, relevant=merged_any(truth.relevant, merged))
+        seconds = merged_seconds(sampled.seconds, merged)
+        return Query(item.question, item.options, truth, seconds, sampled.frames[::merged])
 
     @torch.no_grad()
     def _predict(self, item: Item, encoded: EncodedVideo, system: System, budget: int) -> Prediction:
@@ -119,7 +124,7 @@ class Runner:
         assert query.options is not None
         backbone = self.router.backbone
         started = time.perf_counter()
-        prompt = backbone.embed_prompt(kept.spans, kept.embeddings, question_text(query))
+        prompt = backbone.embed_prompt(kept, question_text(query), query.seconds)
         built = time.perf_counter()
         if self.scoring == "generate":
             generated = backbone.generate(prompt, max_new_tokens=32)

@@ -1,13 +1,16 @@
-"""`python -m routers`: export trained routers, answer a question about a video."""
+"""`python -m routers`: export trained routers, answer a question about a video, estimate cost, find a reference layer."""
 
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jsonargparse import ArgumentParser
+
+if TYPE_CHECKING:
+    from routers.cost import Estimate
 
 
 def export(
@@ -38,9 +41,11 @@ def answer(
     base: str | None = None,
     device: str = "cpu",
     max_new_tokens: int = 32,
+    encoder: str | None = None,
     *,
     options: list[str] | None = None,
     json_output: bool = False,
+    estimate_only: bool = False,
 ) -> None:
     """Answer a question about a video with an exported router.
 
@@ -54,18 +59,132 @@ def answer(
         base: where the base model lies, if not where the export says
         device: torch device
         max_new_tokens: longest answer
+        encoder: CLIP or SigLIP checkpoint (folder or Hub id) of the system relevance_pooling
     """
+    if estimate_only:
+        from routers.cost.asked import answer_cost
+
+        fragment = None if policy is None else float(policy == "fragment")
+        dtype = "float32" if device == "cpu" else None
+        asked = {"system": system, "base": base, "budget": budget, "fragment": fragment, "dtype": dtype}
+        return _print_cost(answer_cost(str(model), question, options, **asked), json_output)  # type: ignore[arg-type]
     from routers.runtime import VideoRouter
     from routers.show import show_answer
 
     router = VideoRouter.from_pretrained(model, base=base, device=device)
     result = router.answer(
-        video, question, options, budget=budget, policy=policy, system=system, max_new_tokens=max_new_tokens
+        video,
+        question,
+        options,
+        budget=budget,
+        policy=policy,
+        system=system,
+        max_new_tokens=max_new_tokens,
+        encoder=encoder,
     )
     if json_output:
         print(json.dumps(asdict(result), indent=2))
     else:
         show_answer(result, options)
+
+
+def estimate(
+    model: str,
+    frames: int | None = None,
+    budget: int | None = None,
+    scales: tuple[int, int, int] | None = None,
+    fragment: float | None = None,
+    relevant: float | None = None,
+    question_tokens: int | None = None,
+    text_tokens: int | None = None,
+    label_tokens: int | None = None,
+    router_pool: int | None = None,
+    frames_at_once: int | None = None,
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None,
+    *,
+    json_output: bool = False,
+) -> None:
+    """Print parameters, bytes, FLOPs by stage and peak memory from configs alone, before anything is loaded.
+
+    Args:
+        model: base checkpoint (folder or Hub id) or router folder
+        frames: frames sampled from the video
+        budget: visual tokens
+        scales: compression scales (global, relevant, irrelevant)
+        fragment: share of questions under the policy fragment
+        relevant: share of frames that are relevant under it
+        question_tokens: tokens of the question that routers read
+        text_tokens: tokens of the prompt beside the frames, question included
+        label_tokens: tokens around each frame
+        router_pool: divide the tokens of frames for the Image Router by this
+        frames_at_once: frames in one pass of the vision tower
+        dtype: of weights and activations; the checkpoint's own otherwise
+    """
+    from routers.cost.asked import model_cost
+    from routers.systems.videorouter import Scales
+
+    cost = model_cost(
+        model,
+        dtype=dtype,
+        frames=frames,
+        budget=budget,
+        scales=Scales(*scales) if scales else None,
+        fragment=fragment,
+        relevant=relevant,
+        question_tokens=question_tokens,
+        text_tokens=text_tokens,
+        label_tokens=label_tokens,
+        router_pool=router_pool,
+        frames_at_once=frames_at_once,
+    )
+    _print_cost(cost, json_output)
+
+
+def _print_cost(cost: "Estimate", json_output: bool) -> None:
+    from routers.cost.show import show_estimate
+
+    if json_output:
+        print(json.dumps(cost.as_json(), indent=2))
+    else:
+        show_estimate(cost)
+
+
+def probe_layer(
+    model: str,
+    data: Path,
+    split: str | None = None,
+    layers: list[int] | None = None,
+    questions: int = 64,
+    a_video: int = 8,
+    largest_share: float = 0.25,
+    device: str = "cpu",
+) -> None:
+    """Find the decoder layer whose attention finds the frames that hold a question's answer: AdaptToken's reference layer.
+
+    Args:
+        model: folder or Hub id of a base model's checkpoint
+        data: folder of Video-FLR shards: their frame labels say where the needles are
+        split: split of the shards; all where not given
+        layers: layers to probe, counted from 0; all where not given
+        questions: at most this many questions
+        a_video: at most this many questions of one video
+        largest_share: questions with more of their video's frames as evidence are passed over
+        device: torch device
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from routers.backbones import load_backbone
+    from routers.haystacks import read_haystacks
+    from routers.layer_probe import best_layer, layer_table, probe_layers
+
+    backbone, console = load_backbone(model, device=device), Console(highlight=False)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("probing layers", total=questions)
+        haystacks = read_haystacks(data, split, questions=questions, a_video=a_video, largest_share=largest_share)
+        qualities = probe_layers(backbone, haystacks, layers, lambda: progress.advance(task))
+    console.print(layer_table(qualities, model))
+    console.print(f"best layer: {best_layer(qualities)}")
 
 
 def parser() -> ArgumentParser:
@@ -74,13 +193,21 @@ def parser() -> ArgumentParser:
     exporting.add_argument("--checkpoint", nargs="+", required=True, metavar="CKPT", help="checkpoints of both routers")
     exporting.add_function_arguments(export, skip={"checkpoint"})
     answering = ArgumentParser(description="Answer a question about a video with an exported router.")
-    answering.add_function_arguments(answer, skip={"options", "json_output"})
+    answering.add_function_arguments(answer, skip={"options", "json_output", "estimate_only"})
     answering.add_argument("--options", nargs="+", metavar="TEXT", help="the answer options, in order")
     answering.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
+    answering.add_argument("--estimate", dest="estimate_only", action="store_true", help="print the cost, load nothing")
+    estimating = ArgumentParser(description="Print what a model costs before it is loaded.")
+    estimating.add_function_arguments(estimate, skip={"json_output"})
+    estimating.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
+    probing = ArgumentParser(description="Find a model's reference layer for AdaptToken.")
+    probing.add_function_arguments(probe_layer)
     door = ArgumentParser(prog="python -m routers", description=__doc__)
     subcommands = door.add_subcommands()
     subcommands.add_subcommand("export", exporting)
     subcommands.add_subcommand("answer", answering)
+    subcommands.add_subcommand("estimate", estimating)
+    subcommands.add_subcommand("probe-layer", probing)
     return door
 
 
@@ -88,7 +215,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; user errors end as one line on standard error and exit code 1."""
     door = parser()
     chosen = door.parse_args(arguments)
-    commands: dict[str, Callable[..., None]] = {"export": export, "answer": answer}
+    commands: dict[str, Callable[..., None]] = {
+        "export": export,
+        "answer": answer,
+        "estimate": estimate,
+        "probe-layer": probe_layer,
+    }
     command = commands[chosen.subcommand]
     try:
         command(**chosen[chosen.subcommand].as_dict())

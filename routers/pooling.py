@@ -14,15 +14,19 @@ def pool_frames(tokens: Tensor, scale: int, grid: tuple[int, int]) -> Tensor:
 
     `grid` is (rows, columns) with rows * columns = M. Raises `ValueError` where they disagree.
     """
+    return pool_to(tokens, pooled_grid(grid, scale), grid)
+
+
+def pool_to(tokens: Tensor, kept: tuple[int, int], grid: tuple[int, int]) -> Tensor:
+    """Average `[T, M, D]` on `grid` to `[T, M', D]` on the coarser grid `kept`; all of it returns `tokens`. Raises `ValueError`."""
     frames, count, width = tokens.shape
     rows, columns = grid
     if rows * columns != count:
         raise ValueError(f"a grid of {rows}x{columns} holds {rows * columns} tokens, but frames have {count}")
-    if scale == 1:
+    if kept == grid:
         return tokens
     image = tokens.transpose(1, 2).reshape(frames, width, rows, columns)
-    pooled = functional.adaptive_avg_pool2d(image, pooled_grid(grid, scale))
-    return pooled.flatten(2).transpose(1, 2)
+    return functional.adaptive_avg_pool2d(image, kept).flatten(2).transpose(1, 2)
 
 
 @cache
@@ -47,10 +51,33 @@ def pooled_grid(grid: tuple[int, int], scale: int) -> tuple[int, int]:
     )
 
 
+@cache
+def grids_within(grid: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """For every count 0..M the coarser grid with most cells, at most `count` of them (ours); entry 0 is that of 1.
+
+    Cells are at most twice as long one way as the other, so that 13 tokens of 16x16 become 4x3 and not a row of 13; a grid of
+    one row or column has no such choice. Of grids with equally many cells the most square one.
+    """
+    rows, columns = grid
+    shapes = [(r, c) for r in range(1, rows + 1) for c in range(1, columns + 1)]
+    even = [(r, c) for r, c in shapes if 1 in grid or max(rows * c, columns * r) <= 2 * min(rows * c, columns * r)]
+    most_square_last = sorted(even, key=lambda shape: (-abs(rows * shape[1] - columns * shape[0]), shape))
+    by_cells = {1: (1, 1)} | {r * c: (r, c) for r, c in most_square_last}
+    within = [(1, 1)]
+    for count in range(1, rows * columns + 1):
+        within.append(by_cells.get(count, within[-1]))
+    return tuple(within)
+
+
 def first_cells(grid: tuple[int, int], scale: int, device: torch.device | None = None) -> Tensor:
     """`[M']` raster index, on the full grid, of the top left token that each pooled token covers."""
+    return covering_cells(grid, pooled_grid(grid, scale), device)
+
+
+def covering_cells(grid: tuple[int, int], kept: tuple[int, int], device: torch.device | None = None) -> Tensor:
+    """`first_cells` for the coarser grid `kept`, (rows, columns)."""
     rows, columns = grid
-    kept_rows, kept_columns = pooled_grid(grid, scale)
+    kept_rows, kept_columns = kept
     top = torch.arange(kept_rows, device=device) * rows // kept_rows
     left = torch.arange(kept_columns, device=device) * columns // kept_columns
     return (top[:, None] * columns + left[None, :]).flatten()

@@ -1,12 +1,16 @@
 """The text that follows the frames: question, options, how to answer. One place for training, evaluation and use."""
 
+from typing import TYPE_CHECKING
+
 from routers.answers import lettered
-from routers.systems.base import Query
+
+if TYPE_CHECKING:  # systems write prompts too
+    from routers.systems.base import Query
 
 ANSWER_WITH_LETTER = "Answer with the option's letter only."
 
 
-def question_text(query: Query) -> str:
+def question_text(query: "Query") -> str:
     """The question alone, or with its lettered options and the wish for one letter."""
     if not query.options:
         return query.question

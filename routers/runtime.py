@@ -11,7 +11,7 @@ from torch import Tensor
 
 from routers.allocation import Policy
 from routers.answers import parse_choice
-from routers.backbones import Backbone, load_backbone
+from routers.backbones import Backbone, load_backbone, merged_seconds
 from routers.checkpoint import (
     RouterConfig,
     build_routers,
@@ -24,7 +24,7 @@ from routers.checkpoint import (
 from routers.model_card import model_card
 from routers.prompts import question_text
 from routers.scoring import POLICIES, ImageRouter, SemanticRouter
-from routers.systems import CompressedVideo, Query, RoutedCompression, Scales, System, build_system
+from routers.systems import CompressedVideo, Query, RoutedCompression, Scales, System, SystemOptions, build_system
 from video.decode import sample_video
 from video.frames import SampledFrames
 
@@ -34,7 +34,8 @@ class Answer:
     """One answer with everything that explains it.
 
     `choice` is the option's letter (None without options, or when the text chooses none). `relevance` holds one score
-    in 0..1 per sampled frame where the Image Router ran. `tokens_by_frame` counts fed tokens per sampled frame.
+    in 0..1 per sampled frame where the Image Router ran. `tokens_by_frame` counts fed tokens per sampled frame. Where the
+    model merges frames (Qwen-VL), a "frame" is a merged pair, and its second their middle.
     `seconds_by_stage`: decode, vision, route, prefill (to the first token), generate, total.
     """
 
@@ -83,15 +84,24 @@ class VideoRouter:
         """The same routers with other compression scales."""
         return type(self)(self.backbone, replace(self.config, scales=scales), self.semantic, self.image)
 
-    def system(self, name: str = "videorouter", *, policy: Policy | None = None, scale: int | None = None) -> System:
-        """A compression system over this backbone; `policy` forces one on `videorouter`, `scale` is `uniform_pooling`'s.
+    def system(
+        self,
+        name: str = "videorouter",
+        *,
+        policy: Policy | None = None,
+        scale: int | None = None,
+        seed: int = 0,
+        encoder: str | None = None,
+        fill: bool = False,
+    ) -> System:
+        """A compression system over this backbone; `policy` forces one on `videorouter`, the rest are `SystemOptions`.
 
-        Raises `ValueError` naming the systems there are.
+        Raises `ValueError` naming the systems there are, or the option that one lacks.
         """
         routed = RoutedCompression(
             self.backbone, self.semantic, self.image, self.config.scales, self.config.threshold, policy
         )
-        return build_system(name, routed, scale=scale)
+        return build_system(name, routed, SystemOptions(scale, seed, encoder, fill))
 
     @torch.no_grad()
     def policy_probabilities(self, question: str) -> dict[str, float]:
@@ -102,7 +112,9 @@ class VideoRouter:
     @torch.no_grad()
     def frame_relevance(self, video_tokens: Tensor, questions: Sequence[str]) -> Tensor:
         """`[T, M, D]` tokens and Q questions -> `[Q, T]` probability that each frame is evidence."""
-        return self.image(video_tokens, [self.backbone.embed_text(question) for question in questions])
+        return self.image(
+            video_tokens[..., : self.backbone.hidden_size], [self.backbone.embed_text(text) for text in questions]
+        )
 
     def answer(
         self,
@@ -113,21 +125,24 @@ class VideoRouter:
         policy: Policy | None = None,
         system: str = "videorouter",
         max_new_tokens: int = 32,
+        encoder: str | None = None,
     ) -> Answer:
         """Answer a question about a video file (or frames already sampled) with at most `budget` visual tokens.
 
-        `budget` defaults to the export's. Raises `VideoError` for an unreadable file, `ValueError` for an unworkable
-        budget, system or policy.
+        `budget` defaults to the export's; `encoder` is what `relevance_pooling` looks with.
+        Raises `VideoError` for an unreadable file, `ValueError` for an unworkable budget, system or policy.
         """
-        query = Query(question, tuple(options) if options else None)
         started = time.perf_counter()
         sampled = video if isinstance(video, SampledFrames) else self._sample(video)
+        merged = self.backbone.frames_per_patch
+        seconds = merged_seconds(sampled.seconds, merged)
+        query = Query(question, tuple(options) if options else None, seconds=seconds, frames=sampled.frames[::merged])
         decoded = time.perf_counter()
         tokens = self.backbone.encode_frames(sampled.frames)
         encoded = self._now()
-        kept = self.system(system, policy=policy).compress(tokens, query, budget or self.config.budget)
+        kept = self.system(system, policy=policy, encoder=encoder).compress(tokens, query, budget or self.config.budget)
         routed = self._now()
-        prompt = self.backbone.embed_prompt(kept.spans, kept.embeddings, question_text(query))
+        prompt = self.backbone.embed_prompt(kept, question_text(query), seconds)
         generated = self.backbone.generate(prompt, max_new_tokens)
         ended = time.perf_counter()
         return Answer(
@@ -138,7 +153,7 @@ class VideoRouter:
             relevance=None if kept.relevance is None else [round(p, 4) for p in kept.relevance.tolist()],
             tokens=kept.tokens,
             tokens_by_frame=_tokens_by_frame(kept, len(tokens)),
-            frame_seconds=[round(second, 3) for second in sampled.seconds],
+            frame_seconds=[round(second, 3) for second in seconds],
             seconds_by_stage={
                 "decode": decoded - started,
                 "vision": encoded - decoded,

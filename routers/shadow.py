@@ -13,6 +13,8 @@ class ShadowStack(nn.Module):
 
     Image tokens come first and attention is causal: their states never depend on the question. They are therefore
     computed once a frame and every question continues from their keys and values (ours; same result, fewer FLOPs).
+    Positions count from 0 in every frame, on all three axes alike where the model has M-RoPE, and deepstack features are
+    left out (ours): routers read tokens as they stand behind the projector.
     """
 
     def __init__(self, language_model: PreTrainedModel, layers: int = 4) -> None:

@@ -49,7 +49,9 @@ class Journal:
             self._connection.execute("PRAGMA synchronous = EXTRA")
             self._connection.execute("BEGIN EXCLUSIVE")
             self._connection.execute(_TABLE)
-            self._connection.execute("PRAGMA user_version = 1")  # a write, so that what a kill left of a journal is removed
+            self._connection.execute(
+                "PRAGMA user_version = 1"
+            )  # a write, so that what a kill left of a journal is removed
             self._connection.execute("COMMIT")
             self._remember(self._stored())
         except sqlite3.OperationalError as error:

@@ -15,7 +15,7 @@ from transformers import InternVLForConditionalGeneration
 from miniature.glyphs import GLYPHS
 from miniature.pretraining.optimisation import optimisers, schedule_factor, step
 from miniature.pretraining.stills import ATTRIBUTES, Stills, draw_stills
-from routers.backbones.internvl import normalised_pixels
+from routers.backbones.pixels import IMAGENET
 
 TOKEN_SCALE = 1.0
 """Root mean square of a projected token when this stage is over."""
@@ -88,4 +88,4 @@ def train_sight(
 
 def see(model: InternVLForConditionalGeneration, frames: object) -> Tensor:
     """Projected tokens `[N, 16, D]` of uint8 frames `[N, 112, 112, 3]`."""
-    return model.get_image_features(pixel_values=normalised_pixels(torch.as_tensor(frames))).pooler_output
+    return model.get_image_features(pixel_values=IMAGENET(torch.as_tensor(frames))).pooler_output

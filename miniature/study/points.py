@@ -5,6 +5,7 @@ from typing import Final
 
 from routers.systems import Scales
 
+SYSTEMS: Final = ("dense", "frame_budget", "uniform_pooling", "videorouter", "oracle")
 FRAMES: Final = 64
 DENSE_TOKENS: Final = 1024
 

@@ -22,11 +22,10 @@ from miniature.bases import DENSE_ROUTER, ROBUST_ROUTER
 from miniature.study.bounds import Bound, check_bounds
 from miniature.study.information import measure_information
 from miniature.study.misled import Misled
-from miniature.study.points import DENSE_TOKENS, HEADLINE, POINTS, Point
+from miniature.study.points import DENSE_TOKENS, HEADLINE, POINTS, SYSTEMS, Point
 from miniature.wordings import KINDS
 from miniature.world import build_world
 from routers import VideoRouter
-from routers.systems import NAMES
 
 GROUPS: Final = ("all", "fragment", "global", *KINDS)
 FED_EQUAL, FED_CAP = "equal", "cap"
@@ -109,7 +108,7 @@ def _study(
     made["dense", FED_CAP, DENSE_TOKENS] = _dense(runner, items, progress)
     for point in points:
         runner.router = router.rescaled(point.scales)
-        names = [name for name in NAMES if name != "dense"]
+        names = [name for name in SYSTEMS if name != "dense"]
         for name, found in compare(runner, items, validation, names, point.budget, progress).items():
             fed = FED_CAP if runner.router.system(name).reference else FED_EQUAL
             made[name, fed, point.budget] = found
@@ -172,7 +171,7 @@ def _write(
     (out / "report.md").write_text(_markdown(rows, bounds, made), encoding="utf-8")
     curves = [
         Curve(system, group, [(r.tokens, r.accuracy, r.low, r.high) for r in rows if _on_curve(r, system, group)])
-        for system in NAMES
+        for system in SYSTEMS
         for group in ("all", "fragment", "global")
     ]
     accuracy_curves(

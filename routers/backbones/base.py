@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from routers.backbones.prompt import Prompt
 from routers.shadow import ShadowStack
+
+PositionPolicy = Literal["contiguous", "original"]
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,70 @@ class Generated:
     generate_seconds: float
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """One model run looked into.
+
+    `attention` float32 `[N]`, one a visual token: the maximum, over heads and over the text after the video, of
+    softmax(QK^T / sqrt(d)) restricted to the visual keys (ours, after the selector AdaptToken builds on). `entropies` float32
+    `[R]`: nats over the whole vocabulary, one a generated token, the one that ends the answer included.
+    """
+
+    attention: Tensor
+    entropies: Tensor
+    text: str
+
+
+class Kept(Protocol):
+    """The visual tokens that go into a prompt, in temporal and raster order; `CompressedVideo` is this."""
+
+    @property
+    def embeddings(self) -> Tensor:
+        """`[N, channels]`."""
+        ...
+
+    @property
+    def frames(self) -> Tensor:
+        """`[N]` frame of each token, as `encode_frames` counts them."""
+        ...
+
+    @property
+    def cells(self) -> Tensor:
+        """`[N]` raster index of each on the frame's full grid."""
+        ...
+
+    @property
+    def positions(self) -> PositionPolicy | None:
+        """Position policy; None is the family's own."""
+        ...
+
+    @property
+    def total_frames(self) -> int | None:
+        """Frames before compression, which original positions count; None: up to the last one kept."""
+        ...
+
+    @property
+    def spans(self) -> list[FrameSpan]:
+        """The kept frames with the tokens of each."""
+        ...
+
+
 class Backbone(Protocol):
-    """A video language model behind a handful of verbs. `T` frames, `M` tokens a frame, `D` hidden size."""
+    """A video language model behind a handful of verbs. `T` frames, `M` tokens a frame, `D` hidden size.
+
+    Where `frames_per_patch` is above 1 the model merges that many sampled frames into one patch, and "frame" means that patch
+    everywhere but in what `encode_frames` takes. `channels` is the width of an encoded token: D, and D more for each
+    deepstack level, whose features travel behind it; systems score `tokens[..., :hidden_size]` and keep all channels.
+    """
 
     path: str
     grid: tuple[int, int]
     frame_size: int
+    frames_per_patch: int
     hidden_size: int
+    channels: int
+    layers: int
+    position_policy: PositionPolicy
     device: torch.device
 
     @property
@@ -43,11 +103,11 @@ class Backbone(Protocol):
         ...
 
     def to(self, device: torch.device) -> None:
-        """Move the model."""
+        """Move the model. Raises `ValueError` where it is spread over devices."""
         ...
 
     def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32) -> Tensor:
-        """uint8 RGB `[T, H, W, 3]` of any size -> tokens after the projector `[T, M, D]`."""
+        """uint8 RGB `[T, H, W, 3]` of any size -> tokens after the projector `[ceil(T / frames_per_patch), M, channels]`."""
         ...
 
     def embed_text(self, text: str) -> Tensor:
@@ -58,16 +118,24 @@ class Backbone(Protocol):
         """A copy of the first `layers` decoder layers."""
         ...
 
-    def embed_prompt(self, spans: Sequence[FrameSpan], embeddings: Tensor, text: str) -> Tensor:
-        """The whole chat prompt with visual `embeddings` `[N, D]` in place: `[1, L, D]`; N = tokens of all spans."""
+    def embed_prompt(self, kept: Kept, text: str, seconds: Sequence[float] | None = None) -> Prompt:
+        """The whole chat prompt with the kept tokens in place.
+
+        `seconds` says when each of the T frames is shown (`merged_seconds` where frames are merged); only families that
+        tell the model the time read it.
+        """
         ...
 
-    def next_token_logits(self, prompt: Tensor, answer_prefix: str = "") -> Tensor:
+    def next_token_logits(self, prompt: Prompt, answer_prefix: str = "") -> Tensor:
         """Logits `[V]` of the token that follows the prompt and `answer_prefix`."""
         ...
 
-    def generate(self, prompt: Tensor, max_new_tokens: int) -> Generated:
+    def generate(self, prompt: Prompt, max_new_tokens: int) -> Generated:
         """Greedy continuation of an embedded prompt."""
+        ...
+
+    def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:
+        """Attention at decoder layer `layer` (0-based) and the greedy answer, of one and the same prefill."""
         ...
 
     def token_id(self, text: str) -> int:

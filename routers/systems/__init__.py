@@ -1,32 +1,90 @@
 """Compression systems: one file each, one registry."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from routers.systems.adapttoken import AdaptToken
+from routers.systems.adapttoken_lite import AdaptTokenLite
+from routers.systems.attention_topk import AttentionTopk
 from routers.systems.base import CompressedVideo, Query, System, Truth
 from routers.systems.dense import Dense
+from routers.systems.fca import FrameCompressionAdjustment, FrameReducer
 from routers.systems.frame_budget import FrameBudget
+from routers.systems.frame_encoder import load_frame_encoder
 from routers.systems.oracle import Oracle
+from routers.systems.random_drop import RandomDrop
+from routers.systems.relevance_pooling import RelevancePooling
 from routers.systems.uniform_pooling import UniformPooling
+from routers.systems.vidcom2 import VidCom2
 from routers.systems.videorouter import RoutedCompression, Scales
 
-__all__ = ["NAMES", "CompressedVideo", "Query", "Scales", "System", "Truth", "build_system"]
-
-NAMES = ("dense", "frame_budget", "uniform_pooling", "videorouter", "oracle")
+__all__ = ["NAMES", "CompressedVideo", "Query", "Scales", "System", "SystemOptions", "Truth", "build_system"]
 
 
-def build_system(name: str, router: RoutedCompression, *, scale: int | None = None) -> System:
-    """The system `name` for the backbone and options of `router`; `scale` is `uniform_pooling`'s own.
+@dataclass(frozen=True)
+class SystemOptions:
+    """What single systems want beside a router.
 
-    Raises `ValueError` naming the systems there are.
+    Args:
+        scale: compression scale of `uniform_pooling`; the router's global one where null
+        seed: draw of `random_drop`
+        encoder: CLIP or SigLIP checkpoint (folder or Hub id) that `relevance_pooling` compares frames and questions with
+        fill: whether `vidcom2` and `fca+` systems spend what no retention spends exactly
     """
-    grid = router.backbone.grid
-    match name:
-        case "dense":
-            return Dense(grid)
-        case "frame_budget":
-            return FrameBudget(grid)
-        case "uniform_pooling":
-            return UniformPooling(grid, scale or router.scales.global_scale)
-        case "videorouter":
-            return router
-        case "oracle":
-            return Oracle(grid, router.scales)
-    raise ValueError(f"unknown system {name!r}: there are {', '.join(NAMES)}")
+
+    scale: int | None = None
+    seed: int = 0
+    encoder: str | None = None
+    fill: bool = False
+
+
+Builder = Callable[[RoutedCompression, SystemOptions], System]
+
+BUILDERS: Final[dict[str, Builder]] = {
+    "dense": lambda router, options: Dense(router.backbone.grid),
+    "oracle": lambda router, options: Oracle(router.backbone.grid, router.scales),
+    "frame_budget": lambda router, options: FrameBudget(router.backbone.grid),
+    "uniform_pooling": lambda router, options: _uniform_pooling(router, options),
+    "random_drop": lambda router, options: RandomDrop(options.seed),
+    "relevance_pooling": lambda router, options: _relevance_pooling(router, options),
+    "attention_topk": lambda router, options: AttentionTopk(router.backbone),
+    "vidcom2": lambda router, options: VidCom2(router.backbone.hidden_size, options.fill),
+    "adapttoken": lambda router, options: AdaptToken(router.backbone),
+    "adapttoken_lite": lambda router, options: AdaptTokenLite(router.backbone),
+    "videorouter": lambda router, options: router,
+}
+
+ADJUSTED: Final = "fca+"
+NAMES: Final = (*BUILDERS, *(ADJUSTED + inner for inner in ("uniform_pooling", "random_drop", "videorouter")))
+"""All systems; `fca+` is frame compression adjustment around another one."""
+
+
+def build_system(name: str, router: RoutedCompression, options: SystemOptions | None = None) -> System:
+    """The system `name` for the backbone, scales and policy of `router`.
+
+    Raises `ValueError` naming the systems there are, or the option that is missing.
+    """
+    if name not in NAMES:
+        raise ValueError(f"unknown system {name!r}: there are {', '.join(NAMES)}")
+    options = options or SystemOptions()
+    inner = BUILDERS[name.removeprefix(ADJUSTED)](router, options)
+    if not name.startswith(ADJUSTED):
+        return inner
+    assert isinstance(inner, FrameReducer)
+    return FrameCompressionAdjustment(inner, router.backbone.hidden_size, options.fill)
+
+
+def _uniform_pooling(router: RoutedCompression, options: SystemOptions) -> System:
+    return UniformPooling(router.backbone.grid, options.scale or router.scales.global_scale)
+
+
+def _relevance_pooling(router: RoutedCompression, options: SystemOptions) -> System:
+    if options.encoder is None:
+        raise ValueError(
+            "relevance_pooling needs an `encoder`: the folder or Hub id of a CLIP or SigLIP checkpoint, "
+            "such as openai/clip-vit-base-patch32"
+        )
+    device = str(router.backbone.device)
+    return RelevancePooling(router.backbone.grid, partial(load_frame_encoder, options.encoder, device), router.scales)

@@ -1,16 +1,16 @@
 """The one interface behind which every compression system stands, and what it returns."""
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from routers.allocation import Allocation, Policy
-from routers.backbones.base import FrameSpan
-from routers.pooling import first_cells, pool_frames
-
-PositionPolicy = Literal["contiguous", "original"]
+from routers.backbones.base import FrameSpan, PositionPolicy
+from routers.pooling import covering_cells, pool_to, pooled_grid
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,17 @@ class Truth:
 
 @dataclass(frozen=True)
 class Query:
-    """One question as the systems see it. Routers read `question`, never the options."""
+    """One question as the systems see it. Routers read `question`, never the options.
+
+    `seconds` says when each of the T frames is shown, where that is known. `frames` uint8 RGB `[T, H, W, 3]` are the frames as
+    sampled, for systems that look at them with an encoder of their own.
+    """
 
     question: str
     options: tuple[str, ...] | None = None
     truth: Truth | None = None
+    seconds: tuple[float, ...] | None = None
+    frames: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -35,15 +41,17 @@ class CompressedVideo:
     """The visual tokens kept, in temporal and raster order, with the origin of each.
 
     `embeddings` `[N, D]`; `frames` `[N]` 0-based index of the sampled frame; `cells` `[N]` raster index on the frame's
-    full grid (of the top left token a pooled one covers). `policy` and `relevance` `[T]` where a router decided.
+    full grid (of the top left token a pooled one covers). `positions` None leaves them to the backbone's own policy;
+    `total_frames` is T, up to which original positions count. `policy` and `relevance` `[T]` where a router decided.
     """
 
     embeddings: Tensor
     frames: Tensor
     cells: Tensor
-    positions: PositionPolicy = "contiguous"
+    positions: PositionPolicy | None = None
     policy: Policy | None = None
     relevance: Tensor | None = None
+    total_frames: int | None = None
 
     @property
     def tokens(self) -> int:
@@ -84,16 +92,35 @@ def apply_allocation(
     relevance: Tensor | None = None,
 ) -> CompressedVideo:
     """Pool and drop frames of `[T, M, D]` as `plan` says; `policy` is recorded where a router chose it."""
+    grids = {frame: pooled_grid(grid, scale) for frame, scale in zip(plan.frames, plan.scales, strict=True)}
+    return pooled_video(video_tokens, grids, grid, policy, relevance)
+
+
+def pooled_video(
+    video_tokens: Tensor,
+    grids: Mapping[int, tuple[int, int]],
+    grid: tuple[int, int],
+    policy: Policy | None = None,
+    relevance: Tensor | None = None,
+) -> CompressedVideo:
+    """The frames that `grids` names, each averaged from `grid` to its own (rows, columns); the others are dropped."""
     pooled: dict[int, Tensor] = {}
-    for scale in set(plan.scales):
-        members = [frame for frame, s in zip(plan.frames, plan.scales, strict=True) if s == scale]
-        pooled |= dict(zip(members, pool_frames(video_tokens[members], scale, grid), strict=True))
-    scale_of = dict(zip(plan.frames, plan.scales, strict=True))
-    device = video_tokens.device
+    for kept in set(grids.values()):
+        members = [frame for frame, own in grids.items() if own == kept]
+        pooled |= dict(zip(members, pool_to(video_tokens[members], kept, grid), strict=True))
+    frames, device = sorted(grids), video_tokens.device
     return CompressedVideo(
-        embeddings=torch.cat([pooled[frame] for frame in plan.frames]),
-        frames=torch.cat([torch.full((len(pooled[frame]),), frame, device=device) for frame in plan.frames]),
-        cells=torch.cat([first_cells(grid, scale_of[frame], device) for frame in plan.frames]),
+        embeddings=torch.cat([pooled[frame] for frame in frames]),
+        frames=torch.cat([torch.full((len(pooled[frame]),), frame, device=device) for frame in frames]),
+        cells=torch.cat([covering_cells(grid, grids[frame], device) for frame in frames]),
         policy=policy,
         relevance=relevance,
+        total_frames=len(video_tokens),
     )
+
+
+def kept_tokens(video_tokens: Tensor, indices: Tensor, positions: PositionPolicy | None = None) -> CompressedVideo:
+    """The tokens of `[T, M, D]` at sorted flat `indices` int64 `[N]`, as they are."""
+    per_frame = video_tokens.shape[1]
+    frames, cells = indices // per_frame, indices % per_frame
+    return CompressedVideo(video_tokens[frames, cells], frames, cells, positions, total_frames=len(video_tokens))

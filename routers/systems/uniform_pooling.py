@@ -1,11 +1,16 @@
 """All frames alike, pooled to M / s tokens; a uniform subset of them where the budget ends (reference row, paper table 1)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from routers.allocation import allocate
 from routers.systems.base import CompressedVideo, Query, apply_allocation
+from routers.systems.fca import Adjustable
+from routers.systems.frame_retention import frames_within
+from routers.systems.pooled_frames import pool_to_counts, pooled_sizes
 
 
 @dataclass(frozen=True)
@@ -22,3 +27,14 @@ class UniformPooling:
         frames, per_frame = video_tokens.shape[:2]
         plan = allocate("global", [False] * frames, tokens_per_frame=per_frame, budget=budget, global_scale=self.scale)
         return apply_allocation(video_tokens, plan, self.grid)
+
+    def adjustable(self, video_tokens: Tensor, query: Query, budget: int) -> Adjustable:
+        """All frames, or as many as the budget has tokens; `scale` is not read."""
+        frames, per_frame = video_tokens.shape[:2]
+        return Adjustable(frames_within(frames, per_frame, budget), budget)
+
+    def fed(self, per_frame: int) -> np.ndarray:
+        return pooled_sizes(self.grid)
+
+    def reduce(self, video_tokens: Tensor, query: Query, counts: Mapping[int, int]) -> CompressedVideo:
+        return pool_to_counts(video_tokens, counts, self.grid)

@@ -91,6 +91,15 @@ def test_compared_systems_fed_the_same_tokens(run: Path) -> None:
     assert {p.tokens for p in predictions if p.system == "dense"} == {1024}
 
 
+def test_training_free_systems_are_compared_at_equal_tokens_too(world: Path, router: Path, tmp_path: Path) -> None:
+    systems = ["videorouter", "vidcom2", "fca+videorouter"]
+    arguments = ["run", "--config", "eval/miniature", "--model", str(router), "--data", str(world), "--limit", "4"]
+    assert main([*arguments, "--validation_limit", "4", "--systems", json.dumps(systems), "--out", str(tmp_path)]) == 0
+    made = read(tmp_path / "predictions.jsonl")
+    assert {prediction.system for prediction in made} == set(systems)
+    assert all(prediction.tokens <= prediction.budget for prediction in made)
+
+
 def test_the_summary_follows_from_the_predictions_alone(run: Path) -> None:
     written = {row["system"]: row for row in json.loads((run / "summary.json").read_text())["systems"]}
     predictions = read(run / "predictions.jsonl")

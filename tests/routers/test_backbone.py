@@ -10,6 +10,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 
 from routers.backbones import FrameSpan, load_backbone
 from routers.backbones.internvl import InternVLBackbone
+from tests.routers.tiny_backbones import all_kept
 
 # What InternVL's preprocessor_config.json sets; the class's own default is another model's.
 SETTINGS: dict[str, Any] = {
@@ -47,10 +48,8 @@ def test_uncompressed_logits_equal_the_class_own_forward(backbone: InternVLBackb
     text = backbone.prompt_text(spans, "What is shown?")
     ids = backbone.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
     own = backbone.model(input_ids=ids, pixel_values=backbone._pixels(given)).logits[0, -1]
-    tokens = backbone.encode_frames(given).flatten(0, 1)
-    torch.testing.assert_close(
-        backbone.next_token_logits(backbone.embed_prompt(spans, tokens, "What is shown?")), own, atol=1e-4, rtol=1e-4
-    )
+    prompt = backbone.embed_prompt(all_kept(backbone.encode_frames(given)), "What is shown?")
+    torch.testing.assert_close(backbone.next_token_logits(prompt), own, atol=1e-4, rtol=1e-4)
 
 
 def test_generation_equals_the_class_own_generate(backbone: InternVLBackbone) -> None:
@@ -59,12 +58,12 @@ def test_generation_equals_the_class_own_generate(backbone: InternVLBackbone) ->
     ids = backbone.tokenizer(
         backbone.prompt_text(spans, "Count."), add_special_tokens=False, return_tensors="pt"
     ).input_ids
-    own = backbone.model.generate(  # type: ignore[misc]
+    own = backbone.model.generate(
         input_ids=ids, pixel_values=backbone._pixels(given), attention_mask=torch.ones_like(ids),
         max_new_tokens=8, do_sample=False,
     )  # fmt: skip
     expected = str(backbone.tokenizer.decode(own[0, ids.shape[1] :], skip_special_tokens=True)).strip()
-    prompt = backbone.embed_prompt(spans, backbone.encode_frames(given).flatten(0, 1), "Count.")
+    prompt = backbone.embed_prompt(all_kept(backbone.encode_frames(given)), "Count.")
     assert backbone.generate(prompt, 8).text == expected
 
 
@@ -78,5 +77,5 @@ def test_the_prompt_has_a_line_a_frame_in_the_chat_template(backbone: InternVLBa
 
 def test_another_family_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}')
-    with pytest.raises(ValueError, match=r"'qwen2'.*internvl"):
+    with pytest.raises(ValueError, match=r"'qwen2'.*internvl, qwen2_5_vl, qwen3_vl, llava_onevision"):
         load_backbone(str(tmp_path))

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
+from routers.backbones import merged_any
 from routers.heads import mean_without_sinks
 from routers.metrics import auroc_within_question
 from routers.scoring import ImageRouter
@@ -79,7 +80,9 @@ class ImageRouterModule(RouterModule):
         if self.training and self.feature_noise:
             deviation = self.router.head.standardise.deviation
             features = features + self.feature_noise * deviation * torch.randn_like(features)
-        labels = torch.tensor([row for item in batch for row in item.relevant], device=self.device)
+        merged = self.backbone.frames_per_patch
+        rows = [merged_any(row, merged) for item in batch for row in item.relevant]
+        labels = torch.tensor(rows, device=self.device)
         return self.router.head(features), labels
 
     @torch.no_grad()
@@ -93,9 +96,10 @@ class ImageRouterModule(RouterModule):
         if self.inputs == "question":
             means = torch.stack([mean_without_sinks(self.router.shadow.text(q.unsqueeze(0)))[0] for q in questions])
             features = torch.cat([torch.zeros_like(means), means], -1).float()
-            features = features.unsqueeze(1).repeat(1, len(item.relevant[0]), 1)
+            features = features.unsqueeze(1).repeat(1, -(-len(item.relevant[0]) // self.backbone.frames_per_patch), 1)
         else:
-            features = self.router.features(self.backbone.encode_frames(item.frames()), questions)
+            tokens = self.backbone.encode_frames(item.frames())
+            features = self.router.features(tokens[..., : self.backbone.hidden_size], questions)
         self.remember(keys, features)
         return features
 

@@ -1,0 +1,64 @@
+"""A chat prompt cut into the pieces that belong to frames and those that do not, before its embeddings are laid in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+NO_FRAME = -1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """K tokens: `ids` `[K]`, `owners` `[K]` the frame each speaks of or `NO_FRAME`, `placeholder` bool `[K]` for visual tokens."""
+
+    ids: Tensor
+    owners: Tensor
+    placeholder: Tensor
+
+    def expanded(self, counts: Tensor) -> "Layout":
+        """Each placeholder repeated as often as `counts`, one entry a placeholder, says."""
+        repeats = torch.ones_like(self.ids)
+        repeats[self.placeholder] = counts
+        return Layout(*(part.repeat_interleave(repeats) for part in (self.ids, self.owners, self.placeholder)))
+
+    def picked(self, places: Tensor) -> "Layout":
+        """The tokens at `places` alone."""
+        return Layout(self.ids[places], self.owners[places], self.placeholder[places])
+
+
+def lay_out(tokenizer: Any, pieces: Sequence[tuple[int, str]], placeholder_id: int) -> Layout:
+    """Tokenise (owner, text) `pieces` as one user message in the tokenizer's chat template, on the CPU.
+
+    A token belongs to the piece in which it begins. Raises as `chat_prompt`, and `ValueError` for text that holds the placeholder.
+    """
+    content = "".join(text for _, text in pieces)
+    prompt = chat_prompt(tokenizer, content)
+    encoded = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+    begins = torch.tensor([begin for begin, _ in encoded.offset_mapping])
+    lengths = [prompt.index(content.strip()), *(len(text) for _, text in pieces)]
+    owners = torch.tensor([NO_FRAME, *(owner for owner, _ in pieces), NO_FRAME])
+    ids = torch.tensor(encoded.input_ids)
+    owner = owners[torch.bucketize(begins, torch.tensor(lengths).cumsum(0), right=True)]
+    placeholder = ids == placeholder_id
+    if (owner[placeholder] == NO_FRAME).any():
+        raise ValueError(
+            f"the text holds {tokenizer.convert_ids_to_tokens(placeholder_id)!r}, which stands for visual tokens"
+        )
+    return Layout(ids, owner, placeholder)
+
+
+def chat_prompt(tokenizer: Any, content: str) -> str:
+    """One user message in the chat template, up to where the answer begins.
+
+    Templates want the message as a string or as a list of parts. Raises `ValueError` for one that shows it in neither form.
+    """
+    content = content.strip()  # as many templates do
+    for form in (content, [{"type": "text", "text": content}]):
+        message = {"role": "user", "content": form}
+        prompt = str(tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True))
+        if content in prompt:
+            return prompt
+    raise ValueError(f"the chat template of {tokenizer.name_or_path} leaves out what a user says")

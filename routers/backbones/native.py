@@ -1,0 +1,199 @@
+"""What the families share: a transformers class loaded as it is, text, greedy answers, and a look at its attention."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypedDict, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoTokenizer
+from transformers.utils import cached_file
+
+from routers.backbones.attention_tap import attention_tap
+from routers.backbones.base import FrameSpan, Generated, Inspected, Kept, PositionPolicy
+from routers.backbones.greedy import Decoded, decode, hidden_states
+from routers.backbones.pixels import Normalisation
+from routers.backbones.prompt import Prompt
+from routers.partial import load_early
+from routers.shadow import ShadowStack
+from video.resize import resize_frames
+
+
+class Loading(TypedDict, total=False):
+    """How a checkpoint is loaded; every entry may be left out.
+
+    Args:
+        device: torch device, "cpu" if left out
+        dtype: of the weights; float32 on a CPU, where bfloat16 is slow on most machines, the checkpoint's own elsewhere
+        device_map: "auto" spreads a model over the devices there are, or module names to devices; `device` is then not read
+        attn_implementation: "sdpa", "flash_attention_2", "eager", ...; transformers' own choice if left out
+        early_layers: read vision tower, projector, embeddings and that many decoder layers only, which is all that
+            routers need; such a backbone cannot answer
+    """
+
+    device: str | torch.device
+    dtype: torch.dtype | str | None
+    device_map: str | dict[str, Any] | None
+    attn_implementation: str | None
+    early_layers: int | None
+
+
+class NativeBackbone(ABC):
+    """`Backbone` around a `...ForConditionalGeneration` class of transformers, with the class itself untouched."""
+
+    model_class: ClassVar[Any]
+    normalisation: ClassVar[Normalisation]
+    position_policy: PositionPolicy = "contiguous"
+    frames_per_patch: int = 1
+
+    grid: tuple[int, int]
+    frame_size: int
+
+    def __init__(self, path: str, **loading: Unpack[Loading]) -> None:
+        """Load a checkpoint folder or Hub id. Raises what transformers raises for a folder that is not the family's."""
+        self.path = path
+        self.device = torch.device(loading.get("device", "cpu"))
+        self._own_dtype = AutoConfig.from_pretrained(path).dtype if loading.get("dtype") is None else None
+        self._spread = loading.get("device_map") is not None
+        self.tokenizer = load_tokenizer(path)
+        self.model: Any = self._load(path, loading)
+        self.model.requires_grad_(False).eval()
+        if self._spread:
+            embeddings = self.model.get_input_embeddings()
+            hook = getattr(embeddings, "_hf_hook", None)
+            self.device = torch.device(embeddings.weight.device if hook is None else hook.execution_device)
+        else:
+            self.to(self.device)
+        text = self.model.config.get_text_config()
+        self.hidden_size: int = text.hidden_size
+        self.channels: int = text.hidden_size
+        self.layers: int = text.num_hidden_layers
+
+    @abstractmethod
+    def embed_prompt(self, kept: Kept, text: str, seconds: Sequence[float] | None = None) -> Prompt:
+        """As `Backbone`."""
+
+    @abstractmethod
+    def _encode(self, frames: np.ndarray) -> Tensor:
+        """One chunk of uint8 `[t, H, W, 3]` -> `[ceil(t / frames_per_patch), M, channels]`."""
+
+    @property
+    def tokens_per_frame(self) -> int:
+        return self.grid[0] * self.grid[1]
+
+    def to(self, device: torch.device) -> None:
+        """Move the model; weights that are float32 only for a CPU's sake become the checkpoint's own again on a GPU."""
+        if self._spread:
+            raise ValueError(f"{self.path} was spread over devices by `device_map` and cannot be moved as a whole")
+        self.device = device
+        torch.nn.Module.to(self.model, device)
+        if device.type != "cpu" and self._own_dtype is not None:
+            torch.nn.Module.to(self.model, self._own_dtype)
+
+    @torch.no_grad()
+    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32) -> Tensor:
+        """As `Backbone`; memory is that of `frames_at_once` frames, rounded up to whole patches."""
+        step = -(-frames_at_once // self.frames_per_patch) * self.frames_per_patch
+        chunks = [self._encode(frames[start : start + step]) for start in range(0, len(frames), step)]
+        return torch.cat(chunks).to(self.device)
+
+    def embed_text(self, text: str) -> Tensor:
+        ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids[0]
+        return self._embed(ids)
+
+    def shadow_stack(self, layers: int = 4) -> ShadowStack:
+        stack = ShadowStack(self.model.model.language_model, layers)
+        if self._spread:
+            from accelerate.hooks import remove_hook_from_module
+
+            remove_hook_from_module(stack, recurse=True)  # the copy lies on one device
+            if any(parameter.is_meta for parameter in stack.parameters()):
+                raise ValueError(
+                    f"the first {layers} layers of {self.path} do not fit into memory: give routers a base of their own, "
+                    "loaded with `early_layers`"
+                )
+            stack.to(self.device)
+        return stack
+
+    @torch.no_grad()
+    def next_token_logits(self, prompt: Prompt, answer_prefix: str = "") -> Tensor:
+        if answer_prefix:
+            prompt = prompt.followed_by(self.embed_text(answer_prefix))
+        states = hidden_states(self.model.model.language_model, prompt)
+        return self.model.lm_head(states[:, -1:])[0, 0]
+
+    def generate(self, prompt: Prompt, max_new_tokens: int) -> Generated:
+        decoded = decode(self.model, prompt, max_new_tokens, self._ends())
+        return Generated(self._text(decoded), decoded.prefill_seconds, decoded.generate_seconds)
+
+    def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:
+        if not 0 <= layer < self.layers:
+            raise ValueError(f"layer {layer} is outside 0..{self.layers - 1}, the decoder layers of {self.path}")
+        with attention_tap(self.model.model.language_model, layer, prompt) as seen:
+            decoded = decode(self.model, prompt, max_new_tokens, self._ends(), entropies=True)
+        return Inspected(seen[0].to(self.device), decoded.entropies.to(self.device), self._text(decoded))
+
+    def token_id(self, text: str) -> int:
+        ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        if len(ids) != 1:
+            raise ValueError(f"{text!r} is {len(ids)} tokens in the tokenizer of {self.path}, one is needed")
+        return ids[0]
+
+    def _load(self, path: str, loading: Loading) -> Any:
+        on_cpu = not torch.cuda.is_available() if self._spread else self.device.type == "cpu"
+        dtype = loading.get("dtype") or (torch.float32 if on_cpu else "auto")
+        if (layers := loading.get("early_layers")) is not None:
+            return load_early(path, layers, dtype=dtype).model
+        more = {"device_map": loading.get("device_map"), "attn_implementation": loading.get("attn_implementation")}
+        given = {name: value for name, value in more.items() if value is not None}
+        return self.model_class.from_pretrained(path, dtype=dtype, **given)
+
+    def _ends(self) -> set[int]:
+        """The end tokens of the checkpoint's generation settings, as `generate` takes them."""
+        told = self.model.generation_config.eos_token_id
+        if told is None:
+            told = self.tokenizer.eos_token_id
+        return set(told) if isinstance(told, list) else {told}
+
+    def _text(self, decoded: Decoded) -> str:
+        return str(self.tokenizer.decode(decoded.ids, skip_special_tokens=True)).strip()
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        return self.model.get_input_embeddings()(ids.to(self.device))
+
+    def _pixels(self, frames: np.ndarray) -> Tensor:
+        """uint8 `[T, H, W, 3]` -> normalised `[T, 3, size, size]`, as the family's image processor does for a square image."""
+        resized = torch.from_numpy(resize_frames(frames, self.frame_size)).to(self.device)
+        return self.normalisation(resized).to(self.model.dtype)
+
+    def _with_tokens(self, ids: Tensor, placeholder: Tensor, embeddings: Tensor) -> Tensor:
+        """`[1, L, D]`: the embeddings of `ids` `[L]` with `embeddings` at the `[L]` True places of `placeholder`."""
+        asked = int(placeholder.sum())
+        assert asked == len(embeddings), f"{asked} placeholders for {len(embeddings)} visual tokens"
+        prompt = self._embed(ids).clone()
+        prompt[placeholder.to(self.device)] = embeddings.to(prompt)
+        return prompt.unsqueeze(0)
+
+    def _check_contiguous(self, kept: Kept) -> None:
+        if kept.positions == "original":
+            raise ValueError(
+                f"{self.path} has contiguous positions: original ones are for models with M-RoPE (Qwen-VL)"
+            )
+
+
+def load_tokenizer(path: str) -> Any:
+    """The checkpoint's tokenizer, with the chat template that older checkpoints keep in `chat_template.json`."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(path)
+    if tokenizer.chat_template is None:
+        quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+        if (file := cached_file(path, "chat_template.json", **quiet)) is not None:
+            tokenizer.chat_template = json.loads(Path(file).read_text(encoding="utf-8"))["chat_template"]
+    return tokenizer
+
+
+def span_counts(spans: Sequence[FrameSpan]) -> Tensor:
+    """int64, one a span: its visual tokens."""
+    return torch.tensor([span.tokens for span in spans])

@@ -1,0 +1,48 @@
+"""Qwen3-VL: every patch announced by its time in words; features of early vision layers added in early decoder layers."""
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import Qwen3VLForConditionalGeneration
+
+from routers.backbones.mrope import MRopeBackbone
+from routers.backbones.native import Loading
+from routers.backbones.pixels import HALF
+
+
+class Qwen3VLBackbone(MRopeBackbone):
+    """`<2.0 seconds><|vision_start|>`, a patch's tokens, `<|vision_end|>` for each patch, then the text.
+
+    Deepstack features travel in the further channels of a token: whatever is done to a token is done to them. Without
+    `seconds` a patch lasts one second (ours). A patch that is left out leaves with the words that announce it.
+    """
+
+    model_class = Qwen3VLForConditionalGeneration
+    normalisation = HALF
+
+    def __init__(self, path: str, *, frame_size: int = 448, **loading: Unpack[Loading]) -> None:
+        super().__init__(path, frame_size=frame_size, **loading)
+        self.channels = self.hidden_size * (1 + len(self.model.config.vision_config.deepstack_visual_indexes))
+
+    def _encode(self, frames: np.ndarray) -> Tensor:
+        pixels, grid = self._patches(frames)
+        features = self.model.get_video_features(pixels, video_grid_thw=grid)
+        levels = [features.pooler_output[0], *(level[0] for level in features.deepstack_features)]
+        return torch.cat(levels, dim=-1).unflatten(0, (-1, self.tokens_per_frame))
+
+    def _pieces(self, frames: Sequence[int], text: str, seconds: Sequence[float] | None) -> list[tuple[int, str]]:
+        shown = [
+            (
+                frame,
+                f"<{frame + 0.5 if seconds is None else seconds[frame]:.1f} seconds>"
+                f"<|vision_start|>{self.video_token}<|vision_end|>",
+            )
+            for frame in frames
+        ]
+        return [*shown, (-1, text)]
+
+    def _position_options(self, frames: int, seconds: Sequence[float] | None) -> dict[str, Any]:
+        return {}

@@ -1,0 +1,68 @@
+"""Peak memory of one answer in closed form (ours): weights, and whichever is larger, the vision chunk or the prefill.
+
+Both peaks lie in a layer's MLP. The vision MLP holds five states (the tower's input, the layer's, what attention added, their
+sum, and that normed) and the inner states before and after their activation. The decoder's holds four (the embedded prompt, the
+layer's input, the sum after attention, and that normed) and gate, up and their product at once; beside them lie the keys and values
+of all layers and the video's tokens, all of them and those kept. Attention is assumed fused (SDPA): no square of scores. What a GPU
+keeps for itself (its context, workspaces, holes between blocks) is not in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from routers.cost.geometry import DecoderGeometry, Geometry
+from routers.cost.workload import Workload
+
+
+@dataclass(frozen=True)
+class PeakMemory:
+    """Bytes by what holds them. `shadow` are the routers' copied layers."""
+
+    weights: float
+    shadow: float
+    vision: float
+    prefill: float
+
+    @property
+    def total(self) -> float:
+        """The most that is held at once."""
+        return self.weights + self.shadow + max(self.vision, self.prefill)
+
+
+def peak_memory(
+    geometry: Geometry,
+    workload: Workload,
+    parameters: Mapping[str, int],
+    *,
+    prompt: float,
+    visual: float,
+    bytes_per_number: int = 2,
+    routed: bool = True,
+) -> PeakMemory:
+    """The peak while answering from `visual` tokens in a prompt of `prompt` tokens, all in one dtype.
+
+    `parameters` by part as `parameters_by_part` gives them.
+    """
+    decoder = geometry.decoder
+    video = workload.frames * geometry.vision.tokens * decoder.width
+    vision = vision_activations(geometry, min(workload.frames, workload.frames_at_once)) + video
+    prefill = prefill_activations(decoder, prompt) + video + visual * decoder.width
+    copied = workload.shadow_layers * parameters["layers"] / decoder.layers if routed else 0
+    return PeakMemory(
+        weights=bytes_per_number * sum(parameters.values()),
+        shadow=bytes_per_number * copied,
+        vision=bytes_per_number * vision,
+        prefill=bytes_per_number * prefill,
+    )
+
+
+def vision_activations(geometry: Geometry, frames: float) -> float:
+    """Numbers held at the peak of the vision tower over `frames` frames at once, their pixels among them."""
+    vision = geometry.vision
+    return frames * (vision.pixels + vision.positions * (5 * vision.width + 2 * vision.intermediate))
+
+
+def prefill_activations(decoder: DecoderGeometry, prompt: float) -> float:
+    """Numbers held at the peak of a prefill of `prompt` tokens: cache, embedded prompt, one layer's MLP."""
+    cache = 2 * decoder.layers * decoder.key_width
+    return prompt * (cache + 4 * decoder.width + 3 * decoder.intermediate)

@@ -1,0 +1,90 @@
+"""Chosen tensors out of one safetensors file, each read from its own byte range; every byte read is counted.
+
+`safetensors.safe_open` maps the file into memory: what the kernel reads ahead then cannot be counted, and on network file
+systems it is much. The format is eight bytes of length, a JSON header, and the tensors (github.com/huggingface/safetensors).
+"""
+
+import json
+import math
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import torch
+from torch import Tensor
+
+_DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
+    "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip
+
+
+class TensorRanges:
+    """An open safetensors file. `header` says of each tensor its dtype, shape and place; `bytes_read` grows as it is read."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `path` and read its header. Raises `ValueError` for a file that is not safetensors or is cut off."""
+        self.path = path
+        self.bytes_read = 0
+        self._file = path.open("rb", buffering=0)  # a buffer would read beyond what is asked
+        try:
+            self.header = self._read_header(path.stat().st_size)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    def read(self, names: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """The tensors `names`, in the file's order. Raises `ValueError` where the file lacks one or holds it damaged."""
+        absent = sorted(set(names) - set(self.header))
+        if absent:
+            raise ValueError(f"{self.path} lacks the tensor {absent[0]}, which its index places there")
+        for name in sorted(names, key=lambda name: self.header[name]["data_offsets"]):
+            yield name, self._tensor(name, self.header[name])
+
+    def _tensor(self, name: str, entry: dict[str, Any]) -> Tensor:
+        dtype = _DTYPES.get(entry["dtype"])
+        if dtype is None:
+            raise ValueError(f"{self.path} holds {name} as {entry['dtype']}, which this version cannot read")
+        start, end = entry["data_offsets"]
+        if end - start != math.prod(entry["shape"]) * dtype.itemsize:
+            raise ValueError(
+                f"{self.path} gives {name} {end - start} bytes, which its shape {entry['shape']} contradicts"
+            )
+        content = torch.empty(end - start, dtype=torch.uint8)
+        self._fill(self._tensors_from + start, memoryview(cast(Any, content.numpy())))
+        return content.view(dtype).reshape(entry["shape"])
+
+    def _read_header(self, size: int) -> dict[str, Any]:
+        length = bytearray(8)
+        self._fill(0, memoryview(length))
+        count = int.from_bytes(length, "little")
+        if count > size - 8:
+            raise ValueError(f"{self.path} is no safetensors file, or only its beginning: download it again")
+        content = bytearray(count)
+        self._fill(8, memoryview(content))
+        self._tensors_from = 8 + count
+        try:
+            header = json.loads(content)
+        except ValueError as error:
+            raise ValueError(f"{self.path} is no safetensors file: {error}") from error
+        header.pop("__metadata__", None)
+        return header
+
+    def _fill(self, offset: int, target: memoryview) -> None:
+        """One call may read less than it was asked for: Linux gives at most two gigabytes."""
+        self._file.seek(offset)
+        filled = 0
+        while filled < len(target):
+            count = self._file.readinto(target[filled:])
+            if not count:
+                raise ValueError(f"{self.path} ends at byte {offset + filled}, too early: download it again")
+            filled += count
+            self.bytes_read += count

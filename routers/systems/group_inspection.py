@@ -1,0 +1,65 @@
+"""One model run over a group of frames: how much each token is attended, and how certain the answer is (AdaptToken)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from routers.backbones.base import Backbone
+from routers.systems.adapttoken_groups import certainty
+from routers.systems.base import CompressedVideo
+from routers.token_source import TokenSource
+
+
+@dataclass(frozen=True)
+class InspectedGroup:
+    """A group's n tokens in temporal and raster order: `tokens` `[n, channels]`; on the CPU `frames`, `cells` and `scores` `[n]`.
+
+    `certainty` is at most 0, in nats.
+    """
+
+    tokens: Tensor
+    frames: Tensor
+    cells: Tensor
+    scores: Tensor
+    certainty: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """How groups are run: after the prompt `text`, with attention read at `layer` (0-based) and a response this long."""
+
+    backbone: Backbone
+    text: str
+    layer: int
+    max_new_tokens: int
+
+    def of(
+        self, video_tokens: TokenSource, frames: Sequence[int], seconds: Sequence[float] | None = None
+    ) -> InspectedGroup:
+        """Run the model on all tokens of `frames`, as on a video of these frames alone; `seconds` `[T]` are the whole video's."""
+        whole = whole_video(video_tokens[list(frames)])
+        shown = None if seconds is None else [seconds[frame] for frame in frames]
+        prompt = self.backbone.embed_prompt(whole, self.text, shown)
+        seen = self.backbone.inspect(prompt, self.layer, self.max_new_tokens)
+        assert len(seen.attention) == whole.tokens, f"{len(seen.attention)} scores for {whole.tokens} visual tokens"
+        return InspectedGroup(
+            whole.embeddings,
+            torch.tensor(list(frames))[whole.frames.cpu()],
+            whole.cells.cpu(),
+            seen.attention.float().cpu(),
+            certainty(seen.entropies.tolist()),
+        )
+
+
+def whole_video(tokens: Tensor) -> CompressedVideo:
+    """All tokens of `[T, M, channels]`."""
+    frames, per_frame = tokens.shape[:2]
+    numbers = torch.arange(frames, device=tokens.device)
+    return CompressedVideo(
+        embeddings=tokens.flatten(0, 1),
+        frames=numbers.repeat_interleave(per_frame),
+        cells=torch.arange(per_frame, device=tokens.device).repeat(frames),
+        total_frames=frames,
+    )

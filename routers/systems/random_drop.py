@@ -1,0 +1,52 @@
+"""Tokens kept at random, equally many of every frame: the row that says what any clever choice adds (reference row)."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from routers.allocation import uniform_subset
+from routers.systems.base import CompressedVideo, Query, kept_tokens
+from routers.systems.fca import Adjustable
+from routers.systems.frame_retention import frames_within
+from routers.systems.vidcom2 import lowest
+
+
+@dataclass(frozen=True)
+class RandomDrop:
+    """Keeps the whole budget: `budget // T` tokens a frame, one more in a uniform subset of the frames.
+
+    The order in which tokens are dropped is a function of (seed, question, T, M): a question keeps the same tokens every time, its
+    larger budgets keep what smaller ones kept, and chance does not favour the same cells in every question. Under a budget
+    of fewer tokens than frames a uniform subset of the frames keeps one token each.
+    """
+
+    seed: int = 0
+    name: str = "random_drop"
+    budgeted: bool = True
+    reference: bool = False
+
+    def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
+        count, per_frame = video_tokens.shape[:2]
+        frames = frames_within(count, per_frame, budget)
+        each, over = divmod(min(budget, len(frames) * per_frame), len(frames))
+        larger = set(uniform_subset(frames, over))
+        return self.reduce(video_tokens, query, {frame: each + (frame in larger) for frame in frames})
+
+    def adjustable(self, video_tokens: Tensor, query: Query, budget: int) -> Adjustable:
+        frames, per_frame = video_tokens.shape[:2]
+        return Adjustable(frames_within(frames, per_frame, budget), budget)
+
+    def fed(self, per_frame: int) -> np.ndarray:
+        return np.arange(per_frame + 1)
+
+    def reduce(self, video_tokens: Tensor, query: Query, counts: Mapping[int, int]) -> CompressedVideo:
+        frames, per_frame = video_tokens.shape[:2]
+        named = f"{self.seed} {frames} {per_frame} {query.question}"
+        draw = torch.Generator().manual_seed(zlib.crc32(named.encode()))
+        order = torch.rand(frames, per_frame, generator=draw).to(video_tokens.device)
+        kept = lowest(order, np.array([counts.get(frame, 0) for frame in range(frames)]))
+        return kept_tokens(video_tokens, kept)

@@ -1,0 +1,114 @@
+"""The memory formula gives what tensors really hold at their peak, watched operation by operation on a CPU."""
+
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+from transformers import DynamicCache, InternVLConfig, InternVLForConditionalGeneration
+
+from routers.cost import estimate
+from routers.cost.geometry import geometry_of
+from routers.cost.memory import prefill_activations, vision_activations
+
+
+class LiveBytes(TorchDispatchMode):
+    """`peak` bytes of all storages that operations made and that were alive at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = self.peak = 0
+        self.seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        given = {leaf.untyped_storage()._cdata for leaf in tree_iter(args) if isinstance(leaf, torch.Tensor)}
+        for leaf in tree_iter(out):
+            if isinstance(leaf, torch.Tensor):
+                self._watch(leaf.untyped_storage(), given)
+        return out
+
+    def _watch(self, storage: torch.UntypedStorage, given: set[int]) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in given or key in self.seen:
+            return
+        self.seen.add(key)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._gone, key, size)
+
+    def _gone(self, key: int, size: int) -> None:
+        self.seen.discard(key)
+        self.live -= size
+
+
+@pytest.fixture(scope="module")
+def model() -> InternVLForConditionalGeneration:
+    """The proportions of InternVL3-8B, narrower and with fewer layers."""
+    config = InternVLConfig(
+        vision_config={
+            "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 3, "num_attention_heads": 4,
+            "image_size": [224, 224],
+        },
+        text_config={
+            "model_type": "qwen2", "hidden_size": 224, "intermediate_size": 1184, "num_hidden_layers": 4,
+            "num_attention_heads": 7, "num_key_value_heads": 1, "vocab_size": 512,
+        },
+        tie_word_embeddings=False,
+    )  # fmt: skip
+    return InternVLForConditionalGeneration(config).eval()
+
+
+@torch.no_grad()
+def test_the_vision_tower_holds_what_the_formula_says(model: InternVLForConditionalGeneration) -> None:
+    with LiveBytes() as watch:
+        pixels = torch.zeros(8, 3, 224, 224)
+        model.get_image_features(pixel_values=pixels)
+    assert 4 * vision_activations(geometry_of(model.config), 8) == pytest.approx(watch.peak, rel=0.15)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tokens", [500, 2000])
+def test_a_prefill_holds_what_the_formula_says(model: InternVLForConditionalGeneration, tokens: int) -> None:
+    with LiveBytes() as watch:
+        prompt = torch.zeros(1, tokens, 224)
+        cache = DynamicCache(config=model.config.get_text_config())
+        model(inputs_embeds=prompt, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    decoder = geometry_of(model.config).decoder
+    assert 4 * prefill_activations(decoder, tokens) == pytest.approx(watch.peak, rel=0.15)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@torch.no_grad()
+def test_a_gpu_run_at_1b_geometry_peaks_where_the_estimate_says() -> None:
+    """As an answer goes, with random weights: frames in chunks, all tokens kept, embedded among words, prefilled."""
+    text = {
+        "model_type": "qwen2", "hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14,
+        "num_key_value_heads": 2, "intermediate_size": 4864, "vocab_size": 151_674,
+    }  # fmt: skip
+    config = InternVLConfig(
+        text_config=text, vision_config={"attention_bias": True}, tie_word_embeddings=False, dtype="bfloat16"
+    )
+    cost = estimate(config)
+    dense, work = cost.systems["dense"], cost.workload
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    with torch.device("cuda"):
+        model = InternVLForConditionalGeneration(config).to(torch.bfloat16).eval()  # type: ignore[arg-type]
+        torch.cuda.reset_peak_memory_stats()
+        pixels = torch.zeros(work.frames_at_once, 3, 448, 448, dtype=torch.bfloat16)
+        chunks = [
+            model.get_image_features(pixel_values=pixels).pooler_output
+            for _ in range(work.frames // work.frames_at_once)
+        ]
+        tokens = torch.cat(chunks)
+        del pixels, chunks
+        kept = tokens.flatten(0, 1).clone()
+        words = torch.zeros(int(dense.flops["square"].prompt) - len(kept), 896, dtype=torch.bfloat16)
+        prompt = torch.cat([kept, words]).unsqueeze(0)
+        cache = DynamicCache(config=config.get_text_config())
+        model(inputs_embeds=prompt, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    assert dense.memory.total == pytest.approx(torch.cuda.max_memory_allocated() - before, rel=0.15)
