@@ -73,8 +73,8 @@ class Channel:
         """
         failures, since = 0, time.monotonic()
         while True:
-            endpoint = await self._least_busy(since)
             async with self.admission:
+                endpoint = await self._least_busy(since)
                 if self._closed:
                     raise TeacherUnavailable("the run is stopping")
                 self.admit(self._unsettled)
