@@ -43,6 +43,7 @@ class EvalConfig:
         scoring: likelihood (of option letters) or generate (and parse)
         limit: at most this many questions
         validation_limit: at most this many questions of the validation split
+        router_quality: whether the routers themselves are measured, too, where the truth is known
         encoder: CLIP or SigLIP checkpoint that relevance_pooling compares frames and questions with
         base: where the base model lies, if not where the router folder says
         device: torch device
@@ -62,6 +63,7 @@ class EvalConfig:
     scoring: Scoring = "generate"
     limit: int | None = None
     validation_limit: int | None = 40
+    router_quality: bool = True
     encoder: str | None = None
     base: str | None = None
     device: str = "cpu"
@@ -91,7 +93,7 @@ def run(config: EvalConfig) -> list[Summary]:
         qualities = [
             measure(router, items_, name, progress)
             for name, items_ in ((config.validation_split, validation), (config.split, items))
-            if all(item.truth for item in items_)
+            if config.router_quality and all(item.truth for item in items_)
         ]
     storage.append(config.out / "predictions.jsonl", (p for group in made.values() for p in group))
     summaries = [summarise(made[name]) for name in config.systems]

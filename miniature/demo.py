@@ -56,6 +56,7 @@ def _pipeline(out: Path, scale: Scale, seed: int, stages: Stages) -> None:
             "--model", router, "--data", world, "--out", _evaluation(out, budget), "--budget", str(budget),
             *(part for name, value in zip(names, scales, strict=True) for part in (f"--scales.{name}", str(value))),
             "--limit", str(scale.answers), "--validation_limit", str(scale.answers // 2),
+            "--router_quality", str(budget == next(iter(BUDGETS))).lower(),  # the same routers at every budget
         )  # fmt: skip
     _answer_one(world, router, stages)
 
