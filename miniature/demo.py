@@ -50,13 +50,14 @@ def _pipeline(out: Path, scale: Scale, seed: int, stages: Stages) -> None:
     world, router = out / "world", out / "router"
     train_routers(out, ROBUST, out, router, scale, stages)
     for budget, scales in BUDGETS.items():
+        first = budget == next(iter(BUDGETS))  # the routers are the same at every budget, and measured once
         names = ("global_scale", "relevant_scale", "irrelevant_scale")
         stages.run(
             f"evaluate at equal tokens, budget {budget}", "eval", "run", "--config", "configs/eval/miniature.yaml",
             "--model", router, "--data", world, "--out", _evaluation(out, budget), "--budget", str(budget),
             *(part for name, value in zip(names, scales, strict=True) for part in (f"--scales.{name}", str(value))),
-            "--limit", str(scale.answers), "--validation_limit", str(scale.answers // 2),
-            "--router_quality", str(budget == next(iter(BUDGETS))).lower(),  # the same routers at every budget
+            "--limit", str(scale.answers), "--validation_limit", str(scale.answers // (2 if first else 5)),
+            "--router_quality", str(first).lower(),
         )  # fmt: skip
     _answer_one(world, router, stages)
 
