@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_builders.fingerprint import LOCK, claim_folder
-from data_builders.ledger import Caps, Ledger
+from data_builders.ledger import Ledger
 from data_builders.run import RunConfig
 from data_builders.teacher import TeacherConfig
 
@@ -44,5 +44,5 @@ def open_folder(
             ) from error
         fingerprint, record = claim_folder(out, recorded, run.new_run)
         model = teacher.model if teacher else None
-        ledger = Ledger.open(out, teacher.prices if teacher else None, Caps(run.max_usd, run.max_tokens), model)
+        ledger = Ledger.open(out, teacher.prices if teacher else None, run, model)
         yield RunFolder(out, fingerprint, record, ledger, run, teacher)

@@ -54,6 +54,10 @@ class ShardOutcome:
     stopped: TeacherStopped | None = None
 
 
+Finished = Callable[[ShardOutcome], None]
+"""Told of every shard the work on which ended."""
+
+
 class Workshop:
     """What one process needs for its shards: decoding, a channel to the teacher, a labeller for each shard."""
 
@@ -73,7 +77,7 @@ class Workshop:
         """Run work of this workshop in an event loop of its own, once."""
         return asyncio.run(self._channel.through(work))
 
-    async def build_all(self, jobs: AsyncIterator[ShardJob], finished: Callable[[ShardOutcome], None]) -> None:
+    async def build_all(self, jobs: AsyncIterator[ShardJob], finished: Finished) -> None:
         """Build shards as they come, two at a time; after one that was stopped no other is begun."""
         free, stopped = asyncio.Semaphore(SHARDS_AT_ONCE), asyncio.Event()
 

@@ -1,15 +1,13 @@
 """Who does the work on shards: processes of this machine, or a ray cluster."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from data_builders.executors.local import run_local
 from data_builders.executors.ray import run_ray
 from data_builders.jobs import ShardJob
 from data_builders.run import RunConfig
-from data_builders.workshop import ShardOutcome, Work
-
-Finished = Callable[[ShardOutcome], None]
+from data_builders.workshop import Finished, Work
 
 
 class Executor(Protocol):

@@ -4,7 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
@@ -13,13 +13,13 @@ from multiprocessing.process import BaseProcess
 from data_builders.jobs import ShardJob
 from data_builders.rejects import Reject
 from data_builders.run import RunConfig
-from data_builders.workshop import SHARDS_AT_ONCE, ShardOutcome, Work, Workshop
+from data_builders.workshop import SHARDS_AT_ONCE, Finished, ShardOutcome, Work, Workshop
 
 DEATHS = 2
 """Processes that may die of one shard before it is put aside."""
 
 
-def run_local(work: Work, jobs: Sequence[ShardJob], run: RunConfig, finished: Callable[[ShardOutcome], None]) -> None:
+def run_local(work: Work, jobs: Sequence[ShardJob], run: RunConfig, finished: Finished) -> None:
     """Build all shards; with one worker in this very process."""
     if run.workers == 1:
         with closing(Workshop(work)) as workshop:
@@ -59,7 +59,7 @@ class _Workers:
         self._workers = [self._start() for _ in range(count)]
         self._deaths: dict[str, int] = {}
 
-    def build(self, jobs: Sequence[ShardJob], finished: Callable[[ShardOutcome], None]) -> None:
+    def build(self, jobs: Sequence[ShardJob], finished: Finished) -> None:
         """Build all shards, in about their order."""
         waiting, stopped = list(reversed(jobs)), False
         while True:
@@ -104,7 +104,7 @@ class _Workers:
         with suppress(OSError):  # it died: found when its pipe is read
             worker.pipe.send(job)
 
-    def _replace(self, worker: _Worker, finished: Callable[[ShardOutcome], None]) -> list[ShardJob]:
+    def _replace(self, worker: _Worker, finished: Finished) -> list[ShardJob]:
         """Put a new process in the place of a dead one; the shards to try again."""
         worker.process.join()
         again = []

@@ -1,18 +1,18 @@
 """Shards as ray tasks, one each. Ray gives the tasks of a node that went away to another; what they had paid is in the journals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 
 from data_builders.executors.local import shared
 from data_builders.jobs import ShardJob
 from data_builders.run import RunConfig
-from data_builders.workshop import ShardOutcome, Work, Workshop
+from data_builders.workshop import Finished, ShardOutcome, Work, Workshop
 
 ATTEMPTS = 5
 """Times ray starts a task again whose node or process went away."""
 
 
-def run_ray(work: Work, jobs: Sequence[ShardJob], run: RunConfig, finished: Callable[[ShardOutcome], None]) -> None:
+def run_ray(work: Work, jobs: Sequence[ShardJob], run: RunConfig, finished: Finished) -> None:
     """Build all shards on a cluster that shares the run folder and the videos; `run.workers` tasks at once, a core each.
 
     Raises `ValueError` where ray is not installed or does not answer.

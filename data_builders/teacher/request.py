@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -56,9 +56,7 @@ class Request:
         return digest.hexdigest()
 
     def _parts(self) -> Iterator[str]:
-        yield json.dumps(
-            [self.model, TEMPERATURE, self.schema.__name__, self.schema.model_json_schema()], sort_keys=True
-        )
+        yield json.dumps([self.model, TEMPERATURE, self.schema.__name__, _json_schema(self.schema)], sort_keys=True)
         yield self.text
         for picture in self.pictures:
             yield picture.label
@@ -88,8 +86,3 @@ class Request:
 @lru_cache
 def _json_schema(schema: type[BaseModel]) -> dict[str, Any]:
     return schema.model_json_schema()
-
-
-def make_request(model: str, text: str, pictures: Sequence[Picture], schema: type[BaseModel]) -> Request:
-    """A first request."""
-    return Request(model, text, tuple(pictures), schema)

@@ -11,7 +11,7 @@ from data_builders.teacher.channel import Channel
 from data_builders.teacher.config import TeacherConfig
 from data_builders.teacher.errors import TeacherReplyError
 from data_builders.teacher.journal import Answer, Journal
-from data_builders.teacher.request import Picture, Request, make_request
+from data_builders.teacher.request import Picture, Request
 from data_builders.teacher.usage import Usage
 
 ReplyModel = TypeVar("ReplyModel", bound=BaseModel)
@@ -44,7 +44,7 @@ class Teacher:
         Raises `TeacherReplyError` when the second reply fails too, `TeacherRefusal` or `TeacherFailure` where the endpoint
         refuses or fails on this request, `TeacherUnavailable` or `BudgetSpent` when there are no more answers.
         """
-        request = make_request(self.config.model, text, pictures, schema)
+        request = Request(self.config.model, text, tuple(pictures), schema)
         raw = await self._answer(request)
         checked, problem = _checked(raw, schema, check)
         if problem is not None:
