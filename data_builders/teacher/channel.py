@@ -9,7 +9,13 @@ from typing import Any, TypeVar
 
 from data_builders.teacher.admission import Admission
 from data_builders.teacher.config import TeacherConfig
-from data_builders.teacher.errors import TeacherFailure, TeacherRefusal, TeacherReplyError, TeacherUnavailable
+from data_builders.teacher.errors import (
+    TeacherFailure,
+    TeacherRefusal,
+    TeacherReplyError,
+    TeacherStopped,
+    TeacherUnavailable,
+)
 from data_builders.teacher.journal import Answer
 from data_builders.teacher.request import Request
 from data_builders.teacher.usage import Usage
@@ -52,12 +58,12 @@ class Channel:
         self._endpoints = _endpoints(self.config)
         self._last_answer = time.monotonic()
         self._failed_in_a_row = 0
-        self._closed = False
+        self._stop: TeacherStopped | None = None
         self._unsettled = Usage()
 
     def close(self) -> None:
         """Start no further request; those in flight go on to their end."""
-        self._closed = True
+        self._stop = self._stop or TeacherUnavailable("the run is stopping")
 
     async def through(self, work: Awaitable[Result]) -> Result:
         """Await work that sends, then let the connections go: they belong to the event loop."""
@@ -69,14 +75,22 @@ class Channel:
     async def send(self, request: Request, keep: Callable[[Answer], Awaitable[None]]) -> Answer:
         """The answer to a request, once `keep` has made it durable; until then it counts as spent beside what the ledger says.
 
-        Raises `TeacherRefusal`, `TeacherFailure` or `TeacherReplyError` (this item), `TeacherUnavailable` or `BudgetSpent` (all).
+        Raises `TeacherRefusal`, `TeacherFailure` or `TeacherReplyError` (this item), `TeacherUnavailable` or `BudgetSpent`
+        (all: every later request raises the first one's reason).
         """
+        try:
+            return await self._send(request, keep)
+        except TeacherStopped as stop:
+            self._stop = self._stop or stop
+            raise
+
+    async def _send(self, request: Request, keep: Callable[[Answer], Awaitable[None]]) -> Answer:
         failures, since = 0, time.monotonic()
         while True:
             async with self.admission:
                 endpoint = await self._least_busy(since)
-                if self._closed:
-                    raise TeacherUnavailable("the run is stopping")
+                if self._stop is not None:
+                    raise type(self._stop)(*self._stop.args)
                 self.admit(self._unsettled)
                 problem, wait = await self._try(endpoint, request)
             if isinstance(problem, Answer):

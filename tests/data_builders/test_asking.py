@@ -261,6 +261,27 @@ def test_a_cap_is_exceeded_by_no_more_than_what_is_in_flight(tmp_path: Path, cap
     assert totals.usd == pytest.approx(0.2 * len(endpoint.seen))
 
 
+def test_all_shards_of_a_process_tell_the_same_reason_for_stopping() -> None:
+    """One shard meets the cap and drains; another, told meanwhile that the run stops, must not call the teacher away."""
+    reasons = [BudgetSpent("the cap is reached")]
+
+    def admit(unsettled: Usage) -> None:
+        if reasons:
+            raise reasons.pop()
+
+    async def both(url: str) -> None:
+        config = TeacherConfig(url, "m")
+        channel = Channel(config, admit)
+        first, second = Teacher(config, channel), Teacher(config, channel)
+        with pytest.raises(BudgetSpent):
+            await first.draining(ask_all(first, ["a"]))
+        with pytest.raises(BudgetSpent, match="the cap is reached"):
+            await ask_all(second, ["b"])
+
+    with serving(Endpoint(good)) as url:
+        asyncio.run(both(url))
+
+
 def test_totals_survive_the_loss_of_the_ledger(tmp_path: Path) -> None:
     with serving(Endpoint(good)) as url:
         ledger = Ledger.open(tmp_path, prices(tmp_path), Caps(), "m")
