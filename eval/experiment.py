@@ -41,6 +41,8 @@ class EvalConfig:
         budget: cap in visual tokens a question; the router's own where null
         scales: compression scales; the router's own where null
         scoring: likelihood (of option letters) or generate (and parse)
+        share_prefixes: questions of a video go on from one another where a system kept the same tokens: the same answers
+            sooner, but no honest seconds of prefill
         limit: at most this many questions
         validation_limit: at most this many questions of the validation split
         router_quality: whether the routers themselves are measured, too, where the truth is known
@@ -61,6 +63,7 @@ class EvalConfig:
     budget: int | None = None
     scales: Scales | None = None
     scoring: Scoring = "generate"
+    share_prefixes: bool = False
     limit: int | None = None
     validation_limit: int | None = 40
     router_quality: bool = True
@@ -87,7 +90,7 @@ def run(config: EvalConfig) -> list[Summary]:
     # A log file is no terminal of 80 columns: the table would lose its figures there.
     console = Console() if sys.stdout.isatty() else Console(width=150)
     with Progress(console=console, transient=True) as progress:
-        runner = Runner(router, config.scoring)
+        runner = Runner(router, config.scoring, share_prefixes=config.share_prefixes)
         cap = config.budget or router.config.budget
         made = compare(runner, items, validation, config.systems, cap, progress, config.encoder)
         qualities = [

@@ -16,7 +16,7 @@ from eval.items import Item
 from eval.predictions import Prediction
 from routers import VideoRouter
 from routers.answers import letters, parse_choice
-from routers.backbones import merged_any, merged_seconds
+from routers.backbones import SharedPrefix, merged_any, merged_seconds
 from routers.prompts import question_text
 from routers.systems import CompressedVideo, Query, System
 from video.decode import sample_video
@@ -42,10 +42,17 @@ class Runner:
     `generate` parses generated text.
     """
 
-    def __init__(self, router: VideoRouter, scoring: Scoring, remembered_videos: int = 0) -> None:
-        """`remembered_videos` are kept encoded in host memory, for runs that come back to the same videos."""
+    def __init__(
+        self, router: VideoRouter, scoring: Scoring, remembered_videos: int = 0, *, share_prefixes: bool = False
+    ) -> None:
+        """`remembered_videos` are kept encoded in host memory, for runs that come back to the same videos.
+
+        With `share_prefixes` a question goes on from the last one's video where a system kept the same tokens for both: the
+        same answers sooner, but seconds of prefill that say nothing about a question alone.
+        """
         self.router = router
         self.scoring = scoring
+        self.share_prefixes = share_prefixes
         self._encode = lru_cache(remembered_videos)(self._encode_video)
 
     def run(
@@ -60,9 +67,11 @@ class Runner:
         for _, group in groupby(items, key=lambda item: item.video):
             questions = list(group)
             encoded = self.encode(questions[0])
+            shared = {system.name: SharedPrefix() if self.share_prefixes else None for system in systems}
             for item in questions:
                 for system in systems:
-                    yield self._predict(item, encoded, system, budgets[system.name][position[item.id]])
+                    budget = budgets[system.name][position[item.id]]
+                    yield self._predict(item, encoded, system, budget, shared[system.name])
                 progress.advance(task)
 
     def encode(self, item: Item) -> EncodedVideo:
@@ -88,7 +97,9 @@ class Runner:
         return Query(item.question, item.options, truth, seconds, sampled.frames[::merged])
 
     @torch.no_grad()
-    def _predict(self, item: Item, encoded: EncodedVideo, system: System, budget: int) -> Prediction:
+    def _predict(
+        self, item: Item, encoded: EncodedVideo, system: System, budget: int, shared: SharedPrefix | None
+    ) -> Prediction:
         query = self.query(item, encoded)
         started = time.perf_counter()
         kept = system.compress(encoded.tokens, query, budget)
@@ -96,7 +107,7 @@ class Runner:
         routed = time.perf_counter()
         if system.budgeted:
             assert kept.tokens <= budget, f"{system.name} fed {kept.tokens} tokens on {item.id}, its budget is {budget}"
-        text, choice, prefill, generate = self._answer(kept, query)
+        text, choice, prefill, generate = self._answer(kept, query, shared)
         return Prediction(
             item=item.id,
             video=item.video.name,
@@ -114,12 +125,14 @@ class Runner:
                 "decode": encoded.decode_seconds,
                 "vision": encoded.vision_seconds,
                 "route": routed - started,
-                "prefill": prefill,
+                "prefill" if shared is None else "shared prefill": prefill,
                 "generate": generate,
             },
         )
 
-    def _answer(self, kept: CompressedVideo, query: Query) -> tuple[str, str | None, float, float]:
+    def _answer(
+        self, kept: CompressedVideo, query: Query, shared: SharedPrefix | None
+    ) -> tuple[str, str | None, float, float]:
         """Text, choice, and the seconds of prefill (prompt included) and generation."""
         assert query.options is not None
         backbone = self.router.backbone
@@ -127,11 +140,11 @@ class Runner:
         prompt = backbone.embed_prompt(kept, question_text(query), query.seconds)
         built = time.perf_counter()
         if self.scoring == "generate":
-            generated = backbone.generate(prompt, max_new_tokens=32)
+            generated = backbone.generate(prompt, max_new_tokens=32, shared=shared)
             choice = parse_choice(generated.text, query.options)
             return generated.text, choice, built - started + generated.prefill_seconds, generated.generate_seconds
         names = letters(query.options)
-        logits = backbone.next_token_logits(prompt)
+        logits = backbone.next_token_logits(prompt, shared=shared)
         best = names[int(logits[[backbone.token_id(name) for name in names]].argmax())]
         return best, best, time.perf_counter() - started, 0.0
 

@@ -113,8 +113,10 @@ def _teacher(console: Console) -> Iterator[str]:
     """A miniature teacher on a free loopback port, for as long as the block runs."""
     process = subprocess.Popen(
         [sys.executable, "-m", "miniature", "teacher", "--port", "0"],
-        stdout=subprocess.PIPE, text=True, env=quiet_environment(),
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        env=quiet_environment() | {"OPENBLAS_NUM_THREADS": "1"},  # waiting threads would take the builder's processor
+    )
     try:
         assert process.stdout is not None
         address = next((line.split()[-1] for line in process.stdout if "http://" in line), None)

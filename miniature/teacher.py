@@ -6,7 +6,8 @@ import json
 import re
 import socket
 from collections.abc import Sequence
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from miniature.authoring import fits, write_questions
@@ -84,6 +85,8 @@ def application(
     from starlette.routing import Route
 
     answered = 0
+    # One thread: questions about one video come together, and several would look at the same pictures at once.
+    looking = ThreadPoolExecutor(1, "looking")
 
     async def completions(request: Request) -> JSONResponse:
         nonlocal answered
@@ -100,9 +103,8 @@ def application(
             case "hang":
                 await asyncio.sleep(hang_seconds)
         try:
-            completion = await asyncio.to_thread(
-                complete, json.loads(body), min_glyph_pixels, faults.content(body), misreadings
-            )
+            look = partial(complete, json.loads(body), min_glyph_pixels, faults.content(body), misreadings)
+            completion = await asyncio.get_running_loop().run_in_executor(looking, look)
         except (ValueError, KeyError, TypeError) as error:
             return JSONResponse({"error": {"message": f"bad request: {error!r}", "type": "invalid_request_error"}}, 400)
         answered += 1

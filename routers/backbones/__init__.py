@@ -6,6 +6,7 @@ import torch
 
 from routers.backbones.base import Backbone, FrameSpan, Generated, Inspected, Kept, PositionPolicy
 from routers.backbones.prompt import Prompt
+from routers.backbones.shared_prefix import SharedPrefix
 from routers.backbones.temporal import merged_any, merged_seconds
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Kept",
     "PositionPolicy",
     "Prompt",
+    "SharedPrefix",
     "load_backbone",
     "merged_any",
     "merged_seconds",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from routers.backbones.prompt import Prompt
+from routers.backbones.shared_prefix import SharedPrefix
 from routers.shadow import ShadowStack
 
 PositionPolicy = Literal["contiguous", "original"]
@@ -126,12 +127,14 @@ class Backbone(Protocol):
         """
         ...
 
-    def next_token_logits(self, prompt: Prompt, answer_prefix: str = "") -> Tensor:
-        """Logits `[V]` of the token that follows the prompt and `answer_prefix`."""
+    def next_token_logits(
+        self, prompt: Prompt, answer_prefix: str = "", *, shared: SharedPrefix | None = None
+    ) -> Tensor:
+        """Logits `[V]` of the token that follows the prompt and `answer_prefix`; `shared` remembers a video's prompt."""
         ...
 
-    def generate(self, prompt: Prompt, max_new_tokens: int) -> Generated:
-        """Greedy continuation of an embedded prompt."""
+    def generate(self, prompt: Prompt, max_new_tokens: int, *, shared: SharedPrefix | None = None) -> Generated:
+        """Greedy continuation of an embedded prompt; `shared` remembers a video's prompt."""
         ...
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from routers.backbones.prompt import Prompt
+from routers.backbones.shared_prefix import SharedPrefix, unseen
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,16 @@ class Decoded:
 
 
 def hidden_states(language_model: Any, prompt: Prompt, cache: DynamicCache | None = None) -> Tensor:
-    """States `[1, L, D]` after the text model's last norm."""
+    """States `[1, l, D]`, after the text model's last norm, of the l tokens that `cache` does not hold yet; all without one."""
+    embeddings, positions, shows_video = unseen(prompt, cache)
     more = {}
-    if prompt.deepstack:
+    if prompt.deepstack and shows_video:
         visual = torch.zeros(prompt.embeddings.shape[:2], dtype=torch.bool, device=prompt.embeddings.device)
         visual[0, prompt.visual] = True
         more = {"visual_pos_masks": visual, "deepstack_visual_embeds": list(prompt.deepstack)}
     return language_model(
-        inputs_embeds=prompt.embeddings,
-        position_ids=prompt.position_ids,
+        inputs_embeds=embeddings,
+        position_ids=positions,
         past_key_values=cache,
         use_cache=cache is not None,
         **more,
@@ -42,11 +44,19 @@ def hidden_states(language_model: Any, prompt: Prompt, cache: DynamicCache | Non
 
 
 @torch.no_grad()
-def decode(model: Any, prompt: Prompt, max_new_tokens: int, ends: set[int], *, entropies: bool = False) -> Decoded:
+def decode(
+    model: Any,
+    prompt: Prompt,
+    max_new_tokens: int,
+    ends: set[int],
+    *,
+    entropies: bool = False,
+    shared: SharedPrefix | None = None,
+) -> Decoded:
     """At least one token, at most `max_new_tokens`, of a conditional generation class of transformers."""
     language_model, embed = model.model.language_model, model.get_input_embeddings()
-    cache = DynamicCache(config=language_model.config)
     started = time.perf_counter()
+    cache = (shared or SharedPrefix()).cache_for(prompt, language_model)
     states = hidden_states(language_model, prompt, cache)
     ids: list[int] = []
     uncertain: list[Tensor] = []

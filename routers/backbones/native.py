@@ -17,6 +17,7 @@ from routers.backbones.base import FrameSpan, Generated, Inspected, Kept, Positi
 from routers.backbones.greedy import Decoded, decode, hidden_states
 from routers.backbones.pixels import Normalisation
 from routers.backbones.prompt import Prompt
+from routers.backbones.shared_prefix import SharedPrefix
 from routers.partial import load_early
 from routers.shadow import ShadowStack
 from video.resize import resize_frames
@@ -119,14 +120,18 @@ class NativeBackbone(ABC):
         return stack
 
     @torch.no_grad()
-    def next_token_logits(self, prompt: Prompt, answer_prefix: str = "") -> Tensor:
+    def next_token_logits(
+        self, prompt: Prompt, answer_prefix: str = "", *, shared: SharedPrefix | None = None
+    ) -> Tensor:
         if answer_prefix:
             prompt = prompt.followed_by(self.embed_text(answer_prefix))
-        states = hidden_states(self.model.model.language_model, prompt)
+        language_model = self.model.model.language_model
+        cache = None if shared is None else shared.cache_for(prompt, language_model)
+        states = hidden_states(language_model, prompt, cache)
         return self.model.lm_head(states[:, -1:])[0, 0]
 
-    def generate(self, prompt: Prompt, max_new_tokens: int) -> Generated:
-        decoded = decode(self.model, prompt, max_new_tokens, self._ends())
+    def generate(self, prompt: Prompt, max_new_tokens: int, *, shared: SharedPrefix | None = None) -> Generated:
+        decoded = decode(self.model, prompt, max_new_tokens, self._ends(), shared=shared)
         return Generated(self._text(decoded), decoded.prefill_seconds, decoded.generate_seconds)
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:
