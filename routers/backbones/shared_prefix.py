@@ -1,4 +1,4 @@
-"""Prompts that begin alike are run once up to where they differ: questions about one video whose kept tokens are the same (ours)."""
+"""Prompts that begin alike are run once up to where they differ: one video, the same tokens kept, several questions (ours)."""
 
 from dataclasses import dataclass, field
 from typing import Any

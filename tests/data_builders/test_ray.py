@@ -44,9 +44,10 @@ def test_a_node_that_goes_away_costs_no_label_and_a_cap_holds_for_all_tasks(
         spent = Ledger(out).totals().usage
         assert most <= spent.tokens_in + spent.tokens_out <= most + 2 * 20_000
         codes: list[int] = []
-        build = Thread(target=lambda: codes.append(annotate(world, out, url)))
+        build = Thread(target=lambda: codes.append(annotate(world, out, url, "--teacher.concurrency", "4")))
         build.start()
-        build.join(timeout=8)
+        while build.is_alive() and Ledger(out).totals().usage.requests < spent.requests + 8:
+            build.join(timeout=0.1)
         assert build.is_alive(), "it ended before the node could be removed"
         cluster.remove_node(leaving, allow_graceful=False)  # type: ignore[attr-defined]
         build.join(timeout=200)

@@ -1,6 +1,5 @@
 """Questions about one video may go on from one another: the answers are those of each question alone, in every family."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
