@@ -56,7 +56,7 @@ eval: setup  ## compare systems at equal tokens on the demo's world
 	$(BIN)/python -m eval run --config configs/eval/miniature.yaml --out $(RUNS)/eval
 
 test: setup  ## all tests that need neither a GPU nor minutes
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
 
 bench-loader: setup  ## samples/s of the loader against webdataset and datasets (5 minutes)
 	$(BIN)/python benchmarks/loader.py

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from data_builders.teacher.admission import Admission
 from data_builders.teacher.config import TeacherConfig
 from data_builders.teacher.errors import (
+    BudgetSpent,
     TeacherFailure,
     TeacherRefusal,
     TeacherReplyError,
@@ -91,7 +92,7 @@ class Channel:
                 endpoint = await self._least_busy(since)
                 if self._stop is not None:
                     raise type(self._stop)(*self._stop.args)
-                self.admit(self._unsettled)
+                await self._admit()
                 problem, wait = await self._try(endpoint, request)
             if isinstance(problem, Answer):
                 self._unsettled += problem.usage
@@ -109,6 +110,16 @@ class Channel:
             elif endpoint.refusal is None:
                 self._check_patience(since, problem)
             await asyncio.sleep(wait)
+
+    async def _admit(self) -> None:
+        """As `admit`. An answer that is being settled may be counted twice for a moment: a cap is reached when none is."""
+        while True:
+            try:
+                return self.admit(self._unsettled)
+            except BudgetSpent:
+                if self._unsettled.requests == 0:
+                    raise
+            await asyncio.sleep(0.005)
 
     async def _try(self, endpoint: Endpoint, request: Request) -> tuple[Answer | str, float | None]:
         """One attempt: the answer, or what was wrong and the seconds to wait (None: it counts as a failure of the request)."""
