@@ -21,7 +21,7 @@ from eval.statistics import Summary, summarise
 from eval.tables import results_table, router_table
 from routers import VideoRouter
 from routers.allocation import scaled_tokens
-from routers.systems import Scales, System
+from routers.systems import Scales, System, parse_spec
 
 ROUTED = "videorouter"
 
@@ -100,16 +100,21 @@ def run(config: EvalConfig) -> list[Summary]:
         ]
     storage.append(config.out / "predictions.jsonl", (p for group in made.values() for p in group))
     summaries = [summarise(made[name]) for name in config.systems]
-    references = [name for name in config.systems if router.system(name, encoder=config.encoder).reference]
-    check_equal({name: [p.tokens for p in made[name]] for name in made if name not in references}, ROUTED)
+    apart = [name for name in config.systems if is_apart(router.system(name, encoder=config.encoder))]
+    check_equal({name: [p.tokens for p in made[name]] for name in made if name not in apart}, ROUTED)
     (config.out / "summary.json").write_text(
         json.dumps({"systems": [asdict(s) for s in summaries], "routers": [asdict(q) for q in qualities]}, indent=2)
     )
-    accuracy_against_tokens(summaries, references, config.out / "accuracy_against_tokens.png")
-    console.print(results_table(summaries, references))
+    accuracy_against_tokens(summaries, apart, config.out / "accuracy_against_tokens.png")
+    console.print(results_table(summaries, apart))
     for quality in qualities:
         console.print(router_table(quality))
     return summaries
+
+
+def is_apart(system: System) -> bool:
+    """Whether a system's row is printed apart: references, and `videorouter` with options of its own, which feeds other tokens."""
+    return system.reference or (system.name != ROUTED and parse_spec(system.name).name == ROUTED)
 
 
 def compare(
@@ -128,14 +133,14 @@ def compare(
     per_frame = runner.router.backbone.tokens_per_frame
     others: list[System] = []
     for name in systems:
-        if name == "uniform_pooling":
+        if parse_spec(name) == parse_spec("uniform_pooling"):
             scale = _best_scale(runner, validation, mean_tokens, cap, progress)
             others.append(runner.router.system(name, scale=scale))
         elif name != ROUTED:
             others.append(runner.router.system(name, encoder=encoder, fill=True))
     equal = item_budgets(mean_tokens, len(items), per_frame, cap)
     # What routes decides itself how much of the cap it spends.
-    at_cap = {system.name for system in others if system.reference or system.name.endswith(ROUTED)}
+    at_cap = {system.name for system in others if system.reference or parse_spec(system.name).name.endswith(ROUTED)}
     budgets = {system.name: [cap] * len(items) if system.name in at_cap else equal for system in others}
     for prediction in runner.run(items, others, budgets, progress):
         made.setdefault(prediction.system, []).append(prediction)

@@ -38,12 +38,12 @@ def measure(router: VideoRouter, items: Sequence[Item], split: str, progress: Pr
     right, areas, recalls, precisions = 0, [], [], []
     for _, group in groupby(items, key=lambda item: item.video):
         questions = list(group)
-        encoded = runner.encode(questions[0])
-        relevance = router.frame_relevance(encoded.tokens, [item.question for item in questions])
+        watched = runner.watch(questions[0])
+        relevance = router.frame_relevance(watched.all_tokens, [item.question for item in questions])
         for item, scores in zip(questions, relevance, strict=True):
             progress.advance(task)
             probabilities = router.policy_probabilities(item.question)
-            truth = runner.query(item, encoded).truth
+            truth = runner.query(item, watched).truth
             assert truth is not None
             right += max(probabilities, key=lambda policy: probabilities[policy]) == truth.policy
             labels = torch.tensor(truth.relevant)

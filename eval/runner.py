@@ -2,37 +2,24 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
-from pathlib import Path
 from typing import Literal
 
 import torch
 from rich.progress import Progress
-from torch import Tensor
 
 from eval.items import Item
 from eval.predictions import Prediction
 from routers import VideoRouter
 from routers.answers import letters, parse_choice
-from routers.backbones import SharedPrefix, merged_any, merged_seconds
+from routers.backbones import SharedPrefix, merged_any
 from routers.prompts import question_text
 from routers.systems import CompressedVideo, Query, System
-from video.decode import sample_video
-from video.frames import SampledFrames
+from routers.watched_video import WatchedVideo
 
 Scoring = Literal["likelihood", "generate"]
-
-
-@dataclass(frozen=True)
-class EncodedVideo:
-    """One video's tokens `[T, M, D]`, its frame times, and what decoding and encoding took."""
-
-    tokens: Tensor
-    sampled: SampledFrames
-    decode_seconds: float
-    vision_seconds: float
 
 
 class Runner:
@@ -53,7 +40,7 @@ class Runner:
         self.router = router
         self.scoring = scoring
         self.share_prefixes = share_prefixes
-        self._encode = lru_cache(remembered_videos)(self._encode_video)
+        self._watch = lru_cache(remembered_videos)(router.watch)
 
     def run(
         self, items: Sequence[Item], systems: Sequence[System], budgets: Mapping[str, Sequence[int]], progress: Progress
@@ -66,43 +53,32 @@ class Runner:
         position = {item.id: index for index, item in enumerate(items)}
         for _, group in groupby(items, key=lambda item: item.video):
             questions = list(group)
-            encoded = self.encode(questions[0])
+            watched = self.watch(questions[0])
             shared = {system.name: SharedPrefix() if self.share_prefixes else None for system in systems}
             for item in questions:
                 for system in systems:
                     budget = budgets[system.name][position[item.id]]
-                    yield self._predict(item, encoded, system, budget, shared[system.name])
+                    yield self._predict(item, watched, system, budget, shared[system.name])
                 progress.advance(task)
 
-    def encode(self, item: Item) -> EncodedVideo:
+    def watch(self, item: Item) -> WatchedVideo:
         """Decode and encode the item's video as the router was exported to: frames, sampler."""
-        return self._encode(item.video)
+        return self._watch(item.video)
 
-    def _encode_video(self, video: Path) -> EncodedVideo:
-        config, backbone = self.router.config, self.router.backbone
-        started = time.perf_counter()
-        sampled = sample_video(video, config.frames, sampler=config.sampler, size=backbone.frame_size)
-        decoded = time.perf_counter()
-        tokens = backbone.encode_frames(sampled.frames)
-        self._finish()
-        return EncodedVideo(tokens, sampled, decoded - started, time.perf_counter() - decoded)
-
-    def query(self, item: Item, encoded: EncodedVideo) -> Query:
+    def query(self, item: Item, watched: WatchedVideo) -> Query:
         """The item as the systems see it, with the truth about its sampled frames where it is known."""
-        sampled, merged = encoded.sampled, self.router.backbone.frames_per_patch
-        truth = item.truth.of_frames(sampled.seconds) if item.truth else None
+        truth = item.truth.of_frames(watched.sampled.seconds) if item.truth else None
         if truth is not None:
-            truth = replace(truth, relevant=merged_any(truth.relevant, merged))
-        seconds = merged_seconds(sampled.seconds, merged)
-        return Query(item.question, item.options, truth, seconds, sampled.frames[::merged])
+            truth = replace(truth, relevant=merged_any(truth.relevant, watched.frames_per_patch))
+        return watched.query(item.question, item.options, truth)
 
     @torch.no_grad()
     def _predict(
-        self, item: Item, encoded: EncodedVideo, system: System, budget: int, shared: SharedPrefix | None
+        self, item: Item, watched: WatchedVideo, system: System, budget: int, shared: SharedPrefix | None
     ) -> Prediction:
-        query = self.query(item, encoded)
+        query = self.query(item, watched)
         started = time.perf_counter()
-        kept = system.compress(encoded.tokens, query, budget)
+        kept = system.compress(watched.all_tokens, query, budget)
         self._finish()
         routed = time.perf_counter()
         if system.budgeted:
@@ -122,8 +98,8 @@ class Runner:
             answer=item.answer,
             options=len(item.options),
             seconds_by_stage={
-                "decode": encoded.decode_seconds,
-                "vision": encoded.vision_seconds,
+                "decode": watched.decode_seconds,
+                "vision": watched.vision_seconds,
                 "route": routed - started,
                 "prefill" if shared is None else "shared prefill": prefill,
                 "generate": generate,

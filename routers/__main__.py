@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Literal
 
 from jsonargparse import ArgumentParser
 
+from configs import underscored
+
 if TYPE_CHECKING:
     from routers.cost import Estimate
 
 
 def export(
-    out: Path, threshold: float = 0.5, scales: tuple[int, int, int] = (2, 1, 4), *, checkpoint: list[str]
+    out: Path,
+    threshold: float = 0.5,
+    scales: tuple[int, int, int] = (2, 1, 4),
+    routing: str = "",
+    *,
+    checkpoint: list[str],
 ) -> None:
     """Write a router folder from training checkpoints.
 
@@ -22,11 +29,16 @@ def export(
         out: the folder to write
         threshold: a frame is relevant above this probability
         scales: compression scales (global, relevant, irrelevant)
+        routing: options of routing that the folder is used with, such as "smoothing=1, router_scale=4"
     """
     from routers.export import export as export_folder
-    from routers.systems.videorouter import Scales
+    from routers.systems import RoutingOptions, Scales, parse_spec
+    from routers.systems.spec import with_options
 
-    folder = export_folder([Path(path) for path in checkpoint], out, scales=Scales(*scales), threshold=threshold)
+    options = with_options(RoutingOptions(), parse_spec(f"videorouter({routing})").options, "--routing")
+    folder = export_folder(
+        [Path(path) for path in checkpoint], out, scales=Scales(*scales), threshold=threshold, routing=options
+    )
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"exported to {folder} ({size / 1e6:.2f} MB)")
 
@@ -42,10 +54,15 @@ def answer(
     device: str = "cpu",
     max_new_tokens: int = 32,
     encoder: str | None = None,
+    frames: int | None = None,
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None,
+    attention: str | None = None,
+    plan_out: Path | None = None,
     *,
     options: list[str] | None = None,
     json_output: bool = False,
     estimate_only: bool = False,
+    stream: bool = False,
 ) -> None:
     """Answer a question about a video with an exported router.
 
@@ -53,25 +70,31 @@ def answer(
         model: router folder
         video: video file
         question: the question
-        system: compression system
+        system: compression system, NAME or "NAME(option=value, ...)"
         policy: force an allocation policy
         budget: visual tokens; the export's default otherwise
         base: where the base model lies, if not where the export says
         device: torch device
         max_new_tokens: longest answer
         encoder: CLIP or SigLIP checkpoint (folder or Hub id) of the system relevance_pooling
+        frames: frames sampled from the video; the export's number otherwise
+        dtype: of the weights; float32 on a CPU and the checkpoint's own elsewhere
+        attention: sdpa, flash_attention_2, eager; transformers' choice otherwise
+        plan_out: add the frames chosen, with seconds, scores and scales, as a line of JSON to this file
     """
     if estimate_only:
         from routers.cost.asked import answer_cost
 
         fragment = None if policy is None else float(policy == "fragment")
-        dtype = "float32" if device == "cpu" else None
-        asked = {"system": system, "base": base, "budget": budget, "fragment": fragment, "dtype": dtype}
+        weights = dtype or ("float32" if device == "cpu" else None)
+        asked = {"system": system, "base": base, "budget": budget, "fragment": fragment, "dtype": weights}
+        asked["frames"] = frames
         return _print_cost(answer_cost(str(model), question, options, **asked), json_output)  # type: ignore[arg-type]
+    from routers.frame_plan import append_plan
     from routers.runtime import VideoRouter
     from routers.show import show_answer
 
-    router = VideoRouter.from_pretrained(model, base=base, device=device)
+    router = VideoRouter.from_pretrained(model, base=base, device=device, dtype=dtype, attn_implementation=attention)
     result = router.answer(
         video,
         question,
@@ -81,9 +104,15 @@ def answer(
         system=system,
         max_new_tokens=max_new_tokens,
         encoder=encoder,
+        frames=frames,
+        on_text=(lambda text: print(text, end="", flush=True)) if stream else None,
     )
+    if stream:
+        print()
+    if plan_out is not None:
+        append_plan(plan_out, result.plan, str(video), question, options)
     if json_output:
-        print(json.dumps(asdict(result), indent=2))
+        print(json.dumps({name: value for name, value in asdict(result).items() if name != "plan"}, indent=2))
     else:
         show_answer(result, options)
 
@@ -193,9 +222,10 @@ def parser() -> ArgumentParser:
     exporting.add_argument("--checkpoint", nargs="+", required=True, metavar="CKPT", help="checkpoints of both routers")
     exporting.add_function_arguments(export, skip={"checkpoint"})
     answering = ArgumentParser(description="Answer a question about a video with an exported router.")
-    answering.add_function_arguments(answer, skip={"options", "json_output", "estimate_only"})
+    answering.add_function_arguments(answer, skip={"options", "json_output", "estimate_only", "stream"})
     answering.add_argument("--options", nargs="+", metavar="TEXT", help="the answer options, in order")
     answering.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
+    answering.add_argument("--stream", action="store_true", help="print the answer as it is decoded")
     answering.add_argument("--estimate", dest="estimate_only", action="store_true", help="print the cost, load nothing")
     estimating = ArgumentParser(description="Print what a model costs before it is loaded.")
     estimating.add_function_arguments(estimate, skip={"json_output"})
@@ -214,7 +244,7 @@ def parser() -> ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; user errors end as one line on standard error and exit code 1."""
     door = parser()
-    chosen = door.parse_args(arguments)
+    chosen = door.parse_args(underscored(sys.argv[1:] if arguments is None else arguments))
     commands: dict[str, Callable[..., None]] = {
         "export": export,
         "answer": answer,

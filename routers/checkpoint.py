@@ -11,6 +11,7 @@ from torch import Tensor
 
 from routers.backbones import Backbone
 from routers.scoring import ImageRouter, SemanticRouter
+from routers.systems.routing_options import RoutingOptions
 from routers.systems.videorouter import Scales
 
 FORMAT_VERSION = 1
@@ -42,6 +43,7 @@ class RouterConfig:
     sampler: str = "segment_midpoint"
     budget: int = 12_288
     scales: Scales = field(default_factory=Scales)
+    routing: RoutingOptions = field(default_factory=RoutingOptions)
     format_version: int = FORMAT_VERSION
 
 
@@ -86,7 +88,8 @@ def read_config(folder: Path) -> RouterConfig:
     local = (folder / base.path).resolve()
     if local.is_dir():
         base = BaseModel(str(local), base.sha256, base.revision)
-    return RouterConfig(base=base, scales=Scales(**content.pop("scales")), **content)
+    routing = RoutingOptions(**content.pop("routing", {}))
+    return RouterConfig(base=base, scales=Scales(**content.pop("scales")), routing=routing, **content)
 
 
 def load_weights(folder: Path, semantic: SemanticRouter, image: ImageRouter) -> None:

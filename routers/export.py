@@ -9,17 +9,26 @@ from torch import Tensor
 
 from routers.checkpoint import BaseModel, CheckpointError, RouterConfig, check_base, write_folder
 from routers.model_card import model_card
+from routers.systems.routing_options import RoutingOptions
 from routers.systems.videorouter import Scales
 
 RECORD = "videorouter"
 HEADS = ("semantic", "image")
 
 
-def export(checkpoints: Sequence[Path], out: Path, *, scales: Scales | None = None, threshold: float = 0.5) -> Path:
+def export(
+    checkpoints: Sequence[Path],
+    out: Path,
+    *,
+    scales: Scales | None = None,
+    threshold: float = 0.5,
+    routing: RoutingOptions | None = None,
+) -> Path:
     """Join the trained heads of one or more Lightning checkpoints in the router folder `out`.
 
-    Later checkpoints win where two hold the same head. Raises `CheckpointError` where a head is missing, the
-    checkpoints disagree about the base model, or the base no longer has the hash it was trained with.
+    `scales`, `threshold` and `routing` are what the folder is used with where nothing else is asked for. Later checkpoints
+    win where two hold the same head. Raises `CheckpointError` where a head is missing, the checkpoints disagree about the
+    base model, or the base no longer has the hash it was trained with.
     """
     records: dict[str, dict[str, Any]] = {}
     tensors: dict[str, Tensor] = {}
@@ -47,7 +56,10 @@ def export(checkpoints: Sequence[Path], out: Path, *, scales: Scales | None = No
         )
     options = {name: image[name] for name in shared}
     config = RouterConfig(
-        **(options | {"base": BaseModel(**image["base"])}), scales=scales or Scales(), threshold=threshold
+        **(options | {"base": BaseModel(**image["base"])}),
+        scales=scales or Scales(),
+        threshold=threshold,
+        routing=routing or RoutingOptions(),
     )
     check_base(config, config.base.path)
     metrics = {name: value for record in records.values() for name, value in record["metrics"].items()}

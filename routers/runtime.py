@@ -1,17 +1,17 @@
 """`VideoRouter`: load an exported router, ask about a video, see what was kept and how long each stage took."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from routers.allocation import Policy
 from routers.answers import parse_choice
-from routers.backbones import Backbone, load_backbone, merged_seconds
+from routers.backbones import Backbone, SharedPrefix, load_backbone
 from routers.checkpoint import (
     RouterConfig,
     build_routers,
@@ -21,12 +21,29 @@ from routers.checkpoint import (
     trained_tensors,
     write_folder,
 )
+from routers.frame_plan import FramePlan, frame_plan
 from routers.model_card import model_card
+from routers.peak_memory import peak_memory
 from routers.prompts import question_text
 from routers.scoring import POLICIES, ImageRouter, SemanticRouter
-from routers.systems import CompressedVideo, Query, RoutedCompression, Scales, System, SystemOptions, build_system
-from video.decode import sample_video
+from routers.systems import (
+    CompressedVideo,
+    RoutedCompression,
+    Scales,
+    System,
+    SystemOptions,
+    build_system,
+)
+from routers.systems.base import encodes_on_demand
+from routers.watched_video import WatchedVideo, watch
 from video.frames import SampledFrames
+
+
+class Asked(NamedTuple):
+    """A question, with its options where it has some."""
+
+    question: str
+    options: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,8 @@ class Answer:
     `choice` is the option's letter (None without options, or when the text chooses none). `relevance` holds one score
     in 0..1 per sampled frame where the Image Router ran. `tokens_by_frame` counts fed tokens per sampled frame. Where the
     model merges frames (Qwen-VL), a "frame" is a merged pair, and its second their middle.
-    `seconds_by_stage`: decode, vision, route, prefill (to the first token), generate, total.
+    `seconds_by_stage`: decode, vision, route, prefill (to the first token), generate, total. `peak_memory` in bytes, of the
+    GPU or else of the process, None where the system does not tell. `plan` is all of it for another model to feed.
     """
 
     text: str
@@ -48,7 +66,9 @@ class Answer:
     tokens_by_frame: list[int]
     frame_seconds: list[float]
     seconds_by_stage: dict[str, float]
+    peak_memory: int | None
     system: str
+    plan: FramePlan = field(repr=False)
 
 
 class VideoRouter:
@@ -61,9 +81,19 @@ class VideoRouter:
         self.image = image.eval()
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, *, base: str | None = None, device: str = "cpu") -> Self:
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        *,
+        base: str | None = None,
+        device: str = "cpu",
+        dtype: torch.dtype | str | None = None,
+        attn_implementation: str | None = None,
+    ) -> Self:
         """Load a router folder and its base model (`base` overrides where that lies).
 
+        `dtype` is float32 on a CPU and the checkpoint's own elsewhere where it is None; `attn_implementation` is "sdpa",
+        "flash_attention_2", ... or transformers' choice.
         Raises `CheckpointError` for a folder that is not an export, or a base with another hash.
         """
         folder = Path(path)
@@ -71,7 +101,7 @@ class VideoRouter:
         if base is not None:
             config = replace(config, base=replace(config.base, path=base))
         check_base(config, config.base.path)
-        backbone = load_backbone(config.base.path, device=device)
+        backbone = load_backbone(config.base.path, device=device, dtype=dtype, attn_implementation=attn_implementation)
         semantic, image = build_routers(backbone, config)
         load_weights(folder, semantic, image)
         return cls(backbone, config, semantic, image)
@@ -86,7 +116,7 @@ class VideoRouter:
 
     def system(
         self,
-        name: str = "videorouter",
+        spec: str = "videorouter",
         *,
         policy: Policy | None = None,
         scale: int | None = None,
@@ -94,14 +124,12 @@ class VideoRouter:
         encoder: str | None = None,
         fill: bool = False,
     ) -> System:
-        """A compression system over this backbone; `policy` forces one on `videorouter`, the rest are `SystemOptions`.
+        """A compression system over this backbone, written `NAME` or `NAME(option=value, ...)`.
 
-        Raises `ValueError` naming the systems there are, or the option that one lacks.
+        `policy` forces one on `videorouter`, the rest are `SystemOptions`. Raises `ValueError` naming the systems there are,
+        or the option that one lacks.
         """
-        routed = RoutedCompression(
-            self.backbone, self.semantic, self.image, self.config.scales, self.config.threshold, policy
-        )
-        return build_system(name, routed, SystemOptions(scale, seed, encoder, fill))
+        return build_system(spec, self._routed(policy), SystemOptions(scale, seed, encoder, fill))
 
     @torch.no_grad()
     def policy_probabilities(self, question: str) -> dict[str, float]:
@@ -111,14 +139,19 @@ class VideoRouter:
 
     @torch.no_grad()
     def frame_relevance(self, video_tokens: Tensor, questions: Sequence[str]) -> Tensor:
-        """`[T, M, D]` tokens and Q questions -> `[Q, T]` probability that each frame is evidence."""
-        return self.image(
-            video_tokens[..., : self.backbone.hidden_size], [self.backbone.embed_text(text) for text in questions]
-        )
+        """`[T, M, channels]` tokens and Q questions -> `[Q, T]` probability that each frame is evidence."""
+        embedded = [self.backbone.embed_text(text) for text in questions]
+        return self._routed().relevance(video_tokens, embedded, self.backbone.grid)
+
+    def watch(
+        self, video: str | Path | SampledFrames, *, frames: int | None = None, on_demand: bool = False
+    ) -> WatchedVideo:
+        """Decode and encode a video once, for any number of questions; `frames` defaults to the export's. Raises as `watch`."""
+        return watch(self.backbone, video, frames or self.config.frames, self.config.sampler, on_demand=on_demand)
 
     def answer(
         self,
-        video: str | Path | SampledFrames,
+        video: str | Path | SampledFrames | WatchedVideo,
         question: str,
         options: Sequence[str] | None = None,
         budget: int | None = None,
@@ -126,47 +159,106 @@ class VideoRouter:
         system: str = "videorouter",
         max_new_tokens: int = 32,
         encoder: str | None = None,
+        frames: int | None = None,
+        on_text: Callable[[str], None] | None = None,
     ) -> Answer:
-        """Answer a question about a video file (or frames already sampled) with at most `budget` visual tokens.
+        """Answer a question about a video file (or frames already sampled, or a watched video) with at most `budget` visual tokens.
 
-        `budget` defaults to the export's; `encoder` is what `relevance_pooling` looks with.
+        `budget` and `frames` default to the export's; `encoder` is what `relevance_pooling` looks with; `on_text` is told the
+        answer piece by piece as it is decoded.
         Raises `VideoError` for an unreadable file, `ValueError` for an unworkable budget, system or policy.
         """
-        started = time.perf_counter()
-        sampled = video if isinstance(video, SampledFrames) else self._sample(video)
-        merged = self.backbone.frames_per_patch
-        seconds = merged_seconds(sampled.seconds, merged)
-        query = Query(question, tuple(options) if options else None, seconds=seconds, frames=sampled.frames[::merged])
-        decoded = time.perf_counter()
-        tokens = self.backbone.encode_frames(sampled.frames)
-        encoded = self._now()
-        kept = self.system(system, policy=policy, encoder=encoder).compress(tokens, query, budget or self.config.budget)
+        built = self.system(system, policy=policy, encoder=encoder)
+        with peak_memory(self.backbone.device) as peak:
+            watched = self._watched(video, built, frames)
+            made = self._answer(watched, Asked(question, options), built, budget, max_new_tokens, None, on_text)
+        return replace(made, peak_memory=peak.bytes)
+
+    def answer_all(
+        self,
+        video: str | Path | SampledFrames | WatchedVideo,
+        questions: Sequence[Asked | tuple[str, Sequence[str] | None]],
+        budget: int | None = None,
+        policy: Policy | None = None,
+        system: str = "videorouter",
+        max_new_tokens: int = 32,
+        encoder: str | None = None,
+        frames: int | None = None,
+    ) -> Iterator[Answer]:
+        """Answers to many questions about one video, in their order; it is decoded and encoded once.
+
+        A question for which the system keeps the tokens that it kept for the last one goes on from that one's prefill. Stages
+        decode and vision of every answer are the video's; prefill is what was left to do. Raises as `answer`.
+        """
+        built, shared = self.system(system, policy=policy, encoder=encoder), SharedPrefix()
+        watched = self._watched(video, built, frames)
+        for asked in questions:
+            with peak_memory(self.backbone.device) as peak:
+                made = self._answer(watched, Asked(*asked), built, budget, max_new_tokens, shared)
+            yield replace(made, peak_memory=peak.bytes)
+
+    def _routed(self, policy: Policy | None = None) -> RoutedCompression:
+        config = self.config
+        return RoutedCompression(
+            self.backbone, self.semantic, self.image, config.scales, config.threshold, policy, config.routing
+        )
+
+    def _watched(
+        self, video: str | Path | SampledFrames | WatchedVideo, system: System, frames: int | None
+    ) -> WatchedVideo:
+        if isinstance(video, WatchedVideo):
+            return video if encodes_on_demand(system) else video.encoded()
+        return self.watch(video, frames=frames, on_demand=encodes_on_demand(system))
+
+    def _answer(
+        self,
+        watched: WatchedVideo,
+        asked: Asked,
+        system: System,
+        budget: int | None,
+        max_new_tokens: int,
+        shared: SharedPrefix | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Answer:
+        query = watched.query(asked.question, tuple(asked.options) if asked.options else None)
+        encoding, started = self.backbone.encoding_seconds, self._now()
+        kept = system.compress(watched.tokens, query, budget or self.config.budget)  # type: ignore[arg-type]
         routed = self._now()
-        prompt = self.backbone.embed_prompt(kept, question_text(query), seconds)
-        generated = self.backbone.generate(prompt, max_new_tokens)
-        ended = time.perf_counter()
+        late = self.backbone.encoding_seconds - encoding
+        prompt = self.backbone.embed_prompt(kept, question_text(query), watched.seconds)
+        laid_out = self._now()
+        generated = self.backbone.generate(prompt, max_new_tokens, shared=shared, on_text=on_text)
+        stages = {
+            "decode": watched.decode_seconds,
+            "vision": watched.vision_seconds + late,
+            "route": routed - started - late,
+            "prefill": laid_out - routed + generated.prefill_seconds,
+            "generate": generated.generate_seconds,
+        }
+        by_frame = _tokens_by_frame(kept, len(watched.tokens))
+        relevance = None if kept.relevance is None else [round(p, 4) for p in kept.relevance.tolist()]
         return Answer(
             text=generated.text,
             choice=parse_choice(generated.text, query.options) if query.options else None,
             policy=kept.policy,
-            policy_probability=self.policy_probabilities(question)[kept.policy] if kept.policy else None,
-            relevance=None if kept.relevance is None else [round(p, 4) for p in kept.relevance.tolist()],
+            policy_probability=self.policy_probabilities(asked.question)[kept.policy] if kept.policy else None,
+            relevance=relevance,
             tokens=kept.tokens,
-            tokens_by_frame=_tokens_by_frame(kept, len(tokens)),
-            frame_seconds=[round(second, 3) for second in seconds],
-            seconds_by_stage={
-                "decode": decoded - started,
-                "vision": encoded - decoded,
-                "route": routed - encoded,
-                "prefill": generated.prefill_seconds,
-                "generate": generated.generate_seconds,
-                "total": ended - started,
-            },
-            system=system,
+            tokens_by_frame=by_frame,
+            frame_seconds=[round(second, 3) for second in watched.seconds],
+            seconds_by_stage=stages | {"total": sum(stages.values())},
+            peak_memory=None,
+            system=system.name,
+            plan=frame_plan(
+                system.name,
+                kept.policy,
+                watched.sampled,
+                by_frame,
+                relevance,
+                self.backbone.tokens_per_frame,
+                self.backbone.frame_size,
+            ),
         )
-
-    def _sample(self, path: str | Path) -> SampledFrames:
-        return sample_video(path, self.config.frames, sampler=self.config.sampler, size=self.backbone.frame_size)
 
     def _now(self) -> float:
         if self.backbone.device.type == "cuda":

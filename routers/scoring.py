@@ -31,10 +31,6 @@ class SemanticRouter(nn.Module):
         """Embedded questions, each `[L_i, D]` -> probabilities `[Q, 2]`."""
         return self.head(self.features(questions)).softmax(dim=-1)
 
-    def choose(self, question: Tensor) -> Policy:
-        """The more probable policy for one embedded question `[L, D]`."""
-        return POLICIES[int(self([question])[0].argmax())]
-
 
 class ImageRouter(nn.Module):
     """Reads every frame together with the question and gives the probability that the frame is evidence."""

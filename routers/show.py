@@ -37,6 +37,8 @@ def show_answer(answer: Answer, options: Sequence[str] | None = None, console: C
     table.add_row("tokens", f"{answer.tokens} in {kept} of {len(answer.tokens_by_frame)} frames ({answer.system})")
     stages = "  ".join(f"{stage} {seconds:.3f}" for stage, seconds in answer.seconds_by_stage.items())
     table.add_row("seconds", stages)
+    if answer.peak_memory is not None:
+        table.add_row("peak memory", f"{answer.peak_memory / 2**30:.2f} GiB")
     console.print(table)
 
 

@@ -1,6 +1,6 @@
 """What the routers and systems need of a video model, whatever its family."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -86,6 +86,7 @@ class Backbone(Protocol):
     Where `frames_per_patch` is above 1 the model merges that many sampled frames into one patch, and "frame" means that patch
     everywhere but in what `encode_frames` takes. `channels` is the width of an encoded token: D, and D more for each
     deepstack level, whose features travel behind it; systems score `tokens[..., :hidden_size]` and keep all channels.
+    `encoding_seconds` grows by what `encode_frames` takes.
     """
 
     path: str
@@ -97,6 +98,7 @@ class Backbone(Protocol):
     layers: int
     position_policy: PositionPolicy
     device: torch.device
+    encoding_seconds: float
 
     @property
     def tokens_per_frame(self) -> int:
@@ -107,8 +109,16 @@ class Backbone(Protocol):
         """Move the model. Raises `ValueError` where it is spread over devices."""
         ...
 
-    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32) -> Tensor:
-        """uint8 RGB `[T, H, W, 3]` of any size -> tokens after the projector `[ceil(T / frames_per_patch), M, channels]`."""
+    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32, side: int | None = None) -> Tensor:
+        """uint8 RGB `[T, H, W, 3]` of any size -> tokens after the projector `[ceil(T / frames_per_patch), M, channels]`.
+
+        With `side` frames are encoded at so many pixels a side, and M is the cells of `grid_at(side)`. Raises `ValueError` where
+        that is not possible.
+        """
+        ...
+
+    def grid_at(self, side: int) -> tuple[int, int]:
+        """(rows, columns) of a frame's tokens when it is encoded at `side` pixels. Raises `ValueError` where it cannot be."""
         ...
 
     def embed_text(self, text: str) -> Tensor:
@@ -133,8 +143,15 @@ class Backbone(Protocol):
         """Logits `[V]` of the token that follows the prompt and `answer_prefix`; `shared` remembers a video's prompt."""
         ...
 
-    def generate(self, prompt: Prompt, max_new_tokens: int, *, shared: SharedPrefix | None = None) -> Generated:
-        """Greedy continuation of an embedded prompt; `shared` remembers a video's prompt."""
+    def generate(
+        self,
+        prompt: Prompt,
+        max_new_tokens: int,
+        *,
+        shared: SharedPrefix | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generated:
+        """Greedy continuation of an embedded prompt; `shared` remembers a video's prompt, `on_text` hears it as it grows."""
         ...
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:

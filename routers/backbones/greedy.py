@@ -5,6 +5,7 @@ decoded is the same: the likeliest token each time, up to the end token; no pena
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +53,12 @@ def decode(
     *,
     entropies: bool = False,
     shared: SharedPrefix | None = None,
+    told: Callable[[list[int]], None] = lambda ids: None,
 ) -> Decoded:
-    """At least one token, at most `max_new_tokens`, of a conditional generation class of transformers."""
+    """At least one token, at most `max_new_tokens`, of a conditional generation class of transformers.
+
+    `told` is called with all ids so far after every one.
+    """
     language_model, embed = model.model.language_model, model.get_input_embeddings()
     started = time.perf_counter()
     cache = (shared or SharedPrefix()).cache_for(prompt, language_model)
@@ -67,6 +72,7 @@ def decode(
             uncertain.append(entropy(logits))
         ids.append(int(logits.argmax()))  # waits for the device
         first = first or time.perf_counter()
+        told(ids)
         if ids[-1] in ends or len(ids) >= max_new_tokens:
             break
         states = language_model(
@@ -75,8 +81,8 @@ def decode(
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-    told = torch.stack(uncertain) if uncertain else torch.empty(0)
-    return Decoded(ids, told, first - started, time.perf_counter() - first)
+    nats = torch.stack(uncertain) if uncertain else torch.empty(0)
+    return Decoded(ids, nats, first - started, time.perf_counter() - first)
 
 
 def entropy(logits: Tensor) -> Tensor:

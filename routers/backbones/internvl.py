@@ -24,15 +24,20 @@ class InternVLBackbone(NativeBackbone):
     def __init__(self, path: str, **loading: Unpack[Loading]) -> None:
         super().__init__(path, **loading)
         config: Any = self.model.config
-        size, patch = config.vision_config.image_size[0], config.vision_config.patch_size[0]
-        side = int(size // patch * config.downsample_ratio)
-        self.frame_size = size
-        self.grid = (side, side)
+        self.frame_size: int = config.vision_config.image_size[0]
+        self._cell = round(config.vision_config.patch_size[0] / config.downsample_ratio)
+        self.grid = self.grid_at(self.frame_size)
         self.image_token_id: int = config.image_token_id
         self.image_token = str(self.tokenizer.convert_ids_to_tokens(config.image_token_id))
 
-    def _encode(self, frames: np.ndarray) -> Tensor:
-        return self.model.get_image_features(pixel_values=self._pixels(frames)).pooler_output
+    def grid_at(self, side: int) -> tuple[int, int]:
+        """Position embeddings are interpolated by the class itself, so any whole number of cells will do."""
+        if side < self._cell or side % self._cell:
+            raise ValueError(f"frames of {side} pixels: {self.path} needs a multiple of {self._cell}")
+        return side // self._cell, side // self._cell
+
+    def _encode(self, frames: np.ndarray, side: int) -> Tensor:
+        return self.model.get_image_features(pixel_values=self._pixels(frames, side)).pooler_output
 
     def prompt_text(self, spans: Sequence[FrameSpan], text: str) -> str:
         """`Frame-{i}: <img><IMG_CONTEXT>..</img>` a line, i counting the frames fed from 1, then `text`, in the chat template."""

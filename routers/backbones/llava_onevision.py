@@ -46,7 +46,7 @@ class LlavaOneVisionBackbone(NativeBackbone):
         self.video_token_id: int = config.video_token_id
         self.video_token = str(self.tokenizer.convert_ids_to_tokens(self.video_token_id))
 
-    def _encode(self, frames: np.ndarray) -> Tensor:
+    def _encode(self, frames: np.ndarray, side: int) -> Tensor:
         pixels = self._pixels(frames)
         if self.newlines == "video":
             features = self.model.get_video_features(pixels[None]).pooler_output[0]

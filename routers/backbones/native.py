@@ -1,8 +1,9 @@
 """What the families share: a transformers class loaded as it is, text, greedy answers, and a look at its attention."""
 
 import json
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict, Unpack
 
@@ -18,6 +19,7 @@ from routers.backbones.greedy import Decoded, decode, hidden_states
 from routers.backbones.pixels import Normalisation
 from routers.backbones.prompt import Prompt
 from routers.backbones.shared_prefix import SharedPrefix
+from routers.backbones.streaming import Streamed
 from routers.partial import load_early
 from routers.shadow import ShadowStack
 from video.resize import resize_frames
@@ -49,6 +51,7 @@ class NativeBackbone(ABC):
     normalisation: ClassVar[Normalisation]
     position_policy: PositionPolicy = "contiguous"
     frames_per_patch: int = 1
+    encoding_seconds: float = 0.0
 
     grid: tuple[int, int]
     frame_size: int
@@ -78,8 +81,8 @@ class NativeBackbone(ABC):
         """As `Backbone`."""
 
     @abstractmethod
-    def _encode(self, frames: np.ndarray) -> Tensor:
-        """One chunk of uint8 `[t, H, W, 3]` -> `[ceil(t / frames_per_patch), M, channels]`."""
+    def _encode(self, frames: np.ndarray, side: int) -> Tensor:
+        """One chunk of uint8 `[t, H, W, 3]`, seen at `side` pixels -> `[ceil(t / frames_per_patch), M, channels]`."""
 
     @property
     def tokens_per_frame(self) -> int:
@@ -95,11 +98,23 @@ class NativeBackbone(ABC):
             torch.nn.Module.to(self.model, self._own_dtype)
 
     @torch.no_grad()
-    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32) -> Tensor:
-        """As `Backbone`; memory is that of `frames_at_once` frames, rounded up to whole patches."""
+    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32, side: int | None = None) -> Tensor:
+        """As `Backbone`; memory is that of `frames_at_once` frames, rounded up to whole patches. Waits for the device."""
+        started = time.perf_counter()
         step = -(-frames_at_once // self.frames_per_patch) * self.frames_per_patch
-        chunks = [self._encode(frames[start : start + step]) for start in range(0, len(frames), step)]
-        return torch.cat(chunks).to(self.device)
+        side = self.frame_size if side is None else side
+        self.grid_at(side)  # refuses a side before anything is resized to it
+        chunks = [self._encode(frames[start : start + step], side) for start in range(0, len(frames), step)]
+        tokens = torch.cat(chunks).to(self.device)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.encoding_seconds += time.perf_counter() - started
+        return tokens
+
+    def grid_at(self, side: int) -> tuple[int, int]:
+        if side != self.frame_size:
+            raise ValueError(f"frames of {side} pixels: {self.path} encodes frames of {self.frame_size} alone")
+        return self.grid
 
     def embed_text(self, text: str) -> Tensor:
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids[0]
@@ -130,8 +145,19 @@ class NativeBackbone(ABC):
         states = hidden_states(language_model, prompt, cache)
         return self.model.lm_head(states[:, -1:])[0, 0]
 
-    def generate(self, prompt: Prompt, max_new_tokens: int, *, shared: SharedPrefix | None = None) -> Generated:
-        decoded = decode(self.model, prompt, max_new_tokens, self._ends(), shared=shared)
+    def generate(
+        self,
+        prompt: Prompt,
+        max_new_tokens: int,
+        *,
+        shared: SharedPrefix | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generated:
+        streamed = Streamed(self.tokenizer, on_text or (lambda text: None))
+        told = streamed.so_far if on_text else lambda ids: None
+        decoded = decode(self.model, prompt, max_new_tokens, self._ends(), shared=shared, told=told)
+        if on_text:
+            streamed.finished(decoded.ids)
         return Generated(self._text(decoded), decoded.prefill_seconds, decoded.generate_seconds)
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:
@@ -169,9 +195,9 @@ class NativeBackbone(ABC):
     def _embed(self, ids: Tensor) -> Tensor:
         return self.model.get_input_embeddings()(ids.to(self.device))
 
-    def _pixels(self, frames: np.ndarray) -> Tensor:
-        """uint8 `[T, H, W, 3]` -> normalised `[T, 3, size, size]`, as the family's image processor does for a square image."""
-        resized = torch.from_numpy(resize_frames(frames, self.frame_size)).to(self.device)
+    def _pixels(self, frames: np.ndarray, side: int | None = None) -> Tensor:
+        """uint8 `[T, H, W, 3]` -> normalised `[T, 3, side, side]`, as the family's image processor does for a square image."""
+        resized = torch.from_numpy(resize_frames(frames, side or self.frame_size)).to(self.device)
         return self.normalisation(resized).to(self.model.dtype)
 
     def _with_tokens(self, ids: Tensor, placeholder: Tensor, embeddings: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class Qwen25VLBackbone(MRopeBackbone):
     model_class = Qwen2_5_VLForConditionalGeneration
     normalisation = CLIP
 
-    def _encode(self, frames: np.ndarray) -> Tensor:
+    def _encode(self, frames: np.ndarray, side: int) -> Tensor:
         pixels, grid = self._patches(frames)
         tokens = self.model.get_video_features(pixels, video_grid_thw=grid).pooler_output[0]
         return tokens.unflatten(0, (-1, self.tokens_per_frame))

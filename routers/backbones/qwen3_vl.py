@@ -27,7 +27,7 @@ class Qwen3VLBackbone(MRopeBackbone):
         super().__init__(path, frame_size=frame_size, **loading)
         self.channels = self.hidden_size * (1 + len(self.model.config.vision_config.deepstack_visual_indexes))
 
-    def _encode(self, frames: np.ndarray) -> Tensor:
+    def _encode(self, frames: np.ndarray, side: int) -> Tensor:
         pixels, grid = self._patches(frames)
         features = self.model.get_video_features(pixels, video_grid_thw=grid)
         levels = [features.pooler_output[0], *(level[0] for level in features.deepstack_features)]

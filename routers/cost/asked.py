@@ -14,6 +14,7 @@ from routers.cost.estimate import Estimate, estimate
 from routers.cost.workload import Workload
 from routers.prompts import question_text
 from routers.systems.base import Query
+from routers.systems.spec import parse_spec
 
 SYSTEMS = ("dense", "videorouter")
 
@@ -28,6 +29,7 @@ def model_cost(model: str, *, base: str | None = None, dtype: str | None = None,
     if is_router(model):
         router = read_config(Path(model))
         workload = Workload(router.frames, router.budget, router.scales, shadow_layers=router.shadow_layers)
+        workload = replace(workload, router_pool=router.routing.router_scale)
         model = base or router.base.path
     workload = replace(workload, **{name: value for name, value in changes.items() if value is not None})
     config = AutoConfig.from_pretrained(model, trust_remote_code=False)
@@ -44,8 +46,11 @@ def answer_cost(
     **changes: Any,
 ) -> Estimate:
     """`model_cost` for one question, its tokens counted by the base's tokenizer. Raises `ValueError` for other systems."""
-    if system not in SYSTEMS:
+    written = parse_spec(system)
+    if written.name not in SYSTEMS or "screen_side" in written.options:
         raise ValueError(f"the cost of {system!r} has no formula: there are {', '.join(SYSTEMS)}")
+    if "router_scale" in written.options:
+        changes["router_pool"] = written.options["router_scale"]
     path = (base or read_config(Path(model)).base.path) if is_router(model) else model
     query = Query(question, tuple(options) if options else None)
     return model_cost(model, base=base, **(text_tokens(path, query) | changes))

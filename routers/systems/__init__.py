@@ -1,7 +1,7 @@
 """Compression systems: one file each, one registry."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -16,11 +16,25 @@ from routers.systems.frame_encoder import load_frame_encoder
 from routers.systems.oracle import Oracle
 from routers.systems.random_drop import RandomDrop
 from routers.systems.relevance_pooling import RelevancePooling
+from routers.systems.routing_options import RoutingOptions
+from routers.systems.spec import parse_spec, with_options
 from routers.systems.uniform_pooling import UniformPooling
 from routers.systems.vidcom2 import VidCom2
 from routers.systems.videorouter import RoutedCompression, Scales
 
-__all__ = ["NAMES", "CompressedVideo", "Query", "Scales", "System", "SystemOptions", "Truth", "build_system"]
+__all__ = [
+    "NAMES",
+    "CompressedVideo",
+    "Query",
+    "RoutedCompression",
+    "RoutingOptions",
+    "Scales",
+    "System",
+    "SystemOptions",
+    "Truth",
+    "build_system",
+    "parse_spec",
+]
 
 
 @dataclass(frozen=True)
@@ -61,19 +75,32 @@ NAMES: Final = (*BUILDERS, *(ADJUSTED + inner for inner in ("uniform_pooling", "
 """All systems; `fca+` is frame compression adjustment around another one."""
 
 
-def build_system(name: str, router: RoutedCompression, options: SystemOptions | None = None) -> System:
-    """The system `name` for the backbone, scales and policy of `router`.
+def build_system(spec: str, router: RoutedCompression, options: SystemOptions | None = None) -> System:
+    """The system that `spec` writes, `NAME` or `NAME(option=value, ...)`, for the backbone, scales and policy of `router`.
 
-    Raises `ValueError` naming the systems there are, or the option that is missing.
+    Its options are those of `SystemOptions`, and the system's own: the plain fields of its class, `RoutingOptions` for
+    `videorouter`. Raises `ValueError` naming the systems or options there are, or the option that is missing.
     """
-    if name not in NAMES:
-        raise ValueError(f"unknown system {name!r}: there are {', '.join(NAMES)}")
+    written = parse_spec(spec)
+    if written.name not in NAMES:
+        raise ValueError(f"unknown system {written.name!r}: there are {', '.join(NAMES)}")
     options = options or SystemOptions()
-    inner = BUILDERS[name.removeprefix(ADJUSTED)](router, options)
-    if not name.startswith(ADJUSTED):
+    general = {name: value for name, value in written.options.items() if name in asdict(options)}
+    own = {name: value for name, value in written.options.items() if name not in general}
+    options = with_options(options, general, spec)
+    inner = _with_own(BUILDERS[written.name.removeprefix(ADJUSTED)](router, options), own, spec)
+    if written.options:
+        inner = replace(inner, name=str(written).removeprefix(ADJUSTED))  # type: ignore[type-var]
+    if not written.name.startswith(ADJUSTED):
         return inner
     assert isinstance(inner, FrameReducer)
     return FrameCompressionAdjustment(inner, router.backbone.hidden_size, options.fill)
+
+
+def _with_own(system: System, own: dict[str, object], said: str) -> System:
+    if isinstance(system, RoutedCompression):
+        return replace(system, options=with_options(system.options, own, said))
+    return with_options(system, own, said)
 
 
 def _uniform_pooling(router: RoutedCompression, options: SystemOptions) -> System:

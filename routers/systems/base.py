@@ -1,6 +1,6 @@
 """The one interface behind which every compression system stands, and what it returns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -68,6 +68,7 @@ class System(Protocol):
     """Compresses a video's tokens for one question.
 
     `budgeted` is False where the budget is ignored (`dense`); `reference` marks rows printed apart from the compared ones.
+    A system that has `on_demand` and says True takes frames by number (`routers.token_source`) and may leave some unencoded.
     """
 
     @property
@@ -82,6 +83,11 @@ class System(Protocol):
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
         """`[T, M, D]` tokens, the question, at most `budget` tokens out. Raises `ValueError` for unworkable budgets."""
         ...
+
+
+def encodes_on_demand(system: System) -> bool:
+    """Whether `compress` is given a `TokenSource` rather than the tokens of all frames."""
+    return bool(getattr(system, "on_demand", False))
 
 
 def apply_allocation(
@@ -104,18 +110,40 @@ def pooled_video(
     relevance: Tensor | None = None,
 ) -> CompressedVideo:
     """The frames that `grids` names, each averaged from `grid` to its own (rows, columns); the others are dropped."""
+    frames = sorted(grids)
+    pooled = averaged(video_tokens[frames], frames, grids, grid)
+    return assembled(pooled, grids, grid, len(video_tokens), policy, relevance)
+
+
+def averaged(
+    tokens: Tensor, frames: Sequence[int], grids: Mapping[int, tuple[int, int]], grid: tuple[int, int]
+) -> dict[int, Tensor]:
+    """`[t, M, D]` tokens on `grid` of the frames numbered `frames` -> by number `[M', D]` on the grid of each."""
     pooled: dict[int, Tensor] = {}
-    for kept in set(grids.values()):
-        members = [frame for frame, own in grids.items() if own == kept]
-        pooled |= dict(zip(members, pool_to(video_tokens[members], kept, grid), strict=True))
-    frames, device = sorted(grids), video_tokens.device
+    for kept in {grids[frame] for frame in frames}:
+        places = [place for place, frame in enumerate(frames) if grids[frame] == kept]
+        members = pool_to(tokens[places], kept, grid)
+        pooled |= {frames[place]: member for place, member in zip(places, members, strict=True)}
+    return pooled
+
+
+def assembled(
+    pooled: Mapping[int, Tensor],
+    grids: Mapping[int, tuple[int, int]],
+    grid: tuple[int, int],
+    total_frames: int,
+    policy: Policy | None = None,
+    relevance: Tensor | None = None,
+) -> CompressedVideo:
+    """Frames' tokens by number, each averaged to its grid of `grids`, as one video of `total_frames` frames of `grid` cells."""
+    frames, device = sorted(pooled), next(iter(pooled.values())).device
     return CompressedVideo(
         embeddings=torch.cat([pooled[frame] for frame in frames]),
         frames=torch.cat([torch.full((len(pooled[frame]),), frame, device=device) for frame in frames]),
         cells=torch.cat([covering_cells(grid, grids[frame], device) for frame in frames]),
         policy=policy,
         relevance=relevance,
-        total_frames=len(video_tokens),
+        total_frames=total_frames,
     )
 
 

@@ -33,9 +33,9 @@ def retained(factors: np.ndarray, retention: float) -> np.ndarray:
     return np.minimum(1, retention * factors)
 
 
-def token_counts(factors: np.ndarray, retention: float, per_frame: int) -> np.ndarray:
-    """int64 `[T]`: tokens kept of each frame of `per_frame`, at least one; halves round to the even number, as the authors do."""
-    return np.maximum(1, np.rint(retained(factors, retention) * per_frame)).astype(np.int64)
+def token_counts(factors: np.ndarray, retention: float, per_frame: int, least: int = 1) -> np.ndarray:
+    """int64 `[T]`: tokens kept of each frame of `per_frame`, at least `least`; halves round to the even number, as in VidCom2."""
+    return np.maximum(least, np.rint(retained(factors, retention) * per_frame)).astype(np.int64)
 
 
 def fitting_counts(
@@ -45,35 +45,46 @@ def fitting_counts(
     costs: Sequence[int] | np.ndarray | None = None,
     fill: bool = False,
 ) -> np.ndarray:
-    """`token_counts` of frames with `video_similarity` `[T, M]` at the largest retention whose total is at most `budget` (ours).
+    """`largest_counts` by VidCom2's factors for frames with `video_similarity` `[T, M]`; `fill` from those least like the video."""
+    last = video_similarity.mean(1).cpu().numpy() if fill else None
+    return largest_counts(retention_factors(video_similarity), per_frame, budget, costs, fill_last=last)
+
+
+def largest_counts(
+    factors: np.ndarray,
+    per_frame: int,
+    budget: int,
+    costs: Sequence[int] | np.ndarray | None = None,
+    *,
+    least: int = 1,
+    fill_last: np.ndarray | None = None,
+) -> np.ndarray:
+    """`token_counts` at the largest retention whose total is at most `budget` (ours).
 
     `costs[k]` is what a frame that may keep `k` tokens really feeds, where that is less (monotone, `costs[1]` = 1).
     Retentions above 1 are tried too: at R = 1 frames below the mean still lose tokens, and a budget may hold those.
-    With `fill`, what is over then goes to the frames that a larger retention would reach next, of equals to those least like
-    the video. Raises `ValueError` where not even one token a frame fits.
+    With `fill_last` `[T]`, what is over then goes to the frames that a larger retention would reach next, of equals to those
+    where it is lowest. Raises `ValueError` where not even `least` tokens a frame fit.
     """
-    factors = retention_factors(video_similarity)
     fed = np.arange(per_frame + 1) if costs is None else np.asarray(costs)
-    if budget < len(factors):
-        raise ValueError(f"a budget of {budget} tokens cannot hold one of each of {len(factors)} frames")
+    if budget < len(factors) * fed[least]:
+        raise ValueError(f"a budget of {budget} tokens cannot hold {fed[least]} of each of {len(factors)} frames")
     all_kept = 1 / factors.min() if factors.min() > 0 else 1.0
     step = float(all_kept) / STEPS
 
     def total(steps: int) -> int:
-        return int(fed[token_counts(factors, steps * step, per_frame)].sum())
+        return int(fed[token_counts(factors, steps * step, per_frame, least)].sum())
 
-    counts = token_counts(factors, (bisect_right(range(STEPS + 1), budget, key=total) - 1) * step, per_frame)
-    return _filled(counts, factors, video_similarity, budget, fed) if fill else counts
+    counts = token_counts(factors, (bisect_right(range(STEPS + 1), budget, key=total) - 1) * step, per_frame, least)
+    return counts if fill_last is None else _filled(counts, factors, fill_last, budget, fed)
 
 
-def _filled(
-    counts: np.ndarray, factors: np.ndarray, video_similarity: Tensor, budget: int, fed: np.ndarray
-) -> np.ndarray:
+def _filled(counts: np.ndarray, factors: np.ndarray, last: np.ndarray, budget: int, fed: np.ndarray) -> np.ndarray:
     """One step more for each frame, in the order in which retention would bring it, while the budget holds it."""
     next_counts = np.searchsorted(fed, fed[counts], side="right")  # the first count that feeds more; past the end: none
     spare = budget - int(fed[counts].sum())
     filled = counts.copy()
-    for frame in np.lexsort((video_similarity.mean(1).cpu().numpy(), (next_counts - 0.5) / factors)):
+    for frame in np.lexsort((last, (next_counts - 0.5) / factors)):
         more = next_counts[frame]
         if more < len(fed) and fed[more] - fed[counts[frame]] <= spare:
             filled[frame] = more

@@ -1,7 +1,7 @@
 """VideoRouter: the question picks the policy, the frames' relevance picks their resolution (paper section 3)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,11 +10,15 @@ from torch import Tensor
 
 from routers.allocation import Allocation, Policy, allocate
 from routers.backbones.base import Backbone
-from routers.pooling import pooled_grid
-from routers.scoring import ImageRouter, SemanticRouter
-from routers.systems.base import CompressedVideo, Query, apply_allocation
+from routers.pooling import pool_frames, pooled_grid
+from routers.scoring import POLICIES, ImageRouter, SemanticRouter
+from routers.systems.base import CompressedVideo, Query, apply_allocation, pooled_video
 from routers.systems.fca import Adjustable
+from routers.systems.graded_frames import graded_grids
 from routers.systems.pooled_frames import pool_to_counts, pooled_sizes
+from routers.systems.routing_options import RoutingOptions, smoothed
+from routers.systems.screening import holds, screened_video
+from routers.token_source import TokenSource
 
 
 @dataclass(frozen=True)
@@ -36,37 +40,66 @@ class RoutedCompression:
     scales: Scales = field(default_factory=Scales)
     threshold: float = 0.5
     policy: Policy | None = None
+    options: RoutingOptions = field(default_factory=RoutingOptions)
     name: str = "videorouter"
     budgeted: bool = True
     reference: bool = False
 
-    def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
-        policy, relevance = self.route(video_tokens, query)
-        relevant = self._relevant(video_tokens, relevance)
-        return routed(video_tokens, policy, relevant, budget, self.backbone.grid, self.scales, relevance)
+    @property
+    def on_demand(self) -> bool:
+        return self.options.screen_side is not None
+
+    def compress(self, video_tokens: TokenSource, query: Query, budget: int) -> CompressedVideo:
+        """Tokens of all frames, or under `screen_side` a source of them.
+
+        Raises `ValueError` for unworkable budgets, and under `screen_side` for a query without frames or a model that cannot
+        encode small ones.
+        """
+        if self.options.screen_side is not None:
+            return self._screened(video_tokens, query, budget, self.options.screen_side)
+        tokens = video_tokens if isinstance(video_tokens, Tensor) else video_tokens[list(range(len(video_tokens)))]
+        policy, relevance = self.route(tokens, query)
+        grids = self._grids(policy, relevance, len(tokens), budget)
+        return pooled_video(tokens, grids, self.backbone.grid, policy, relevance)
 
     @torch.no_grad()
     def route(self, video_tokens: Tensor, query: Query) -> tuple[Policy, Tensor | None]:
         """The policy, and under `fragment` the relevance `[T]`. Routers read the first `hidden_size` channels."""
         question = self.backbone.embed_text(query.question)
-        policy = self.policy or self.semantic.choose(question)
+        policy = self.policy_for(question)
         if policy == "global":
             return policy, None
-        return policy, self.image(video_tokens[..., : self.backbone.hidden_size], [question])[0]
+        return policy, self.relevance(video_tokens, [question], self.backbone.grid)[0]
+
+    @torch.no_grad()
+    def policy_for(self, question: Tensor) -> Policy:
+        """The policy forced, or the more probable one for an embedded question `[L, D]`; `global` where that is not confident."""
+        if self.policy is not None:
+            return self.policy
+        probabilities = self.semantic([question])[0]
+        best = int(probabilities.argmax())
+        return POLICIES[best] if float(probabilities[best]) >= self.options.min_confidence else "global"
+
+    @torch.no_grad()
+    def relevance(self, video_tokens: Tensor, questions: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
+        """`[T, M, channels]` on `grid` and Q embedded questions -> `[Q, T]`, pooled and smoothed as the options say."""
+        seen = pool_frames(video_tokens[..., : self.backbone.hidden_size], self.options.router_scale, grid)
+        return smoothed(self.image(seen, questions), self.options.smoothing)
 
     def adjustable(self, video_tokens: Tensor, query: Query, budget: int) -> Adjustable:
         """Under `global` all frames that were allocated tokens; under `fragment` the irrelevant ones: relevant frames keep theirs.
 
         So frame compression adjustment feeds no more than routing alone, and no relevant frame loses resolution to it (ours).
+        Raises `ValueError` under options that decide the tokens of a frame themselves.
         """
+        if self.options.graded or self.options.screen_side:
+            raise ValueError(f"frame compression adjustment cannot be put around {self.name}: leave the option out")
         policy, relevance = self.route(video_tokens, query)
-        relevant = self._relevant(video_tokens, relevance)
-        plan = plan_of(policy, relevant, video_tokens.shape[1], budget, self.scales)
-        grids = (pooled_grid(self.backbone.grid, scale) for scale in plan.scales)
-        tokens = {frame: math.prod(kept) for frame, kept in zip(plan.frames, grids, strict=True)}
-        settled = {frame: count for frame, count in tokens.items() if relevant[frame]}
-        others = [frame for frame in plan.frames if frame not in settled]
-        return Adjustable(others, sum(tokens[frame] for frame in others), settled, policy, relevance)
+        relevant = self._relevant(relevance, len(video_tokens))
+        grids = self._grids(policy, relevance, len(video_tokens), budget)
+        settled = {frame: math.prod(kept) for frame, kept in grids.items() if relevant[frame]}
+        others = sorted(grids.keys() - settled.keys())
+        return Adjustable(others, sum(math.prod(grids[frame]) for frame in others), settled, policy, relevance)
 
     def fed(self, per_frame: int) -> np.ndarray:
         return pooled_sizes(self.backbone.grid)
@@ -74,8 +107,31 @@ class RoutedCompression:
     def reduce(self, video_tokens: Tensor, query: Query, counts: Mapping[int, int]) -> CompressedVideo:
         return pool_to_counts(video_tokens, counts, self.backbone.grid)
 
-    def _relevant(self, video_tokens: Tensor, relevance: Tensor | None) -> list[bool]:
-        return [False] * len(video_tokens) if relevance is None else (relevance > self.threshold).tolist()
+    def _screened(self, full: TokenSource, query: Query, budget: int, side: int) -> CompressedVideo:
+        if query.frames is None or len(query.frames) != len(full):
+            raise ValueError(
+                "screen_side looks at the frames themselves, one by one: give all as `Query(..., frames=...)`"
+            )
+        question, small_grid = self.backbone.embed_text(query.question), self.backbone.grid_at(side)
+        policy = self.policy_for(question)
+        small = relevance = None
+        if policy == "fragment" or holds(small_grid, pooled_grid(self.backbone.grid, self.scales.global_scale)):
+            small = self.backbone.encode_frames(query.frames, side=side)
+        if policy == "fragment":
+            assert small is not None
+            relevance = self.relevance(small, [question], small_grid)[0]
+        grids = self._grids(policy, relevance, len(full), budget)
+        return screened_video(small, small_grid, full, grids, self.backbone.grid, policy, relevance)
+
+    def _grids(self, policy: Policy, relevance: Tensor | None, frames: int, budget: int) -> dict[int, tuple[int, int]]:
+        """The grid to which each frame that is kept is averaged. Raises `ValueError` for unworkable budgets."""
+        grid = self.backbone.grid
+        plan = plan_of(policy, self._relevant(relevance, frames), math.prod(grid), budget, self.scales)
+        grids = {frame: pooled_grid(grid, scale) for frame, scale in zip(plan.frames, plan.scales, strict=True)}
+        return graded_grids(grids, relevance, grid) if self.options.graded and relevance is not None else grids
+
+    def _relevant(self, relevance: Tensor | None, frames: int) -> list[bool]:
+        return [False] * frames if relevance is None else (relevance > self.threshold).tolist()
 
 
 def routed(

@@ -50,6 +50,7 @@ def system_for(name: str, video: Video, fill: bool = False) -> System:
     """`name` with routers and an encoder that know the truth, and no model."""
     assert video.query.truth is not None
     relevance = torch.tensor(video.query.truth.relevant).float()
+    certain = [float(policy == video.policy) for policy in POLICIES]
 
     def image(tokens: torch.Tensor, questions: list[torch.Tensor]) -> torch.Tensor:
         assert tokens.shape[-1] == HIDDEN
@@ -59,7 +60,7 @@ def system_for(name: str, video: Video, fill: bool = False) -> System:
         grid=video.grid, hidden_size=HIDDEN, embed_text=lambda text: torch.zeros(1, HIDDEN), device="cpu"
     )
     router = RoutedCompression(
-        cast(Any, backbone), cast(Any, SimpleNamespace(choose=lambda question: video.policy)), cast(Any, image)
+        cast(Any, backbone), cast(Any, lambda questions: torch.tensor([certain])), cast(Any, image)
     )
     if name == "relevance_pooling":
         encoder = SimpleNamespace(embed_frames=lambda frames: relevance[:, None], embed_text=lambda text: torch.ones(1))

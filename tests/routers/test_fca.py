@@ -68,7 +68,7 @@ def test_counts_grow_with_retention_and_the_largest_that_fits_is_found(
     grid = [token_counts(factors, r, per_frame) for r in np.linspace(0, 2, 80)]
     assert all((later >= earlier).all() for earlier, later in pairwise(grid))
     if budget < frames:
-        with pytest.raises(ValueError, match="cannot hold one of each"):
+        with pytest.raises(ValueError, match="cannot hold 1 of each"):
             fitting_counts(similarity, per_frame, budget)
         return
     found = fitting_counts(similarity, per_frame, budget)

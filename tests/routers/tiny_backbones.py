@@ -54,7 +54,8 @@ def write_tiny(out: Path, family: str, tower: str = "qwen2", tokenizer: Any = No
     """Write a tiny checkpoint of `family` (InternVL and LLaVA with a text `tower`), float32, its weights drawn wide."""
     tokenizer = tokenizer or tiny_tokenizer()
     torch.manual_seed(0)
-    model: Any = MODELS[family](tokenizer, tower, **more)
+    make: Any = MODELS[family]
+    model: Any = make(tokenizer, tower, **more)
     for name, weight in model.named_parameters():
         if weight.ndim > 1:
             weight.data.normal_(0, 1 if "embed_tokens" in name else weight[0].numel() ** -0.5)
@@ -113,15 +114,17 @@ def attention_by_eager(backbone: Any, prompt: Any, layer: int) -> torch.Tensor:
     return (visual_part / visual_part.sum(-1, keepdim=True)).amax((0, 1))
 
 
-def _internvl(tokenizer: Any, tower: str, **more: Any) -> InternVLForConditionalGeneration:
-    vision = {
+def _internvl(
+    tokenizer: Any, tower: str, vision: dict[str, Any] | None = None, **more: Any
+) -> InternVLForConditionalGeneration:
+    seen = {
         "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64,
         "image_size": [112, 112], "patch_size": [14, 14],
     }  # fmt: skip
     image = tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>")
     text = _text(tokenizer, tower)
     config = InternVLConfig(
-        vision_config=vision,
+        vision_config=seen | (vision or {}),
         text_config=text,
         image_token_id=image,
         image_seq_length=16,
