@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-real miniature-base report build-flr build-qtr train-image-router train-semantic-router export eval test \
-	crash-test bench-loader bench-builders bench-decoding bench-latency lint clean
+	crash-test bench-loader bench-builders bench-decoding bench-latency bench-gpu lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
@@ -68,7 +68,10 @@ bench-decoding: setup  ## seconds to decode frames, against bare decord and PyAV
 	$(BIN)/python benchmarks/decoding.py
 
 bench-latency: setup  ## seconds to the first token at true geometries, random weights (an hour on 2 cores; LAYERS for less)
-	$(BIN)/python benchmarks/latency.py $(if $(LAYERS),--layers $(LAYERS))
+	$(BIN)/python -m benchmarks.latency $(if $(LAYERS),--layers $(LAYERS))
+
+bench-gpu:  ## every GPU figure: first token and memory at 8B geometry, pictures, AdaptToken (10 minutes; torch and transformers alone)
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu
 
 crash-test: setup  ## kill builds 100 times at random moments; what was lost, paid twice, left behind (30 minutes; KILLS)
 	$(BIN)/python -m miniature crash-test --out $(RUNS)/crash-test --kills $(KILLS)

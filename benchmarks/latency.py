@@ -28,15 +28,24 @@ QUESTION_TOKENS, TEXT_TOKENS = 24, 600
 """Of the question the routers read, and of the whole prompt without images: `Frame-1: <img></img>` is 9 tokens, 64 times."""
 GEOMETRIES: dict[str, dict[str, Any]] = {
     "1b": {"hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14, "num_key_value_heads": 2,
-           "intermediate_size": 4864},
+           "intermediate_size": 4864, "vocab_size": 151_674},
     "8b": {"hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4,
-           "intermediate_size": 18944},
+           "intermediate_size": 18944, "vocab_size": 151_674},
+    "tiny": {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
+             "intermediate_size": 96, "vocab_size": 512},
 }  # fmt: skip
+"""Text towers; `tiny` shows that a script runs, its figures mean nothing."""
 VISION: dict[str, Any] = {
     "hidden_size": 1024,
     "num_hidden_layers": 24,
     "num_attention_heads": 16,
     "intermediate_size": 4096,
+}
+TINY_VISION: dict[str, Any] = VISION | {
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
 }
 SCALES = {"(2;1,4)": (2, 1, 4), "(4;1,8)": (4, 1, 8)}
 BOUNDS = {
@@ -80,11 +89,12 @@ def random_model(geometry: str, device: str, layers: int | None = None) -> Any:
     from transformers.models.qwen2.configuration_qwen2 import Qwen2Config
 
     text = GEOMETRIES[geometry] | ({"num_hidden_layers": layers} if layers else {})
+    vision = TINY_VISION if geometry == "tiny" else VISION
     config = InternVLConfig(
-        vision_config=InternVLVisionConfig(**VISION, image_size=[448, 448], patch_size=[14, 14]).to_dict(),
-        text_config=Qwen2Config(**text, vocab_size=151_674, max_position_embeddings=32_768).to_dict(),
+        vision_config=InternVLVisionConfig(**vision, image_size=[448, 448], patch_size=[14, 14]).to_dict(),
+        text_config=Qwen2Config(**text, max_position_embeddings=32_768).to_dict(),
         downsample_ratio=0.5,
-        image_token_id=151_667,
+        image_token_id=text["vocab_size"] - 7,
     )
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     before = torch.get_default_dtype()
@@ -182,12 +192,13 @@ def measure(stages: Stages, rounds: int, whole: bool) -> dict[str, Any]:
         }
     seconds: dict[str, list[float]] = {name: [] for name in pieces}
     memory: dict[str, float] = {}
+    cuda = stages.device.startswith("cuda")
     for turn in range(rounds + whole):  # on a GPU the first turn compiles and warms
         for name, work in pieces.items():
-            if whole:
+            if cuda:
                 torch.cuda.reset_peak_memory_stats()
             taken = stages.timed(work)
-            if whole:
+            if cuda:
                 memory[name] = torch.cuda.max_memory_allocated() / 2**30
             if turn >= whole:
                 seconds[name].append(taken)

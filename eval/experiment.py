@@ -125,11 +125,18 @@ def compare(
     cap: int,
     progress: Progress,
     encoder: str | None = None,
+    mean_tokens: float | None = None,
 ) -> dict[str, list[Prediction]]:
-    """Predictions by system: the router first, at the cap; then the others at its mean fed tokens."""
-    routed = runner.router.system()
-    made = {ROUTED: list(runner.run(items, [routed], {ROUTED: [cap] * len(items)}, progress))}
-    mean_tokens = sum(prediction.tokens for prediction in made[ROUTED]) / len(items)
+    """Predictions by system: the router first, at the cap; then the others at its mean fed tokens.
+
+    With `mean_tokens` the others are given these, and the router does not run unless it is among `systems`.
+    """
+    made: dict[str, list[Prediction]] = {}
+    if mean_tokens is None or ROUTED in systems:
+        routed = runner.router.system()
+        made[ROUTED] = list(runner.run(items, [routed], {ROUTED: [cap] * len(items)}, progress))
+    if mean_tokens is None:
+        mean_tokens = sum(prediction.tokens for prediction in made[ROUTED]) / len(items)
     per_frame = runner.router.backbone.tokens_per_frame
     others: list[System] = []
     for name in systems:

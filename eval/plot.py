@@ -55,7 +55,13 @@ class Curve:
 
 
 def accuracy_curves(
-    curves: Sequence[Curve], path: Path, *, mark: tuple[float, str], guessing: Mapping[str, float], title: str
+    curves: Sequence[Curve],
+    path: Path,
+    *,
+    mark: tuple[float, str],
+    guessing: Mapping[str, float],
+    title: str,
+    in_a_row: int = 6,
 ) -> None:
     """Write a PNG with a panel for each key of `guessing`: accuracy against mean tokens, `mark` a labelled vertical line.
 
@@ -84,7 +90,7 @@ def accuracy_curves(
                     [100 * (m - low) for m, low in zip(middles, lows, strict=True)],
                     [100 * (high - m) for m, high in zip(middles, highs, strict=True)],
                 ],
-                fmt=f"-{marker}",
+                fmt=f"{_LINES[place // len(_COLOURS) % len(_LINES)]}{marker}",
                 color=colour,
                 markersize=7,
                 capsize=3,
@@ -93,14 +99,16 @@ def accuracy_curves(
         axes.axhline(100 * level, color="gray", linestyle=":", label="guessing")
         axes.axvline(mark[0], color="gray", linewidth=1)
         axes.annotate(mark[1], (mark[0], 2), xytext=(4, 0), textcoords="offset points", color="dimgray", fontsize=9)
-        axes.set_title({"all": "all questions"}.get(panel, f"{panel} questions"))
+        axes.set_title(panel)
         axes.set_xlabel("visual tokens fed per question (mean)")
         axes.set_xlim(left=0)
         axes.set_ylim(0, 100)
         axes.grid(alpha=0.3)
     panels[0][0].set_ylabel("accuracy, %")
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    shown = {
+        label: handle for axes in panels[0] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(shown.values(), shown.keys(), loc="outside lower center", ncols=in_a_row, frameon=False)
     figure.suptitle(title)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
@@ -119,3 +127,4 @@ def _side_by_side(summaries: Sequence[Summary]) -> list[float]:
 # Okabe and Ito's palette: distinguishable with any colour vision.
 _COLOURS = ["#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#F0E442"]
 _MARKERS = "osD^vPX*"
+_LINES = ("-", "--", ":")

@@ -76,12 +76,27 @@ def paired_difference(first: Sequence[Prediction], second: Sequence[Prediction],
     return Difference(float(values.mean()), low, high)
 
 
+def kept_share(system: Sequence[Prediction], whole: Sequence[Prediction], seed: int = 0) -> Difference:
+    """What share of `whole`'s accuracy `system` keeps, with its 95 % interval over videos. Raises as `paired_difference`."""
+    if [prediction.item for prediction in system] != [prediction.item for prediction in whole]:
+        raise ValueError("only predictions for the same items, in the same order, can be paired")
+    values = np.array([[p.correct for p in system], [p.correct for p in whole]], dtype=float)
+    means = resampled_means(values, [prediction.video for prediction in system], seed)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing right in a draw: its share is not known
+        low, high = np.nanpercentile(means[0] / means[1], [2.5, 97.5])
+        return Difference(float(values[0].mean() / values[1].mean()), float(low), float(high))
+
+
 def bootstrap_interval(values: np.ndarray, clusters: Sequence[str], seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of the mean of `values` `[N]`, resampling whole clusters (videos) with replacement."""
+    low, high = np.percentile(resampled_means(values[None], clusters, seed)[0], [2.5, 97.5])
+    return float(low), float(high)
+
+
+def resampled_means(values: np.ndarray, clusters: Sequence[str], seed: int = 0) -> np.ndarray:
+    """`[K, RESAMPLES]` means of the rows of `values` `[K, N]`, each row under the same draws of whole clusters (videos)."""
     names, members = np.unique(np.asarray(clusters), return_inverse=True)
-    sums = np.bincount(members, weights=values.astype(float), minlength=len(names))
+    sums = np.stack([np.bincount(members, weights=row.astype(float), minlength=len(names)) for row in values])
     sizes = np.bincount(members, minlength=len(names))
     drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
-    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+    return sums[:, drawn].sum(axis=2) / sizes[drawn].sum(axis=1)

@@ -19,6 +19,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "put trained bases, with routers trained on them, in place of the shipped ones",
     ),
     "report": ("miniature.study.report:report", "accuracy against tokens of every system, with its bounds"),
+    "compare": (
+        "miniature.study.comparison:compare_systems",
+        "every system of the papers at equal tokens, their claims, options of VideoRouter",
+    ),
     "check-labels": ("miniature.label_quality:check_labels", "hold built labels against the truth"),
     "crash-test": ("miniature.crash_test:crash_test", "kill a build again and again, and see what it cost and came to"),
     "check-generated": (

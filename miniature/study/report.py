@@ -172,7 +172,7 @@ def _write(
     (out / "bounds.json").write_text(json.dumps([asdict(bound) for bound in bounds], indent=1), encoding="utf-8")
     (out / "report.md").write_text(_markdown(rows, bounds, made), encoding="utf-8")
     curves = [
-        Curve(system, group, [(r.tokens, r.accuracy, r.low, r.high) for r in rows if _on_curve(r, system, group)])
+        Curve(system, f"{group} questions", [_point(row) for row in rows if _on_curve(row, system, group)])
         for system in SYSTEMS
         for group in ("all", "fragment", "global")
     ]
@@ -180,9 +180,16 @@ def _write(
         curves,
         out / "report.png",
         mark=(HEADLINE.share * DENSE_TOKENS, "67.9 % fewer"),
-        guessing={group: next(r.guessing for r in rows if r.group == group) for group in ("all", "fragment", "global")},
+        guessing={
+            f"{group} questions": next(r.guessing for r in rows if r.group == group)
+            for group in ("all", "fragment", "global")
+        },
         title=f"Miniature world, base `robust`: {len(items)} held-out questions, 95 % intervals over videos",
     )
+
+
+def _point(row: Row) -> tuple[float, float, float, float]:
+    return row.tokens, row.accuracy, row.low, row.high
 
 
 def _on_curve(row: Row, system: str, group: str) -> bool:
@@ -238,7 +245,7 @@ def _markdown(
         f"{questions} held-out questions in held-out wordings; accuracy with its 95 % interval, bootstrap over videos. `given`: "
         "`equal` is the number of tokens VideoRouter fed on average, `cap` the whole budget.",
         "",
-        _markdown_table(HEADERS, _lines(rows)),
+        markdown_table(HEADERS, _lines(rows)),
         "",
         "VideoRouter minus each system at equal tokens, base `robust`, headline budget:",
         "",
@@ -255,9 +262,9 @@ def _markdown(
                     f"{100 * difference.mean:+.1f} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})",
                 ]
             )
-    lines += [_markdown_table(("system", "given", "points"), differences), "", "Bounds:", ""]
+    lines += [markdown_table(("system", "given", "points"), differences), "", "Bounds:", ""]
     lines += [
-        _markdown_table(
+        markdown_table(
             ("what", "measured", "bound", "held"),
             [[b.what, b.measured, b.bound, "yes" if b.held else "**no**"] for b in bounds],
         ),
@@ -266,6 +273,7 @@ def _markdown(
     return "\n".join(lines)
 
 
-def _markdown_table(headers: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(headers: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     rows = [headers, ["---"] * len(headers), *lines]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Final
 
+from routers.scoring import POLICIES
 from routers.systems.adapttoken import AdaptToken
 from routers.systems.adapttoken_lite import AdaptTokenLite
 from routers.systems.attention_topk import AttentionTopk
@@ -99,7 +100,10 @@ def build_system(spec: str, router: RoutedCompression, options: SystemOptions | 
 
 def _with_own(system: System, own: dict[str, object], said: str) -> System:
     if isinstance(system, RoutedCompression):
-        return replace(system, options=with_options(system.options, own, said))
+        policy, own = own.get("policy", system.policy), {n: value for n, value in own.items() if n != "policy"}
+        if policy not in (None, *POLICIES):
+            raise ValueError(f"{said}: policy cannot be {policy!r}, there are {' and '.join(POLICIES)}")
+        return replace(system, policy=policy, options=with_options(system.options, own, said))
     return with_options(system, own, said)
 
 

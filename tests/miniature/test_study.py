@@ -5,11 +5,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 import torch
 
 from eval.predictions import Prediction
-from eval.statistics import paired_difference
+from eval.statistics import kept_share, paired_difference
 from miniature.study.bounds import check_bounds
+from miniature.study.claims import PAIRS
+from miniature.study.comparison import OPTIONS, ROUTING, TRAINING_FREE, compare_systems
 from miniature.study.information import Information, measure_information
 from miniature.study.misled import Misled
 from miniature.study.points import DENSE_TOKENS, HEADLINE
@@ -60,6 +63,30 @@ def test_a_report_leaves_a_table_figures_a_plot_and_bounds(router: Path, tmp_pat
     assert (tmp_path / "r" / "report.png").read_bytes().startswith(b"\x89PNG")
     assert "VideoRouter minus each system" in (tmp_path / "r" / "report.md").read_text()
     assert {"what", "measured", "bound", "held"} == set(json.loads((tmp_path / "r" / "bounds.json").read_text())[0])
+
+
+def test_a_comparison_answers_by_every_system_and_checks_every_claim(router: Path, tmp_path: Path) -> None:
+    compare_systems(tmp_path / "c", robust=router, dense=router, videos=7, questions_per_video=2, points=1)
+    found = json.loads((tmp_path / "c" / "comparison.json").read_text())
+    answered = {(row["base"], row["system"]) for row in found["rows"]}
+    assert {("dense", name) for name in TRAINING_FREE} | {("robust", name) for name in (*ROUTING, *OPTIONS)} <= answered
+    assert len(found["claims"]) == 2 + len(PAIRS)
+    at_one_budget = [row["tokens"] for row in found["rows"] if row["base"] == "dense" and row["system"] != "dense"]
+    assert max(at_one_budget) <= HEADLINE.budget
+    assert (tmp_path / "c" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    assert "| graded=true |" in (tmp_path / "c" / "comparison.md").read_text()
+    with pytest.raises(ValueError, match="already holds a comparison"):
+        compare_systems(tmp_path / "c", robust=router, dense=router)
+
+
+def test_a_share_of_accuracy_has_an_interval_and_needs_the_same_items() -> None:
+    whole, system = predictions("a", right=0.8), predictions("b", right=0.6)
+    share = kept_share(system, whole)
+    assert share.mean == pytest.approx(0.75)
+    assert share.low < 0.75 < share.high
+    assert kept_share(whole, whole).low == kept_share(whole, whole).high == 1
+    with pytest.raises(ValueError, match="same items"):
+        kept_share(system[1:], whole)
 
 
 def test_random_tokens_of_the_base_lose_the_place_when_pooled(base: Path) -> None:
