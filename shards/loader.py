@@ -37,6 +37,8 @@ class EpochLoader(Generic[Loaded]):
         tolerate: damaged samples an epoch that are left out (kept in `quarantine`) before this rank stops with an error. A
             batch of which nothing is left is filled with the rank's next item that reads.
         prefetch: batches each worker has ready; memory is bounded by `workers * prefetch + 1` batches
+        batches_a_step: batches, over all ranks, of one optimizer step; an epoch is then cut to whole steps, so that it takes
+            equally many under any number of ranks
     """
 
     def __init__(
@@ -50,15 +52,19 @@ class EpochLoader(Generic[Loaded]):
         workers: int = 0,
         tolerate: int = 0,
         prefetch: int = 2,
+        batches_a_step: int | None = None,
     ) -> None:
         self.order, self.rank, self.world_size = order, rank, world_size
         self.workers, self.tolerate, self.prefetch = workers, tolerate, prefetch
+        self.batches_a_step = batches_a_step
         self.quarantine: list[Quarantined] = []
         self._items = _Items(read)
         self._data = hashlib.sha256(f"{data} {order.fingerprint}".encode()).hexdigest()
         self._epoch = self._steps = self._consumed = 0
         self._resumed = False
-        share(order.batches(0), rank, world_size)  # too little data is said before anything else is done
+        share(
+            order.batches(0), rank, world_size, 0, batches_a_step
+        )  # too little data is said before anything else is done
 
     def __len__(self) -> int:
         """Steps of the current epoch: those taken and those still to come."""
@@ -110,7 +116,7 @@ class EpochLoader(Generic[Loaded]):
             yield self._sound(loaded) or self._stand_in(batches[number:])
 
     def _share(self, epoch: int, start: int) -> list[Batch]:
-        return share(self.order.batches(epoch), self.rank, self.world_size, start).batches
+        return share(self.order.batches(epoch), self.rank, self.world_size, start, self.batches_a_step).batches
 
     def _sound(self, loaded: list[Loaded | Quarantined]) -> list[Loaded]:
         """What was read. Raises the error of the first damaged item that is more than tolerated."""

@@ -167,14 +167,31 @@ class Share:
     remainder: list[Batch]
 
 
-def share(batches: Sequence[Batch], rank: int, world_size: int, start: int = 0) -> Share:
-    """Rank `rank`'s part of the global order. Raises `TooLittleData` where an epoch has fewer batches than there are ranks."""
+def share(
+    batches: Sequence[Batch], rank: int, world_size: int, start: int = 0, batches_a_step: int | None = None
+) -> Share:
+    """Rank `rank`'s part of the global order.
+
+    With `batches_a_step` an epoch is cut to whole optimizer steps of so many batches, whatever the number of ranks that share
+    them. Raises `TooLittleData` where an epoch has fewer batches than there are ranks, or than a step takes; `ValueError` where
+    the ranks cannot share a step equally.
+    """
     if not 0 <= rank < world_size:
         raise ValueError(f"rank {rank} is none of {world_size}")
     if len(batches) < world_size:
         raise TooLittleData(
             f"{len(batches)} batches an epoch cannot feed {world_size} ranks: use fewer ranks, smaller batches or more data"
         )
-    steps = (len(batches) - start) // world_size
+    whole = len(batches)
+    if batches_a_step is not None:
+        if batches_a_step % world_size:
+            raise ValueError(f"{batches_a_step} batches a step cannot be shared equally by {world_size} ranks")
+        if whole < batches_a_step:
+            raise TooLittleData(
+                f"{whole} batches an epoch are fewer than the {batches_a_step} of one optimizer step: accumulate fewer, use "
+                "smaller batches or more data"
+            )
+        whole -= whole % batches_a_step
+    steps = (whole - start) // world_size
     end = start + steps * world_size
     return Share(list(batches[start + rank : end : world_size]), list(batches[end:]))

@@ -38,6 +38,31 @@ def test_ranks_take_equal_steps_and_together_all_but_the_remainder(
     assert len(shares[0].remainder) < world_size
 
 
+@given(videos, st.integers(1, 4), st.sampled_from([1, 2, 3, 4, 6, 12]), st.integers(0, 3))
+def test_an_epoch_of_whole_steps_is_the_same_for_any_ranks_that_share_a_step(
+    sizes: list[tuple[int, int]], per_batch: int, a_step: int, epoch: int
+) -> None:
+    batches = order_of(sizes, Limits(1, per_batch)).batches(epoch)
+    together = []
+    for world_size in (ranks for ranks in range(1, a_step + 1) if a_step % ranks == 0):
+        if len(batches) < a_step:
+            with pytest.raises(TooLittleData, match=rf"{len(batches)} batches .* fewer|cannot feed"):
+                share(batches, 0, world_size, 0, a_step)
+            continue
+        shares = [share(batches, rank, world_size, 0, a_step) for rank in range(world_size)]
+        steps = len(shares[0].batches)
+        assert steps * world_size % a_step == 0
+        together.append([shares[rank].batches[step] for step in range(steps) for rank in range(world_size)])
+        assert together[-1] + shares[0].remainder == batches
+        assert len(shares[0].remainder) < a_step
+    assert all(one == together[0] for one in together)
+
+
+def test_ranks_that_cannot_share_a_step_equally_are_refused() -> None:
+    with pytest.raises(ValueError, match="4 batches a step cannot be shared equally by 3 ranks"):
+        share([(Item(0, (0,)),)] * 12, 0, 3, 0, 4)
+
+
 @given(videos, st.integers(1, 40), st.integers(0, 5))
 def test_batches_respect_their_limits_and_are_packed_full(
     sizes: list[tuple[int, int]], per_batch: int, epoch: int
