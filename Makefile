@@ -8,8 +8,8 @@ KILLS ?= 100
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real miniature-base report build-flr build-qtr train-image-router train-semantic-router export eval test \
-	crash-test bench-loader bench-builders bench-decoding bench-latency bench-gpu lint clean
+.PHONY: help setup demo demo-real miniature-base report build-flr build-qtr train-image-router train-semantic-router train-joint export eval test \
+	crash-test crash-train bench-loader bench-builders bench-decoding bench-latency bench-gpu lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
@@ -44,10 +44,14 @@ build-qtr: setup  ## policy labels: QUESTIONS, VIDEOS, TEACHER, MODEL, BUILD
 	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-qtr $(BUILD)
 
 train-image-router: setup  ## stage 1 on $(RUNS)/video-flr: BASE
-	$(BIN)/python -m train fit --config configs/train/image_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-flr
+	$(BIN)/python -m train fit --config configs/train/image_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-flr --out $(RUNS)/image-router
 
 train-semantic-router: setup  ## stage 2 on $(RUNS)/video-qtr: BASE
-	$(BIN)/python -m train fit --config configs/train/semantic_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-qtr
+	$(BIN)/python -m train fit --config configs/train/semantic_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-qtr --out $(RUNS)/semantic-router
+
+train-joint: setup  ## stage 3: language model and routers together, from $(RUNS)/router
+	$(BIN)/python -m train fit --config configs/train/joint.yaml --model.init_args.routers $(RUNS)/router --data.init_args.shards $(RUNS)/video-flr \
+	  --data.init_args.more_labels $(RUNS)/video-qtr --out $(RUNS)/joint
 
 export: setup  ## both trained heads in one folder, $(RUNS)/router
 	$(BIN)/python -m routers export --checkpoint $(RUNS)/image-router/checkpoints/best.ckpt $(RUNS)/semantic-router/checkpoints/best.ckpt --out $(RUNS)/router
@@ -76,6 +80,9 @@ bench-gpu:  ## every GPU figure: first token and memory at 8B geometry, pictures
 crash-test: setup  ## kill builds 100 times at random moments; what was lost, paid twice, left behind (30 minutes; KILLS)
 	$(BIN)/python -m miniature crash-test --out $(RUNS)/crash-test --kills $(KILLS)
 	$(BIN)/python -m miniature crash-test --out $(RUNS)/crash-test-generate --kills $(KILLS) --builder generate
+
+crash-train: setup  ## kill a training with all its ranks 8 times, go on under other strategies, compare (10 minutes, after `make demo`)
+	$(BIN)/python -m miniature crash-train --out $(RUNS)/crash-train --flr $(RUNS)/demo/video-flr --base miniature/shipped/robust --epochs 1
 
 lint: setup  ## style and types
 	$(BIN)/ruff check .

@@ -206,7 +206,7 @@ def _recorded(options: Options, questions: Sequence[VideoQuestion], prompts: Seq
     if options.get("relevance"):
         files["relevance"] = finished_manifest(Path(options["relevance"])).fingerprint
     if options.get("local_base"):
-        from routers.checkpoint import weights_hash  # torch takes seconds to import
+        from routers.base_identity import weights_hash  # torch takes seconds to import
 
         files["local_base"] = weights_hash(options["local_base"])
     return {**options, **files, "prompts": {name: load_prompt(name).hash for name in prompts}}

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "check-labels": ("miniature.label_quality:check_labels", "hold built labels against the truth"),
     "crash-test": ("miniature.crash_test:crash_test", "kill a build again and again, and see what it cost and came to"),
+    "crash-train": ("miniature.crash_train:crash_train", "kill a training, take it up with other ranks, and compare"),
     "check-generated": (
         "miniature.generation_quality:check_generated",
         "hold generated questions against the scenes, and show what the filters caught",

@@ -122,9 +122,9 @@ def _lowest(rows: list[dict[str, float | None]], name: str) -> float:
 
 
 def _validation_figure(folder: Path, name: str) -> float:
-    import torch
+    from routers.trained_file import RECORD, read_record
 
-    return torch.load(checkpoint(folder), map_location="cpu", weights_only=True)["videorouter"]["metrics"][name]
+    return read_record(checkpoint(folder))[RECORD]["metrics"][name]
 
 
 def _summary(out: Path, stages: Stages, seconds: float, console: Console) -> None:

@@ -7,7 +7,8 @@ import torch
 from miniature.base import write_base
 from routers import VideoRouter
 from routers.backbones import load_backbone
-from routers.checkpoint import BaseModel, RouterConfig, build_routers, weights_hash
+from routers.base_identity import weights_hash
+from routers.checkpoint import BaseModel, RouterConfig, build_routers
 
 FRAMES, BUDGET = 64, 768
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def export(
     out: Path,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     scales: tuple[int, int, int] = (2, 1, 4),
-    routing: str = "",
+    routing: str | None = None,
     *,
     checkpoint: list[str],
 ) -> None:
@@ -27,15 +27,18 @@ def export(
 
     Args:
         out: the folder to write
-        threshold: a frame is relevant above this probability
+        threshold: a frame is relevant above this probability; the one calibrated on validation data otherwise
         scales: compression scales (global, relevant, irrelevant)
-        routing: options of routing that the folder is used with, such as "smoothing=1, router_scale=4"
+        routing: options of routing that the folder is used with, such as "smoothing=1, router_scale=4"; those trained with
+            otherwise
     """
     from routers.export import export as export_folder
     from routers.systems import RoutingOptions, Scales, parse_spec
     from routers.systems.spec import with_options
 
-    options = with_options(RoutingOptions(), parse_spec(f"videorouter({routing})").options, "--routing")
+    options = None
+    if routing is not None:
+        options = with_options(RoutingOptions(), parse_spec(f"videorouter({routing})").options, "--routing")
     folder = export_folder(
         [Path(path) for path in checkpoint], out, scales=Scales(*scales), threshold=threshold, routing=options
     )
@@ -44,13 +47,14 @@ def export(
 
 
 def answer(
-    model: Path,
+    model: str,
     video: Path,
     question: str,
     system: str = "videorouter",
     policy: Literal["global", "fragment"] | None = None,
     budget: int | None = None,
     base: str | None = None,
+    revision: str | None = None,
     device: str = "cpu",
     max_new_tokens: int = 32,
     encoder: str | None = None,
@@ -67,13 +71,14 @@ def answer(
     """Answer a question about a video with an exported router.
 
     Args:
-        model: router folder
+        model: router folder, or its id on the Hub
         video: video file
         question: the question
         system: compression system, NAME or "NAME(option=value, ...)"
         policy: force an allocation policy
         budget: visual tokens; the export's default otherwise
         base: where the base model lies, if not where the export says
+        revision: of a router on the Hub
         device: torch device
         max_new_tokens: longest answer
         encoder: CLIP or SigLIP checkpoint (folder or Hub id) of the system relevance_pooling
@@ -89,12 +94,14 @@ def answer(
         weights = dtype or ("float32" if device == "cpu" else None)
         asked = {"system": system, "base": base, "budget": budget, "fragment": fragment, "dtype": weights}
         asked["frames"] = frames
-        return _print_cost(answer_cost(str(model), question, options, **asked), json_output)  # type: ignore[arg-type]
+        return _print_cost(answer_cost(model, question, options, **asked), json_output)  # type: ignore[arg-type]
     from routers.frame_plan import append_plan
     from routers.runtime import VideoRouter
     from routers.show import show_answer
 
-    router = VideoRouter.from_pretrained(model, base=base, device=device, dtype=dtype, attn_implementation=attention)
+    router = VideoRouter.from_pretrained(
+        model, revision=revision, base=base, device=device, dtype=dtype, attn_implementation=attention
+    )
     result = router.answer(
         video,
         question,
@@ -115,6 +122,20 @@ def answer(
         print(json.dumps({name: value for name, value in asdict(result).items() if name != "plan"}, indent=2))
     else:
         show_answer(result, options)
+
+
+def push(folder: Path, repo_id: str, base: str | None = None, private: bool = False) -> None:
+    """Upload a router folder to the Hub as one commit; repeatable.
+
+    Args:
+        folder: router folder
+        repo_id: user/name
+        base: id of the base model on the Hub, where the folder names one on this machine
+        private: make a new repository private
+    """
+    from routers.hub import push as pushed
+
+    print(f"pushed to {pushed(folder, repo_id, base=base, private=private).url}")
 
 
 def estimate(
@@ -227,6 +248,8 @@ def parser() -> ArgumentParser:
     answering.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
     answering.add_argument("--stream", action="store_true", help="print the answer as it is decoded")
     answering.add_argument("--estimate", dest="estimate_only", action="store_true", help="print the cost, load nothing")
+    pushing = ArgumentParser(description="Upload a router folder to the Hub.")
+    pushing.add_function_arguments(push, as_positional=True)
     estimating = ArgumentParser(description="Print what a model costs before it is loaded.")
     estimating.add_function_arguments(estimate, skip={"json_output"})
     estimating.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
@@ -236,6 +259,7 @@ def parser() -> ArgumentParser:
     subcommands = door.add_subcommands()
     subcommands.add_subcommand("export", exporting)
     subcommands.add_subcommand("answer", answering)
+    subcommands.add_subcommand("push", pushing)
     subcommands.add_subcommand("estimate", estimating)
     subcommands.add_subcommand("probe-layer", probing)
     return door
@@ -248,6 +272,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands: dict[str, Callable[..., None]] = {
         "export": export,
         "answer": answer,
+        "push": push,
         "estimate": estimate,
         "probe-layer": probe_layer,
     }

@@ -1,6 +1,5 @@
 """The exported router folder: config.json, model.safetensors with what was trained, and the base model named by hash."""
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -10,25 +9,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from routers.backbones import Backbone
+from routers.base_identity import BaseModel, CheckpointError, base_identity
 from routers.scoring import ImageRouter, SemanticRouter
 from routers.systems.routing_options import RoutingOptions
 from routers.systems.videorouter import Scales
 
+__all__ = ["BaseModel", "CheckpointError", "RouterConfig", "build_routers", "check_base", "read_config", "write_folder"]
+
 FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
-
-
-class CheckpointError(ValueError):
-    """An exported folder or a base model that cannot be used; the message says which, why and what to do."""
-
-
-@dataclass(frozen=True)
-class BaseModel:
-    """The frozen video model that the routers were trained on: where it was, and the hash of its weights."""
-
-    path: str
-    sha256: str
-    revision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,14 +52,19 @@ def trained_tensors(semantic: SemanticRouter, image: ImageRouter) -> dict[str, T
 
 
 def write_folder(folder: Path, config: RouterConfig, tensors: dict[str, Tensor], card: str) -> None:
-    """Write config, weights and model card; the base's path is stored relative to `folder` when it is a local folder."""
+    """Write config, weights and model card."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS)
+    write_config(folder, config)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def write_config(folder: Path, config: RouterConfig) -> None:
+    """Write config.json; the base's path is stored relative to `folder` when it is a local folder."""
     content = asdict(config)
     if Path(config.base.path).is_dir():
         content["base"]["path"] = os.path.relpath(Path(config.base.path).resolve(), folder.resolve())
     (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def read_config(folder: Path) -> RouterConfig:
@@ -103,26 +97,11 @@ def load_weights(folder: Path, semantic: SemanticRouter, image: ImageRouter) -> 
             raise CheckpointError(f"{folder / WEIGHTS} does not fit the {name} router: {error}") from error
 
 
-def weights_hash(folder: str | Path) -> str:
-    """sha256 over config.json and every safetensors file of a checkpoint folder, by name and content.
-
-    Raises `CheckpointError` where the folder holds no weights.
-    """
-    weights = sorted(Path(folder).glob("*.safetensors"))
-    if not weights:
-        raise CheckpointError(f"{folder} holds no safetensors weights: give the folder of a transformers checkpoint")
-    total = hashlib.sha256()
-    for path in [Path(folder) / "config.json", *weights]:
-        with path.open("rb") as file:
-            total.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()
-
-
-def check_base(config: RouterConfig, folder: str | Path) -> None:
-    """Raise `CheckpointError` unless `folder` holds the very base model the routers were trained on."""
-    found = weights_hash(folder)
+def check_base(config: RouterConfig, base: str) -> None:
+    """Raise `CheckpointError` unless `base`, a folder or Hub id, is the very model the routers were trained on."""
+    found = base_identity(base, config.base.revision).sha256
     if found != config.base.sha256:
         raise CheckpointError(
-            f"the base model in {folder} has hash {found[:12]}, the routers were trained on {config.base.sha256[:12]}: "
+            f"the base model in {base} has hash {found[:12]}, the routers were trained on {config.base.sha256[:12]}: "
             "pass the right one with --base"
         )

@@ -1,5 +1,8 @@
 """The two small heads that read the shadow stack (paper 3.2; pooling, standardisation and widths are ours)."""
 
+from collections.abc import Callable
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +23,10 @@ def mean_without_sinks(states: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 class Standardise(nn.Module):
-    """Per-feature (x - mean) / deviation with moments gathered on training data and stored in the export (ours)."""
+    """Per-feature (x - mean) / deviation with moments gathered on training data and stored in the export (ours).
+
+    Moments stay float32 when the module around them is given another dtype: they are data, not weights.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -37,7 +43,13 @@ class Standardise(nn.Module):
         self.deviation.copy_(variance.sqrt())
 
     def forward(self, features: Tensor) -> Tensor:
+        """float32, whatever the features' dtype."""
         return (features - self.mean) / self.deviation
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        device = fn(torch.empty(0, device=self.mean.device)).device
+        self.mean, self.deviation = self.mean.to(device), self.deviation.to(device)
+        return self
 
 
 class SemanticHead(nn.Module):
@@ -50,7 +62,7 @@ class SemanticHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """`[Q, D]` pooled question states -> `[Q, 2]` logits."""
-        return self.layers(self.standardise(features))
+        return self.layers(self.standardise(features).to(self.layers[0].weight.dtype))
 
 
 class ImageHead(nn.Module):
@@ -63,4 +75,4 @@ class ImageHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """`[..., 2D]` pooled frame-question states -> `[...]` logits."""
-        return self.layers(self.standardise(features)).squeeze(-1)
+        return self.layers(self.standardise(features).to(self.layers[0].weight.dtype)).squeeze(-1)

@@ -1,7 +1,7 @@
 """Router metrics that torchmetrics does not have."""
 
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc
+from torchmetrics.functional.classification import binary_auroc, binary_calibration_error
 
 
 def auroc_within_question(scores: Tensor, labels: Tensor) -> float | None:
@@ -13,3 +13,22 @@ def auroc_within_question(scores: Tensor, labels: Tensor) -> float | None:
     if labels.all() or not labels.any():
         return None
     return float(binary_auroc(scores, labels.long()))
+
+
+def calibration_error(scores: Tensor, labels: Tensor, bins: int = 15) -> float:
+    """Expected calibration error of probabilities and bools `[N]`: how far, in the mean, scores lie from their bin's share."""
+    return float(binary_calibration_error(scores.float(), labels.long(), n_bins=bins))
+
+
+def threshold_for_recall(scores: Tensor, labels: Tensor, wanted: float) -> float:
+    """The highest threshold above which the share `wanted` of the positives lies (ours); 0.5 where there is none.
+
+    `scores` `[N]` in 0..1, `labels` `[N]` bools. Raises `ValueError` for a share that is not above 0 and at most 1.
+    """
+    if not 0 < wanted <= 1:
+        raise ValueError(f"recall {wanted} is no share to be found: give a number above 0, at most 1")
+    positive = scores[labels].sort().values
+    if not len(positive):
+        return 0.5
+    missed = int((1 - wanted) * len(positive) + 1e-9)
+    return max(0.0, float(positive[missed]) - 1e-6)

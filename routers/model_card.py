@@ -1,16 +1,26 @@
 """The README.md of an exported router folder."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routers.checkpoint import RouterConfig
 
 
-def model_card(config: "RouterConfig", metrics: Mapping[str, float] | None = None) -> str:
-    """Markdown with Hub front matter. `metrics` are those measured when the exported checkpoints were saved."""
+def model_card(
+    config: "RouterConfig", metrics: Mapping[str, float] | None = None, data: Sequence[Mapping[str, Any]] = ()
+) -> str:
+    """Markdown with Hub front matter.
+
+    `metrics` are those measured when the exported checkpoints were saved, `data` the folders, fingerprints and licences of
+    what was learned from.
+    """
     rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in sorted((metrics or {}).items()))
     table = f"| metric | value |\n|---|---|\n{rows}" if rows else "No metrics were recorded with these weights."
+    origins = "\n".join(
+        f"* fingerprint `{one['fingerprint']}`; licences of its questions: {', '.join(one['licences']) or 'none stated'}"
+        for one in data
+    )
     scales = config.scales
     return f"""---
 license: apache-2.0
@@ -36,4 +46,10 @@ print(router.answer("video.mp4", "What happens after the red car stops?").text)
 ## Validation at the exported step
 
 {table}
+
+## Trained on
+
+{origins or "Not recorded."}
+
+The settings of each training are in `training-*.yaml`.
 """

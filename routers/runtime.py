@@ -22,6 +22,7 @@ from routers.checkpoint import (
     write_folder,
 )
 from routers.frame_plan import FramePlan, frame_plan
+from routers.hub import copy_beside_weights, router_folder
 from routers.model_card import model_card
 from routers.peak_memory import peak_memory
 from routers.prompts import question_text
@@ -74,8 +75,17 @@ class Answer:
 class VideoRouter:
     """Two routers in front of a video language model (paper section 3)."""
 
-    def __init__(self, backbone: Backbone, config: RouterConfig, semantic: SemanticRouter, image: ImageRouter) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        config: RouterConfig,
+        semantic: SemanticRouter,
+        image: ImageRouter,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder` is where all of it was loaded from; what stage 3 trained of the language model is saved from there."""
         self.backbone = backbone
+        self.folder = folder
         self.config = config
         self.semantic = semantic.eval()
         self.image = image.eval()
@@ -85,34 +95,46 @@ class VideoRouter:
         cls,
         path: str | Path,
         *,
+        revision: str | None = None,
         base: str | None = None,
         device: str = "cpu",
         dtype: torch.dtype | str | None = None,
         attn_implementation: str | None = None,
     ) -> Self:
-        """Load a router folder and its base model (`base` overrides where that lies).
+        """Load a router folder, or the Hub repository of that id at `revision`, and its base model.
+
+        `base` overrides where the base model lies.
 
         `dtype` is float32 on a CPU and the checkpoint's own elsewhere where it is None; `attn_implementation` is "sdpa",
         "flash_attention_2", ... or transformers' choice.
         Raises `CheckpointError` for a folder that is not an export, or a base with another hash.
         """
-        folder = Path(path)
+        folder = router_folder(path, revision)
         config = read_config(folder)
         if base is not None:
-            config = replace(config, base=replace(config.base, path=base))
+            config = replace(config, base=replace(config.base, path=base, revision=None))
         check_base(config, config.base.path)
-        backbone = load_backbone(config.base.path, device=device, dtype=dtype, attn_implementation=attn_implementation)
+        backbone = load_backbone(
+            config.base.path,
+            device=device,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            revision=config.base.revision,
+        )
         semantic, image = build_routers(backbone, config)
         load_weights(folder, semantic, image)
-        return cls(backbone, config, semantic, image)
+        backbone.use_language_of(folder)
+        return cls(backbone, config, semantic, image, folder)
 
     def save_pretrained(self, path: str | Path) -> None:
         """Write the router folder: trained tensors only, the base model named by hash and never copied."""
         write_folder(Path(path), self.config, trained_tensors(self.semantic, self.image), model_card(self.config))
+        if self.folder is not None:
+            copy_beside_weights(self.folder, Path(path))
 
     def rescaled(self, scales: Scales) -> Self:
         """The same routers with other compression scales."""
-        return type(self)(self.backbone, replace(self.config, scales=scales), self.semantic, self.image)
+        return type(self)(self.backbone, replace(self.config, scales=scales), self.semantic, self.image, self.folder)
 
     def system(
         self,

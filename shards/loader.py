@@ -60,7 +60,7 @@ class EpochLoader(Generic[Loaded]):
         self.quarantine: list[Quarantined] = []
         self._items = _Items(read)
         self._data = hashlib.sha256(f"{data} {order.fingerprint}".encode()).hexdigest()
-        self._epoch = self._steps = self._consumed = 0
+        self._epoch = self._consumed = 0
         self._resumed = False
         share(
             order.batches(0), rank, world_size, 0, batches_a_step
@@ -68,14 +68,18 @@ class EpochLoader(Generic[Loaded]):
 
     def __len__(self) -> int:
         """Steps of the current epoch: those taken and those still to come."""
-        return self._steps + len(self._share(self._epoch, self._consumed))
+        return self.steps + len(self._share(self._epoch, self._consumed))
+
+    @property
+    def steps(self) -> int:
+        """Batches that this rank has taken of the current epoch."""
+        return self._consumed // self.world_size
 
     def __iter__(self) -> Iterator[list[Loaded]]:
-        if self._steps and not (self._resumed and self._share(self._epoch, self._consumed)):
-            self._epoch, self._steps, self._consumed = self._epoch + 1, 0, 0
+        if self._consumed and not (self._resumed and self._share(self._epoch, self._consumed)):
+            self._epoch, self._consumed = self._epoch + 1, 0
         self._resumed = False
         for batch in self._batches():
-            self._steps += 1
             self._consumed += self.world_size
             yield batch
 
@@ -84,13 +88,8 @@ class EpochLoader(Generic[Loaded]):
         return self._batches()
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the epoch stands: `consumed` counts global batches, `steps` this loop's."""
-        return {
-            "epoch": self._epoch,
-            "consumed": self._consumed,
-            "steps": self._steps,
-            "data": self._data,
-        }
+        """Where the epoch stands: `consumed` counts batches of all ranks."""
+        return {"epoch": self._epoch, "consumed": self._consumed, "data": self._data}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state. Raises `ValueError` where it was saved with other data, limits or seed."""
@@ -99,7 +98,7 @@ class EpochLoader(Generic[Loaded]):
                 "the position was saved with other shards, batch limits or another seed: resume with what it was "
                 "started with, or begin anew from the weights alone"
             )
-        self._epoch, self._consumed, self._steps = state["epoch"], state["consumed"], state["steps"]
+        self._epoch, self._consumed = state["epoch"], state["consumed"]
         self._resumed = True
 
     def _batches(self) -> Iterator[list[Loaded]]:

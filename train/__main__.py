@@ -1,23 +1,72 @@
-"""`python -m train fit --config ...`: LightningCLI over the modules and data of this room."""
+"""`python -m train fit --config ...`: LightningCLI over the modules and data of this room; `check` and `floor` beside it."""
 
 import sys
+
+from jsonargparse import auto_cli
 
 import configs
 
 
+def check(ranks: int | None, arguments: list[str]) -> None:
+    """Look at what `fit` with the same arguments would need, before any GPU minute is spent; exit code 1 where it would stop."""
+    from train.preflight import check as look
+
+    if look(arguments, ranks):
+        sys.exit(1)
+
+
+def floor(shards: str, train: str = "train", test: str = "test") -> None:
+    """Print what words alone tell of a policy: TF-IDF and logistic regression.
+
+    Args:
+        shards: Video-QTR shards
+        train: split learned from
+        test: split classified
+    """
+    from train.text_floor import text_floor
+
+    found = text_floor(shards, train, test)
+    print(f"{found.accuracy:.4f} of {found.questions} questions, after learning from {found.learned}")
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Run LightningCLI; shipped configs are found by name from any folder. User errors end as one line and exit code 1."""
+    """Run one of them; shipped configs are found by name from any folder. User errors end as one line and exit code 1.
+
+    `check` takes what `fit` takes, and `--ranks N` where the training will have another number of processes.
+    """
     if arguments is None:
         sys.argv[1:] = configs.located(sys.argv[1:])
+        command = sys.argv[1:]
     else:
-        arguments = configs.located(arguments)
-
-    from train.cli import run  # Lightning takes seconds to import
-
+        command = arguments = configs.located(arguments)
     try:
+        if command[:1] == ["check"]:
+            return check(*_ranks(command[1:]))
+        if command[:1] == ["floor"]:
+            return auto_cli(floor, args=command[1:])
+        from train.cli import run  # Lightning takes seconds to import
+
         run(arguments)
     except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {_root(error)}")
+
+
+def _ranks(arguments: list[str]) -> tuple[int | None, list[str]]:
+    """`--ranks N`, and the arguments without it."""
+    if "--ranks" not in arguments:
+        return None, arguments
+    at = arguments.index("--ranks")
+    try:
+        return int(arguments[at + 1]), [*arguments[:at], *arguments[at + 2 :]]
+    except (IndexError, ValueError):
+        raise ValueError("--ranks takes the number of processes") from None
+
+
+def _root(error: BaseException) -> BaseException:
+    """What was raised first: jsonargparse wraps the errors of what it makes in pages about types."""
+    while (inner := error.__cause__ or error.__context__) is not None and isinstance(inner, ValueError | OSError):
+        error = inner
+    return error
 
 
 if __name__ == "__main__":

@@ -1,34 +1,91 @@
 """LightningCLI with one output folder: checkpoints, logs and the resolved config go there."""
 
-from typing import Any
+import os
+from pathlib import Path
+from typing import Any, Final
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
+from train.preemption import EXIT_CODE, SaveWhenTold
+from train.strategies import register
+from train.throughput import Throughput
+from train.trace import Trace
+
+register()
+
 OPTIONS: dict[str, Any] = {
     "model_class": pl.LightningModule,
     "datamodule_class": pl.LightningDataModule,
     "subclass_mode_model": True,
     "subclass_mode_data": True,
-    "trainer_defaults": {"callbacks": RichProgressBar(leave=True)},
+    "trainer_defaults": {
+        "callbacks": RichProgressBar(leave=True),
+        "plugins": [{"class_path": "train.checkpoint_io.TrainedFileIO"}],
+    },
     "save_config_kwargs": {"overwrite": True},
 }
 
 
+LOGS: Final = {"CSVLogger": "csv", "TensorBoardLogger": "tensorboard"}
+"""Loggers and their folders under `--out`, where no other is asked for."""
+
+
 class RouterCLI(LightningCLI):
-    """Adds `--out` and two checkpoints: `--checkpoint.*` keeps the best, `--last.*` the newest, to resume from.
+    """Adds `--out`, `--resume` and two checkpoints: `--checkpoint.*` keeps the best, `--last.*` the newest, to resume from.
 
     (Lightning's `save_last` renews last.ckpt only when a best one is saved.)
     """
+
+    def before_instantiate_classes(self) -> None:
+        """Under torchrun its processes are the ranks, on however many nodes there are now. Logs go to `--out`."""
+        local, everywhere = int(os.environ.get("LOCAL_WORLD_SIZE", 0)), int(os.environ.get("WORLD_SIZE", 0))
+        asked = self.config[str(self.subcommand)]
+        if local and everywhere:
+            asked.trainer.devices, asked.trainer.num_nodes = local, everywhere // local
+        if asked.trainer.logger is None:
+            asked.trainer.logger = [
+                Namespace(
+                    class_path=f"pytorch_lightning.loggers.{kind}", init_args=Namespace(save_dir=asked.out, name=name)
+                )
+                for kind, name in LOGS.items()
+            ]
+
+    def before_fit(self) -> None:
+        """A step's batches are shared by the ranks there are; an earlier run is taken up where it is asked for."""
+        a_step = getattr(self.datamodule, "batches_a_step", None)
+        if a_step is not None:
+            if a_step % self.trainer.world_size:
+                raise ValueError(f"{a_step} batches a step cannot be shared equally by {self.trainer.world_size} ranks")
+            self.trainer.accumulate_grad_batches = a_step // self.trainer.world_size
+        asked = self.config[str(self.subcommand)]
+        self.model.config_yaml = self._parser(self.subcommand).dump(asked, skip_link_targets=False)
+        found = resumed_from(asked.resume, Path(last_checkpoint(asked.out)))
+        if found is not None:
+            self.config_init[self.subcommand].ckpt_path = str(found)
+
+    def after_fit(self) -> None:
+        """A training that was told to leave says so by its exit code, after everything else is done."""
+        callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]
+        if any(isinstance(callback, SaveWhenTold) and callback.left for callback in callbacks):
+            raise SystemExit(EXIT_CODE)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
             "--out", default="runs/training", help="folder for checkpoints, logs and the resolved config"
         )
+        parser.add_argument(
+            "--resume",
+            default="none",
+            help="none, auto (from OUT/checkpoints/last.ckpt where there is one) or a checkpoint file",
+        )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(ModelCheckpoint, "last")
+        parser.add_lightning_class_args(SaveWhenTold, "preemption")
+        parser.add_lightning_class_args(Throughput, "throughput")
+        parser.add_lightning_class_args(Trace, "trace")
         parser.set_defaults(
             {
                 "checkpoint.filename": "best",
@@ -41,6 +98,10 @@ class RouterCLI(LightningCLI):
         parser.link_arguments("out", "trainer.default_root_dir")
         parser.link_arguments("out", "checkpoint.dirpath", compute_fn=checkpoint_folder)
         parser.link_arguments("out", "last.dirpath", compute_fn=checkpoint_folder)
+        parser.link_arguments("out", "preemption.path", compute_fn=last_checkpoint)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: Lightning would unpickle the checkpoint to look for arguments of the model."""
 
 
 class _ParsedCLI(RouterCLI):
@@ -56,6 +117,22 @@ class _ParsedCLI(RouterCLI):
 def checkpoint_folder(out: str) -> str:
     """Where checkpoints lie under an output folder."""
     return f"{out}/checkpoints"
+
+
+def last_checkpoint(out: str) -> str:
+    """The newest checkpoint under an output folder."""
+    return f"{checkpoint_folder(out)}/last.ckpt"
+
+
+def resumed_from(asked: str, last: Path) -> Path | None:
+    """The checkpoint file to go on from. Raises `ValueError` for one that is asked for by name and is not there."""
+    if asked == "none" or (asked == "auto" and not last.exists()):
+        return None
+    if asked == "auto":
+        return last
+    if not Path(asked).is_file():
+        raise ValueError(f"--resume {asked}: no such checkpoint; give a file, auto or none")
+    return Path(asked)
 
 
 def run(arguments: list[str] | None) -> None:

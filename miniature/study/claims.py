@@ -50,8 +50,8 @@ PAIRS: Final = (
     ("AdaptToken", "dense", "adapttoken_lite", "adapttoken", "-0.2 VideoMME, +0.3 MLVU, +0.1 LVB (InternVL2.5-8B)"),
     ("VideoRouter", "robust", "videorouter", "uniform_pooling", "+1.1 VideoMME, +3.0 LVB, +1.5 MLVU"),
     ("VideoRouter", "robust", "videorouter", "frame_budget", "+2.2 VideoMME, +5.0 LVB, +1.9 MLVU"),
-    ("VideoRouter", "robust", "videorouter", "policy global", "without the Image Router: as uniform pooling"),
-    ("VideoRouter", "robust", "videorouter", "policy fragment", "without the Semantic Router: +0.9, +0.7, +2.3"),
+    ("VideoRouter", "robust", "videorouter", "policy=global", "without the Image Router: as uniform pooling"),
+    ("VideoRouter", "robust", "videorouter", "policy=fragment", "without the Semantic Router: +0.9, +0.7, +2.3"),
 )
 """(paper, base, a system, another one, what the paper reports of the first minus the second)."""
 

@@ -1,8 +1,9 @@
 """`python -m miniature compare`: every system of the papers on the base it is made for, and VideoRouter's further options."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from eval.benchmarks import load_items
 from eval.experiment import ROUTED, compare
 from eval.items import Item
 from eval.plot import Curve, accuracy_curves
-from eval.predictions import Prediction, append
+from eval.predictions import Prediction, append, read
 from eval.runner import Runner
 from eval.statistics import paired_difference, summarise
 from miniature.bases import DENSE_ROUTER, ROBUST_ROUTER
@@ -33,6 +34,9 @@ TRAINING_FREE: Final = (
 OPTIONS: Final = (
     "min_confidence=0.9", "smoothing=1", "smoothing=2", "router_scale=4", "graded=true", "screen_side=56",
 )  # fmt: skip
+
+FORCED: Final = ("policy=global", "policy=fragment")
+"""Without the Image Router, and without the Semantic Router."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ def compare_systems(
     """Measure all systems at equal tokens on the world of `report`, and what the papers claim.
 
     Args:
-        out: Folder to write: comparison.md, comparison.png, comparison.json, predictions.jsonl and the world.
+        out: Folder to write: comparison.md, comparison.png, comparison.json, the answers and the world. An interrupted
+            comparison goes on there.
         robust: Router folder over the base that bears pooled frames.
         dense: Router folder over the base trained on whole frames.
         videos: Videos of the world; 15 in 100 choose the scale of uniform pooling, the others are asked about.
@@ -83,9 +88,8 @@ def compare_systems(
     chosen = sorted(POINTS, key=lambda point: abs(point.budget - HEADLINE.budget))[:points]
     console, made = Console(width=150), {}
     with Progress(console=console) as progress:
-        for key, found in _answered(robust, dense, items, validation, chosen, progress):
+        for key, found in _answered(robust, dense, items, validation, chosen, Kept(out / "answers"), progress):
             made[key] = found
-            append(out / "predictions.jsonl", found)
     rows = [_row(*key, found) for key, found in made.items()]
     claims = [claim for point in chosen for claim in check_claims(made, point.budget)]
     _write(out, rows, claims, made, len(items))
@@ -96,12 +100,39 @@ Key = tuple[str, str, int]
 """Base, system, budget."""
 
 
+Answers = dict[str, list[Prediction]]
+"""Predictions by system."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was answered before an interruption is read, not asked again: a file for every group of systems."""
+
+    folder: Path
+
+    def answers(self, name: str, make: Callable[[], Answers]) -> Answers:
+        """The answers kept under `name`, or those that `make` gives, kept now."""
+        path = self.folder / f"{name}.jsonl"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            made, unfinished = make(), path.with_suffix(".unfinished")
+            unfinished.unlink(missing_ok=True)
+            append(unfinished, (prediction for found in made.values() for prediction in found))
+            unfinished.rename(path)
+            return made
+        read_again: Answers = {}
+        for prediction in read(path):
+            read_again.setdefault(prediction.system, []).append(prediction)
+        return read_again
+
+
 def _answered(
     robust: Path,
     dense: Path,
     items: Sequence[Item],
     validation: Sequence[Item],
     chosen: Sequence[Point],
+    kept: Kept,
     progress: Progress,
 ) -> Iterator[tuple[Key, list[Prediction]]]:
     remembered = len({item.video for item in [*items, *validation]})
@@ -109,26 +140,31 @@ def _answered(
     routing = Runner(router, "likelihood", remembered, share_prefixes=True)
     free = Runner(on_dense, "likelihood", remembered, share_prefixes=True)
     for base, runner in (("robust", routing), ("dense", free)):
-        yield (base, "dense", DENSE_TOKENS), _alone(runner, items, "dense", DENSE_TOKENS, progress)
+        whole = partial(_alone, runner, items, ("dense",), DENSE_TOKENS, progress)
+        yield (base, "dense", DENSE_TOKENS), kept.answers(f"{base}-whole", whole)["dense"]
     for point in chosen:
         routing.router, free.router = router.rescaled(point.scales), on_dense.rescaled(point.scales)
-        found = compare(routing, items, validation, ROUTING, point.budget, progress)
+        routed = partial(compare, routing, items, validation, ROUTING, point.budget, progress)
+        found = kept.answers(f"robust-{point.budget}", routed)
         mean = sum(prediction.tokens for prediction in found[ROUTED]) / len(items)
         yield from ((("robust", name, point.budget), made) for name, made in found.items())
-        found = compare(free, items, validation, TRAINING_FREE, point.budget, progress, mean_tokens=mean)
+        fed_alike = partial(compare, free, items, validation, TRAINING_FREE, point.budget, progress, mean_tokens=mean)
+        found = kept.answers(f"dense-{point.budget}", fed_alike)
         yield from ((("dense", name, point.budget), made) for name, made in found.items())
     routing.router = router.rescaled(HEADLINE.scales)
-    for option in OPTIONS:
-        made = _alone(routing, items, f"{ROUTED}({option})", HEADLINE.budget, progress)
-        yield ("robust", option, HEADLINE.budget), made
-    for policy in ("global", "fragment"):
-        made = _alone(routing, items, f"{ROUTED}(policy={policy})", HEADLINE.budget, progress)
-        yield ("robust", f"policy {policy}", HEADLINE.budget), made
+    for option in (*OPTIONS, *FORCED):
+        spec = f"{ROUTED}({option})"
+        alone = partial(_alone, routing, items, (spec,), HEADLINE.budget, progress)
+        yield ("robust", option, HEADLINE.budget), kept.answers(f"robust-{option}", alone)[spec]
 
 
-def _alone(runner: Runner, items: Sequence[Item], spec: str, budget: int, progress: Progress) -> list[Prediction]:
-    system = runner.router.system(spec)
-    return list(runner.run(items, [system], {system.name: [budget] * len(items)}, progress))
+def _alone(runner: Runner, items: Sequence[Item], specs: Sequence[str], budget: int, progress: Progress) -> Answers:
+    systems = [runner.router.system(spec) for spec in specs]
+    budgets = {system.name: [budget] * len(items) for system in systems}
+    made: Answers = {}
+    for prediction in runner.run(items, systems, budgets, progress):
+        made.setdefault(prediction.system, []).append(prediction)
+    return made
 
 
 def _row(base: str, system: str, budget: int, found: Sequence[Prediction]) -> Row:

@@ -36,6 +36,7 @@ def load_backbone(
     device_map: str | dict[str, Any] | None = None,
     attn_implementation: str | None = None,
     early_layers: int | None = None,
+    revision: str | None = None,
     frame_size: int | None = None,
     newlines: str | None = None,
 ) -> Backbone:
@@ -56,8 +57,9 @@ def load_backbone(
         "device_map": device_map,
         "attn_implementation": attn_implementation,
         "early_layers": early_layers,
+        "revision": revision,
     }
-    family = AutoConfig.from_pretrained(path, trust_remote_code=False).model_type
+    family = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False).model_type
     asked = {"frame_size": frame_size, "newlines": newlines}
     options: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     own = {"qwen2_5_vl": "frame_size", "qwen3_vl": "frame_size", "llava_onevision": "newlines"}

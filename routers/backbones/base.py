@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -156,6 +157,10 @@ class Backbone(Protocol):
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:
         """Attention at decoder layer `layer` (0-based) and the greedy answer, of one and the same prefill."""
+        ...
+
+    def use_language_of(self, folder: Path) -> None:
+        """Answer with what stage 3 trained of the language model, where `folder`, a router's, holds that. Raises `ValueError`."""
         ...
 
     def token_id(self, text: str) -> int:

@@ -20,6 +20,7 @@ from routers.backbones.pixels import Normalisation
 from routers.backbones.prompt import Prompt
 from routers.backbones.shared_prefix import SharedPrefix
 from routers.backbones.streaming import Streamed
+from routers.language_weights import apply_language
 from routers.partial import load_early
 from routers.shadow import ShadowStack
 from video.resize import resize_frames
@@ -35,6 +36,7 @@ class Loading(TypedDict, total=False):
         attn_implementation: "sdpa", "flash_attention_2", "eager", ...; transformers' own choice if left out
         early_layers: read vision tower, projector, embeddings and that many decoder layers only, which is all that
             routers need; such a backbone cannot answer
+        revision: commit, branch or tag of a checkpoint on the Hub
     """
 
     device: str | torch.device
@@ -42,6 +44,7 @@ class Loading(TypedDict, total=False):
     device_map: str | dict[str, Any] | None
     attn_implementation: str | None
     early_layers: int | None
+    revision: str | None
 
 
 class NativeBackbone(ABC):
@@ -60,9 +63,11 @@ class NativeBackbone(ABC):
         """Load a checkpoint folder or Hub id. Raises what transformers raises for a folder that is not the family's."""
         self.path = path
         self.device = torch.device(loading.get("device", "cpu"))
-        self._own_dtype = AutoConfig.from_pretrained(path).dtype if loading.get("dtype") is None else None
+        revision = loading.get("revision")
+        known = loading.get("dtype") is not None
+        self._own_dtype = None if known else AutoConfig.from_pretrained(path, revision=revision).dtype
         self._spread = loading.get("device_map") is not None
-        self.tokenizer = load_tokenizer(path)
+        self.tokenizer = load_tokenizer(path, revision)
         self.model: Any = self._load(path, loading)
         self.model.requires_grad_(False).eval()
         if self._spread:
@@ -167,6 +172,10 @@ class NativeBackbone(ABC):
             decoded = decode(self.model, prompt, max_new_tokens, self._ends(), entropies=True)
         return Inspected(seen[0].to(self.device), decoded.entropies.to(self.device), self._text(decoded))
 
+    def use_language_of(self, folder: Path) -> None:
+        self.model = apply_language(folder, self.model)
+        self.model.requires_grad_(False).eval()
+
     def token_id(self, text: str) -> int:
         ids = self.tokenizer(text, add_special_tokens=False).input_ids
         if len(ids) != 1:
@@ -177,8 +186,8 @@ class NativeBackbone(ABC):
         on_cpu = not torch.cuda.is_available() if self._spread else self.device.type == "cpu"
         dtype = loading.get("dtype") or (torch.float32 if on_cpu else "auto")
         if (layers := loading.get("early_layers")) is not None:
-            return load_early(path, layers, dtype=dtype).model
-        more = {"device_map": loading.get("device_map"), "attn_implementation": loading.get("attn_implementation")}
+            return load_early(path, layers, dtype=dtype, revision=loading.get("revision")).model
+        more = {name: loading.get(name) for name in ("device_map", "attn_implementation", "revision")}
         given = {name: value for name, value in more.items() if value is not None}
         return self.model_class.from_pretrained(path, dtype=dtype, **given)
 
@@ -215,12 +224,12 @@ class NativeBackbone(ABC):
             )
 
 
-def load_tokenizer(path: str) -> Any:
+def load_tokenizer(path: str, revision: str | None = None) -> Any:
     """The checkpoint's tokenizer, with the chat template that older checkpoints keep in `chat_template.json`."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(path)
+    tokenizer: Any = AutoTokenizer.from_pretrained(path, revision=revision)
     if tokenizer.chat_template is None:
         quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-        if (file := cached_file(path, "chat_template.json", **quiet)) is not None:
+        if (file := cached_file(path, "chat_template.json", revision=revision, **quiet)) is not None:
             tokenizer.chat_template = json.loads(Path(file).read_text(encoding="utf-8"))["chat_template"]
     return tokenizer
 

@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor
 
-_DTYPES = {
+DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
     "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
@@ -22,7 +22,10 @@ _DTYPES = {
 
 
 class TensorRanges:
-    """An open safetensors file. `header` says of each tensor its dtype, shape and place; `bytes_read` grows as it is read."""
+    """An open safetensors file. `header` says of each tensor its dtype, shape and place, `metadata` holds the file's own words.
+
+    `bytes_read` grows as it is read.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open `path` and read its header. Raises `ValueError` for a file that is not safetensors or is cut off."""
@@ -50,7 +53,7 @@ class TensorRanges:
             yield name, self._tensor(name, self.header[name])
 
     def _tensor(self, name: str, entry: dict[str, Any]) -> Tensor:
-        dtype = _DTYPES.get(entry["dtype"])
+        dtype = DTYPES.get(entry["dtype"])
         if dtype is None:
             raise ValueError(f"{self.path} holds {name} as {entry['dtype']}, which this version cannot read")
         start, end = entry["data_offsets"]
@@ -75,7 +78,7 @@ class TensorRanges:
             header = json.loads(content)
         except ValueError as error:
             raise ValueError(f"{self.path} is no safetensors file: {error}") from error
-        header.pop("__metadata__", None)
+        self.metadata: dict[str, str] = header.pop("__metadata__", {})
         return header
 
     def _fill(self, offset: int, target: memoryview) -> None:

@@ -31,13 +31,28 @@ def test_builder_configs_parse(name: str) -> None:
     assert options.frames == 64
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if Path(name).stem.endswith("_router")])
+STAGES = [name for name in NAMES if Path(name).stem in ("image_router", "semantic_router", "joint")]
+MACHINES = [name for name in NAMES if Path(name).stem.startswith("gpus_")]
+
+
+@pytest.mark.parametrize("name", STAGES)
 def test_training_configs_parse(name: str) -> None:
     from train.cli import parse
 
     parsed = parse(["fit", "--config", str(configs.find(name))])
-    assert parsed.fit.model.init_args.base
+    assert parsed.fit.model.init_args.get("base") or parsed.fit.model.init_args.routers
     assert parsed.fit.checkpoint.dirpath.endswith("/checkpoints")
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("stage", [name for name in STAGES if name.startswith("train/")])
+def test_machine_configs_stand_beside_every_stage_and_its_steps_are_shared_equally(stage: str, machine: str) -> None:
+    from train.cli import parse
+
+    trainer = parse(["fit", "--config", str(configs.find(stage)), "--config", str(configs.find(machine))]).fit
+    ranks = trainer.trainer.devices * trainer.trainer.num_nodes
+    assert machine.endswith({1: "gpus_1.yaml", 8: "gpus_8.yaml", 32: "gpus_4x8.yaml"}[ranks])
+    assert trainer.data.init_args.batches_a_step % ranks == 0
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("eval/")])
@@ -49,8 +64,8 @@ def test_eval_configs_parse(name: str) -> None:
 
 
 def test_every_config_is_parsed_by_a_test_above() -> None:
-    others = [n for n in NAMES if Path(n).stem not in BUILDERS and not Path(n).stem.endswith("_router")]
-    assert all(name.startswith("eval/") for name in others)
+    parsed = {*STAGES, *MACHINES, *(name for name in NAMES if Path(name).stem in BUILDERS or name.startswith("eval/"))}
+    assert parsed == set(NAMES)
 
 
 def test_a_config_is_found_by_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

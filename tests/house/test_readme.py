@@ -1,4 +1,4 @@
-"""The commands of the README and of the guide run as they stand, at tiny scale; what needs GPUs or the Hub is parsed only."""
+"""The commands of the README and of the guides run as they stand, at tiny scale; what needs GPUs or the Hub is parsed only."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.DOTALL)
-PAGES = ("README.md", "docs/building-datasets.md")
+PAGES = ("README.md", "docs/building-datasets.md", "docs/training.md")
 NEVER_RUN = ("make test", "VIDEOROUTER_REAL_DATA=")
 
 
@@ -72,7 +72,7 @@ def test_torchrun_lines_parse() -> None:
     from train.cli import parse
 
     lines = [shlex.split(line) for line in commands() if "torchrun" in line]
-    assert len(lines) == 2
+    assert len(lines) == 5
     for words in lines:
         arguments = words[words.index("train") + 1 :]
         assert parse(configs.located(arguments)).subcommand == "fit"

@@ -163,7 +163,10 @@ class LoopbackHub:
                 "private": False,
                 "tags": [],
                 "downloads": 0,
-                "siblings": [{"rfilename": path} for path in sorted(repository.files)],
+                "siblings": [
+                    {"rfilename": path} | (_blob(data) if "blobs" in request.query_params else {})
+                    for path, data in sorted(repository.files.items())
+                ],
             }
         )
 
@@ -203,6 +206,14 @@ def ranged(content: bytes, request: Request, headers: dict[str, str]) -> Respons
     return Response(
         content[start:end], 206, headers=headers | {"Content-Range": f"bytes {start}-{end - 1}/{len(content)}"}
     )
+
+
+def _blob(data: bytes) -> dict[str, object]:
+    """What is told of a file where it is asked for; of large ones their sha256."""
+    told: dict[str, object] = {"size": len(data), "blobId": hashlib.sha1(data).hexdigest()}
+    if len(data) >= INLINE:
+        told["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
+    return told
 
 
 def _refused(status: int, message: str) -> Response:

@@ -30,7 +30,7 @@ from miniature.scenes import write_script
 from miniature.wordings import KINDS, say
 from routers.backbones.base import FrameSpan
 from routers.backbones.internvl import InternVLBackbone
-from routers.checkpoint import weights_hash
+from routers.base_identity import weights_hash
 from routers.pooling import pool_frames
 
 TINY = Recipe(

@@ -29,8 +29,11 @@ def write_all(folder: Path) -> None:
     write_manifest(folder, shards=names, fingerprint="f", config={}, licences=[])
 
 
-def killed_after(folder: Path, seconds: float) -> bool:
-    """Run the writer in a process group of its own and kill the group; whether it was still at work."""
+def killed_after(folder: Path, shards: int, seconds: float) -> bool:
+    """Run the writer in a process group of its own and kill the group so long after so many shards; whether it was still at work.
+
+    (Counted in shards, so that a busy machine kills at the same points.)
+    """
     writer = os.fork()
     if writer == 0:
         try:
@@ -38,6 +41,8 @@ def killed_after(folder: Path, seconds: float) -> bool:
             write_all(folder)
         finally:
             os._exit(0)
+    while len(list(folder.glob("*.tar"))) < shards:
+        time.sleep(0.0005)
     time.sleep(seconds)
     os.kill(writer, signal.SIGKILL)
     return os.WIFSIGNALED(os.waitpid(writer, 0)[1])
@@ -54,7 +59,7 @@ def test_killed_at_fifty_random_points_shards_are_whole_and_a_rerun_completes_th
     for number in range(KILLS):
         folder = tmp_path / str(number)
         folder.mkdir()
-        hit += killed_after(folder, random.uniform(0, 1.2 * duration))
+        hit += killed_after(folder, number % len(SAMPLES), random.uniform(0, 1.2 * duration / len(SAMPLES)))
         verdict = verify(folder)
         assert all(type(problem) is MissingShard for problem in verdict.problems), verdict.problems
         tars = {path.name for path in folder.glob("*.tar")}

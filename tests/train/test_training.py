@@ -9,9 +9,10 @@ from safetensors.torch import load_file
 
 from routers import VideoRouter
 from routers.__main__ import main as routers_main
-from routers.checkpoint import CheckpointError, weights_hash
+from routers.base_identity import CheckpointError, weights_hash
 from routers.export import export
 from routers.metrics import auroc_within_question
+from routers.trained_file import STATE, read_record, read_tensors
 from train.__main__ import main
 from train.data import FrameRelevanceData, QuestionPolicyData
 from train.modules import ImageRouterModule
@@ -36,7 +37,7 @@ def checkpoints(base: Path, flr: Path, qtr: Path, tmp_path_factory: pytest.TempP
 
 
 def load(path: Path) -> dict[str, Any]:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return read_record(path) | {"state_dict": read_tensors(path, STATE)}
 
 
 def test_checkpoints_hold_heads_only_and_name_their_base(checkpoints: dict[str, Path], base: Path) -> None:
@@ -100,7 +101,7 @@ def test_the_head_without_frames_scores_chance_within_a_question(base: Path, flr
 def test_cached_features_are_those_computed_anew(base: Path, flr: Path) -> None:
     data = FrameRelevanceData(str(flr))
     data.setup("fit")
-    item = next(data.train_dataloader().pass_over())[0]
+    item = next(data.train_dataloader().pass_over()).items[0]
     caching, plain = ImageRouterModule(str(base), cache_features=True), ImageRouterModule(str(base))
     first = caching._features(item)
     torch.testing.assert_close(caching._features(item), first, atol=0, rtol=0)
@@ -110,7 +111,7 @@ def test_cached_features_are_those_computed_anew(base: Path, flr: Path) -> None:
 def test_global_questions_do_not_train_the_image_router(flr: Path) -> None:
     data = FrameRelevanceData(str(flr))
     data.setup("fit")
-    items = [item for batch in data.train_dataloader() for item in batch]
+    items = [item for batch in data.train_dataloader() for item in batch.items]
     assert items
     assert all(0 < sum(flags) <= 32 for item in items for flags in item.relevant)
 
@@ -121,7 +122,9 @@ def test_shards_without_the_labels_wanted_are_refused(flr: Path) -> None:
 
 
 def test_a_missing_base_ends_as_one_line(flr: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="no safetensors weights"):
+    with pytest.raises(
+        SystemExit, match=r"^error: [^\n]*nothing is no folder: give the folder of a transformers checkpoint[^\n]*$"
+    ):
         fit("image_router", tmp_path / "nothing", flr, tmp_path)
 
 

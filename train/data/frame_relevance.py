@@ -1,23 +1,24 @@
 """Stage-1 data: a video with up to q of its questions, so that the questions share the encoded frames."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import pytorch_lightning as pl
 
 from shards import LabelledQuestion, ShardDataset, ShardSample
-from shards.loader import EpochLoader
 from shards.order import EpochOrder, Item, Limits
+from train.data.shard_data import ShardData, frames_of
+from train.data.steps import Counts, counted
 
 
 @dataclass(frozen=True)
 class VideoRelevance:
-    """One video's frames (as JPEG until asked for), Q questions and for each one bool per frame."""
+    """One video's frames (as JPEG until asked for), the Q questions asked and for each one bool per frame."""
 
     key: str
     sample: ShardSample
-    questions: list[str]
+    asked: list[str]
     relevant: list[list[bool]]
 
     def frames(self) -> np.ndarray:
@@ -25,8 +26,8 @@ class VideoRelevance:
         return self.sample.frames()
 
 
-class FrameRelevanceData(pl.LightningDataModule):
-    """Video-FLR shards for training and validation; every rank takes equally many steps and resumes where it stood."""
+class FrameRelevanceData(ShardData):
+    """Video-FLR shards for training and validation."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class FrameRelevanceData(pl.LightningDataModule):
         max_relevant_share: float = 0.5,
         workers: int = 0,
         tolerate: int = 0,
+        batches_a_step: int | None = None,
         seed: int = 0,
         train_split: str = "train",
         val_split: str = "val",
@@ -55,48 +57,36 @@ class FrameRelevanceData(pl.LightningDataModule):
                 the Image Router never runs
             workers: loader processes
             tolerate: damaged samples an epoch and rank that are left out before training stops
+            batches_a_step: batches, over all ranks, of one optimizer step; ranks times accumulation where not given
             seed: of the order of videos
             train_split: split trained on
             val_split: split validated on
         """
-        super().__init__()
+        super().__init__(shards, workers, tolerate, batches_a_step, seed, train_split, val_split)
         self.limits = Limits(min(questions_per_item, batch_size), batch_size, tokens, tokens_per_frame)
-        self.folder, self.max_relevant_share = shards, max_relevant_share
-        self.workers, self.tolerate, self.seed = workers, tolerate, seed
-        self.splits = {"train": train_split, "val": val_split}
+        self.max_relevant_share = max_relevant_share
+        self._labelled: dict[str, dict[tuple[int, int], Counts]] = {}
 
-    def setup(self, stage: str) -> None:
-        """Raises `ValueError` where a split has no usable question, `ShardError` where it does not read."""
-        self.datasets = {role: ShardDataset(self.folder, split=split) for role, split in self.splits.items()}
-        self.orders = {role: self._order(role) for role in self.datasets}
-
-    def train_dataloader(self) -> EpochLoader[VideoRelevance]:
-        return self._loader("train")
-
-    def val_dataloader(self) -> EpochLoader[VideoRelevance]:
-        return self._loader("val")
-
-    def _order(self, role: str) -> EpochOrder:
-        shards = self.datasets[role]
-        asked = [
-            [n for n, question in enumerate(shards.labels(index)) if _usable(question, self.max_relevant_share)]
-            for index in range(len(shards))
-        ]
+    def prepare(self, role: str, shards: ShardDataset) -> EpochOrder:
+        counts: dict[tuple[int, int], Counts] = {}
+        asked: list[list[int]] = []
+        for index in range(len(shards)):
+            asked.append([])
+            for number, question in enumerate(shards.labels(index)):
+                if question.relevance is not None and _usable(question, self.max_relevant_share):
+                    relevant = question.relevance.relevant
+                    asked[-1].append(number)
+                    counts[index, number] = Counts(1, sum(relevant), len(relevant) - sum(relevant))
+        self._labelled[role] = counts
         if not any(asked):
             raise ValueError(f"no question with frame relevance in split {self.splits[role]!r} of {self.folder}")
-        frames = [place.entry.frames for place in shards.catalogue.places]
-        return EpochOrder(asked, frames, self.limits, self.seed if role == "train" else None)
+        return EpochOrder(asked, frames_of(shards), self.limits, self.seed if role == "train" else None)
 
-    def _loader(self, role: str) -> EpochLoader[VideoRelevance]:
-        return EpochLoader(
-            partial(video_relevance, self.datasets[role]),
-            self.orders[role],
-            data=self.datasets[role].catalogue.fingerprint,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            world_size=self.trainer.world_size if self.trainer else 1,
-            workers=self.workers,
-            tolerate=self.tolerate,
-        )
+    def reader(self, role: str) -> Callable[[Item], VideoRelevance]:
+        return partial(video_relevance, self.datasets[role])
+
+    def counter(self, role: str) -> Callable[[Item], Counts]:
+        return partial(counted, self._labelled[role])
 
 
 def video_relevance(shards: ShardDataset, item: Item) -> VideoRelevance:

@@ -1,31 +1,38 @@
 """Stage-2 data: questions with their policy; the frames of the shards are not decoded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import pytorch_lightning as pl
-
 from shards import ShardDataset
-from shards.loader import EpochLoader
 from shards.order import EpochOrder, Item, Limits
+from train.data.shard_data import ShardData
+from train.data.steps import Counts
+from train.word_noise import words_of
 
 
 @dataclass(frozen=True)
 class QuestionPolicy:
-    """A question without its options and the policy that answers it best."""
+    """A question about the video `key`, without its options, and the policy that answers it best."""
 
+    key: str
     question: str
     policy: str
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        return (self.question,)
 
-class QuestionPolicyData(pl.LightningDataModule):
-    """Video-QTR shards for training and validation."""
+
+class QuestionPolicyData(ShardData):
+    """Video-QTR shards for training and validation. Items are questions by themselves: no frames are read that they could share."""
 
     def __init__(
         self,
         shards: str,
         batch_size: int = 4,
         workers: int = 0,
+        batches_a_step: int | None = None,
         seed: int = 0,
         train_split: str = "train",
         val_split: str = "val",
@@ -36,54 +43,43 @@ class QuestionPolicyData(pl.LightningDataModule):
             shards: folder or fsspec address, written by `python -m data_builders qtr`
             batch_size: questions a step and device
             workers: loader processes
+            batches_a_step: batches, over all ranks, of one optimizer step; ranks times accumulation where not given
             seed: of the order of questions
             train_split: split trained on
             val_split: split validated on
         """
-        super().__init__()
-        self.folder, self.batch_size, self.workers, self.seed = shards, batch_size, workers, seed
-        self.splits = {"train": train_split, "val": val_split}
+        super().__init__(shards, workers, 0, batches_a_step, seed, train_split, val_split)
+        self.limits = Limits(questions_per_item=1, questions=batch_size)
+        self.questions: dict[str, list[QuestionPolicy]] = {}
+        self.words: list[str] = []
 
-    def setup(self, stage: str) -> None:
-        """Raises `ValueError` where a split has no labelled question, `ShardError` where it does not read."""
-        self.datasets = {role: ShardDataset(self.folder, split=split) for role, split in self.splits.items()}
-        self.questions = {role: _labelled(shards) for role, shards in self.datasets.items()}
-        for role, questions in self.questions.items():
-            if not questions:
-                raise ValueError(f"no question with a policy label in split {self.splits[role]!r} of {self.folder}")
+    def prepare(self, role: str, shards: ShardDataset) -> EpochOrder:
+        questions = self.questions[role] = _labelled(shards)
+        if not questions:
+            raise ValueError(f"no question with a policy label in split {self.splits[role]!r} of {self.folder}")
+        if role == "train":
+            self.words = words_of([item.question for item in questions])
+        seed = self.seed if role == "train" else None
+        return EpochOrder([(0,)] * len(questions), [1] * len(questions), self.limits, seed)
 
-    def train_dataloader(self) -> EpochLoader[QuestionPolicy]:
-        return self._loader("train")
+    def reader(self, role: str) -> Callable[[Item], QuestionPolicy]:
+        return partial(_numbered, self.questions[role])
 
-    def val_dataloader(self) -> EpochLoader[QuestionPolicy]:
-        return self._loader("val")
-
-    def _loader(self, role: str) -> EpochLoader[QuestionPolicy]:
-        """Items are questions by themselves: no frames are read that they could share."""
-        questions = self.questions[role]
-        order = EpochOrder(
-            [(0,)] * len(questions),
-            [1] * len(questions),
-            Limits(questions_per_item=1, questions=self.batch_size),
-            self.seed if role == "train" else None,
-        )
-        return EpochLoader(
-            partial(_numbered, questions),
-            order,
-            data=self.datasets[role].catalogue.fingerprint,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            world_size=self.trainer.world_size if self.trainer else 1,
-            workers=self.workers,
-        )
+    def counter(self, role: str) -> Callable[[Item], Counts]:
+        return _one_policy
 
 
 def _numbered(questions: list[QuestionPolicy], item: Item) -> QuestionPolicy:
     return questions[item.sample]
 
 
+def _one_policy(item: Item) -> Counts:
+    return Counts(questions=1, policies=1)
+
+
 def _labelled(shards: ShardDataset) -> list[QuestionPolicy]:
     return [
-        QuestionPolicy(labelled.question.question, labelled.policy.policy)
+        QuestionPolicy(shards.catalogue.places[index].entry.key, labelled.question.question, labelled.policy.policy)
         for index in range(len(shards))
         for labelled in shards.labels(index)
         if labelled.policy is not None

@@ -1,26 +1,27 @@
-"""What training a router head over a frozen base has in common: optimizer, feature moments, feature cache, checkpoints."""
+"""What training a router head over a frozen base has in common: frozen features, their moments, their cache."""
 
 from abc import abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
-import pytorch_lightning as pl
 import torch
 from rich.progress import track
 from torch import Tensor, nn
 
 from routers.backbones import load_backbone
-from routers.checkpoint import weights_hash
-from routers.export import RECORD
-from train.schedule import warmup_cosine
+from train.data.steps import Microbatch
+from train.flops import ModelFlops
+from train.modules.trained import TrainedModule
 
 
-class RouterModule(pl.LightningModule):
+class RouterModule(TrainedModule):
     """Trains `self.router.head` on features of the frozen shadow stack.
 
-    Features of a frozen stack never change: with `cache_features` each is computed once and kept in host memory
-    (2 * D or D floats a row), later epochs cost the head alone. The first pass over the training data, before step 1,
-    gathers the feature moments that the head standardises by (ours; design notes in docs/design.md).
+    Of the base only vision tower, projector, embeddings and the copied layers are read. Features of a frozen stack never
+    change: with `cache_features` each is computed once and kept in host memory (2 * D or D floats a row), later epochs cost the
+    head alone. A pass over the training data, before step 1, gathers the feature moments that the head standardises by (ours;
+    design notes in docs/design.md).
     """
 
     head_name: ClassVar[str]
@@ -35,6 +36,7 @@ class RouterModule(pl.LightningModule):
         weight_decay: float = 0.05,
         warmup_share: float = 0.03,
         cache_features: bool = False,
+        moment_batches: int | None = None,
         frames: int = 64,
         sampler: str = "segment_midpoint",
         budget: int = 12_288,
@@ -49,72 +51,48 @@ class RouterModule(pl.LightningModule):
             weight_decay: of AdamW
             warmup_share: share of all optimizer steps spent warming up; cosine decay to 0 afterwards
             cache_features: keep frozen features in host memory after their first computation
+            moment_batches: batches, over all ranks, from which feature moments are gathered; all of an epoch where not given
             frames: frames sampled a video at run time, stored in the export
             sampler: frame sampler at run time, stored in the export
             budget: visual tokens at run time, stored in the export
         """
-        super().__init__()
-        self.save_hyperparameters()
-        self.strict_loading = False
-        self.base = base
-        self.base_hash = weights_hash(base)
-        self.backbone = load_backbone(base)
+        super().__init__(base, learning_rate, weight_decay, warmup_share)
+        self.backbone = load_backbone(base, early_layers=shadow_layers, revision=self.base.revision)
         self.shadow_layers, self.hidden = shadow_layers, hidden
-        self.learning_rate, self.weight_decay, self.warmup_share = learning_rate, weight_decay, warmup_share
-        self.cache_features = cache_features
+        self.costs = ModelFlops.of(self.backbone.model.config, shadow_layers)  # type: ignore[attr-defined]
+        self.cache_features, self.moment_batches = cache_features, moment_batches
         self.runtime = {"frames": frames, "sampler": sampler, "budget": budget}
         self._cache: dict[Hashable, Tensor] = {}
         self._moments_known = False
 
     @abstractmethod
-    def batch_features(self, batch: Any) -> Tensor:
+    def batch_features(self, batch: Microbatch[Any]) -> Tensor:
         """Rows of frozen features `[N, F]` of one batch, for the moments; `[0, F]` where it holds none."""
 
     def setup(self, stage: str) -> None:
         self.backbone.to(self.device)
+        self.router.to(self.device)
+
+    def use(self, router: nn.Module) -> None:
+        """Train the head of `router`; the frozen copy under it is no part of this module."""
+        self.beside("router", router)
+        self.head = router.head
 
     def on_train_start(self) -> None:
+        super().on_train_start()
         if not self._moments_known:
             self._gather_moments()
 
-    def configure_optimizers(self) -> Any:
-        trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trainable, lr=self.learning_rate, weight_decay=self.weight_decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = warmup_cosine(optimizer, steps, self.warmup_share)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def trained_tensors(self) -> dict[str, Tensor]:
+        head: Any = self.router.head
+        tensors = {**dict(head.named_parameters()), **dict(head.named_buffers())}
+        return {f"{self.head_name}.{name}": tensor for name, tensor in tensors.items()}
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return (
-            batch  # samples hold JPEG bytes and labels; tensors made of them are put on the device where they are made
-        )
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        head = self.router.head
-        assert isinstance(head, nn.Module)
-        checkpoint["state_dict"] = {f"{self.head_name}.{key}": value for key, value in head.state_dict().items()}
-        checkpoint[RECORD] = {
-            "head": self.head_name,
-            "base": {"path": self.base, "sha256": self.base_hash, "revision": None},
-            "shadow_layers": self.shadow_layers,
-            "hidden": self.hidden,
-            "metrics": {
-                name: float(value) for name, value in self.trainer.callback_metrics.items() if name.startswith("val/")
-            },
-            **self.runtime,
-        }
+    def record(self) -> dict[str, Any]:
+        return {"heads": [self.head_name], "shadow_layers": self.shadow_layers, "hidden": self.hidden, **self.runtime}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        trained_on = checkpoint[RECORD]["base"]["sha256"]
-        if trained_on != self.base_hash:
-            raise ValueError(
-                f"the checkpoint was trained on base {trained_on[:12]}, {self.base} has hash {self.base_hash[:12]}: "
-                "resume with the base it was started with"
-            )
-        checkpoint["state_dict"] = {
-            key.replace(f"{self.head_name}.", "router.head.", 1): value
-            for key, value in checkpoint["state_dict"].items()
-        }
+        super().on_load_checkpoint(checkpoint)
         self._moments_known = True
 
     def cached(self, keys: Sequence[Hashable]) -> list[Tensor] | None:
@@ -131,10 +109,17 @@ class RouterModule(pl.LightningModule):
     @torch.no_grad()
     def _gather_moments(self) -> None:
         loader: Any = self.trainer.train_dataloader
+        batches: Iterator[Microbatch[Any]] = loader.pass_over()
+        wanted = len(loader)
+        if self.moment_batches is not None:
+            wanted = min(wanted, -(-self.moment_batches // self.trainer.world_size))
         count, total, squares = torch.zeros((), dtype=torch.float64), torch.zeros(()), torch.zeros(())
-        batches = loader.pass_over()
         for batch in track(
-            batches, "feature moments", total=len(loader), disable=not self.trainer.is_global_zero, transient=True
+            islice(batches, wanted),
+            "feature moments",
+            total=wanted,
+            disable=not self.trainer.is_global_zero,
+            transient=True,
         ):
             rows = self.batch_features(batch).double().cpu()
             count, total, squares = count + len(rows), total + rows.sum(0), squares + (rows**2).sum(0)

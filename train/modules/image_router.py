@@ -1,5 +1,6 @@
 """Stage 1: the Image Router learns frame relevance by binary cross-entropy (paper section 4)."""
 
+import zlib
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -10,16 +11,30 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from routers.backbones import merged_any
 from routers.heads import mean_without_sinks
-from routers.metrics import auroc_within_question
+from routers.metrics import auroc_within_question, calibration_error, threshold_for_recall
+from routers.pooling import pool_frames
 from routers.scoring import ImageRouter
 from train.data.frame_relevance import VideoRelevance
+from train.data.steps import Counts, Microbatch
 from train.modules.base import RouterModule
 
 MAX_POSITIVE_WEIGHT = 5.0
 
 
+def relevance_loss(logits: Tensor, labels: Tensor, of_step: Counts) -> Tensor:
+    """These pairs' part of the step's mean BCE over frames, with `pos_weight = min(5, sqrt(neg / max(1, pos)))` of the step (ours).
+
+    Logits and labels `[pairs, T]`.
+    """
+    weight = min(MAX_POSITIVE_WEIGHT, (of_step.irrelevant / max(1, of_step.relevant)) ** 0.5)
+    total = functional.binary_cross_entropy_with_logits(
+        logits.float(), labels.float(), pos_weight=torch.tensor(weight, device=logits.device), reduction="sum"
+    )
+    return total / max(1, of_step.frames)
+
+
 class ImageRouterModule(RouterModule):
-    """Scores every frame of a video for each of its questions; a batch is a list of `VideoRelevance`."""
+    """Scores every frame of a video for each of its questions."""
 
     head_name: ClassVar[str] = "image"
     router: ImageRouter
@@ -29,6 +44,8 @@ class ImageRouterModule(RouterModule):
         base: str,
         inputs: Literal["frame_and_question", "question"] = "frame_and_question",
         feature_noise: float = 0.0,
+        router_scale: int = 1,
+        recall_wanted: float = 0.95,
         **options: Any,
     ) -> None:
         """See `RouterModule` for `options`.
@@ -38,28 +55,32 @@ class ImageRouterModule(RouterModule):
             inputs: `question` withholds the frames: the control that must not beat chance within a question
             feature_noise: Gaussian noise on the features while training, in units of each feature's deviation; a head
                 that learned with it scores a frame alike before and after JPEG
+            router_scale: frames are pooled by this compression scale before the router reads them, here and at run time
+            recall_wanted: the exported threshold is the highest at which so large a share of validation evidence is found
             **options: of `RouterModule`
         """
         super().__init__(base, **options)
-        self.inputs = inputs
-        self.feature_noise = feature_noise
+        self.inputs, self.router_scale = inputs, router_scale
+        self.feature_noise, self.recall_wanted = feature_noise, recall_wanted
+        self.threshold = 0.5
         shadow = self.backbone.shadow_stack(self.shadow_layers).requires_grad_(False)
-        self.router = ImageRouter(shadow, self.backbone.hidden_size, self.hidden)
+        self.use(ImageRouter(shadow, self.backbone.hidden_size, self.hidden))
         self.validation = MetricCollection(
             {name: MeanMetric() for name in ("loss", "auroc", "accuracy", "recall")}, compute_groups=False
         )
+        self._validated: list[tuple[Tensor, Tensor]] = []
 
-    def training_step(self, batch: Sequence[VideoRelevance], batch_idx: int) -> Tensor:
-        logits, labels = self._logits(batch)
-        loss = self._loss(logits, labels)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(logits))
-        return loss
+    def losses(self, batch: Microbatch[VideoRelevance]) -> dict[str, tuple[float, Tensor]]:
+        logits, labels = self._logits(batch.items)
+        return {"loss": (1.0, relevance_loss(logits, labels, batch.of_step))}
 
-    def validation_step(self, batch: Sequence[VideoRelevance], batch_idx: int) -> None:
-        logits, labels = self._logits(batch)
-        self.validation["loss"].update(self._loss(logits, labels), len(logits))
+    def validation_step(self, batch: Microbatch[VideoRelevance], batch_idx: int) -> None:
+        logits, labels = self._logits(batch.items)
+        counts = Counts(relevant=int(labels.sum()), irrelevant=int((~labels).sum()))
+        self.validation["loss"].update(relevance_loss(logits, labels, counts), len(logits))
         predicted = logits > 0
         self.validation["accuracy"].update((predicted == labels).float())
+        self._validated.append((logits.sigmoid().flatten().cpu(), labels.flatten().cpu()))
         for row_logits, row_predicted, row_labels in zip(logits, predicted, labels, strict=True):
             area = auroc_within_question(row_logits, row_labels)
             if area is not None:
@@ -70,46 +91,56 @@ class ImageRouterModule(RouterModule):
         for name, metric in self.validation.items():
             self.log(f"val/image_{name}", metric.compute(), prog_bar=name == "auroc")
             metric.reset()
+        scores, labels = (torch.cat(parts) for parts in zip(*self._validated, strict=True))
+        self._validated = []
+        self.threshold = threshold_for_recall(scores, labels, self.recall_wanted)
+        self.log("val/image_calibration_error", calibration_error(scores, labels), sync_dist=True)
+        self.log("val/image_threshold", self.threshold, sync_dist=True)
 
-    def batch_features(self, batch: Sequence[VideoRelevance]) -> Tensor:
-        return torch.cat([self._features(item) for item in batch]).flatten(0, 1)
+    def batch_features(self, batch: Microbatch[VideoRelevance]) -> Tensor:
+        return torch.cat([self._features(item) for item in batch.items]).flatten(0, 1)
 
-    def _logits(self, batch: Sequence[VideoRelevance]) -> tuple[Tensor, Tensor]:
+    def record(self) -> dict[str, Any]:
+        told = self.trainer.callback_metrics.get("val/image_threshold")
+        threshold = self.threshold if told is None else float(told)
+        return super().record() | {"threshold": threshold, "routing": {"router_scale": self.router_scale}}
+
+    def _logits(self, items: Sequence[VideoRelevance]) -> tuple[Tensor, Tensor]:
         """Logits and labels `[pairs, T]` of all (video, question) pairs; every video of a data set has T frames."""
-        features = torch.cat([self._features(item) for item in batch])
+        features = torch.cat([self._features(item) for item in items])
         if self.training and self.feature_noise:
-            deviation = self.router.head.standardise.deviation
-            features = features + self.feature_noise * deviation * torch.randn_like(features)
+            noise = torch.cat([self._noise(item, features.shape[1:]) for item in items]).to(features)
+            features = features + self.feature_noise * self.router.head.standardise.deviation * noise
         merged = self.backbone.frames_per_patch
-        rows = [merged_any(row, merged) for item in batch for row in item.relevant]
-        labels = torch.tensor(rows, device=self.device)
-        return self.router.head(features), labels
+        rows = [merged_any(row, merged) for item in items for row in item.relevant]
+        return self.router.head(features), torch.tensor(rows, device=self.device)
+
+    def _noise(self, item: VideoRelevance, shape: torch.Size) -> Tensor:
+        """`[Q, T, 2D]`, a function of (seed, epoch, video, question): the same whoever computes it, also after a resume."""
+        rows = []
+        for question in item.asked:
+            drawn_for = f"{self.noise_seed} {self.current_epoch} {item.key} {question}"
+            rows.append(torch.randn(shape, generator=torch.Generator().manual_seed(zlib.crc32(drawn_for.encode()))))
+        return torch.stack(rows)
 
     @torch.no_grad()
     def _features(self, item: VideoRelevance) -> Tensor:
         """`[Q, T, 2D]` frozen features of one video's questions."""
-        keys = [(item.key, question) for question in item.questions]
+        keys = [(item.key, question) for question in item.asked]
         known = self.cached(keys)
         if known is not None:
             return torch.stack(known)
-        questions = [self.backbone.embed_text(question) for question in item.questions]
+        questions = [self.backbone.embed_text(question) for question in item.asked]
         if self.inputs == "question":
             means = torch.stack([mean_without_sinks(self.router.shadow.text(q.unsqueeze(0)))[0] for q in questions])
             features = torch.cat([torch.zeros_like(means), means], -1).float()
             features = features.unsqueeze(1).repeat(1, -(-len(item.relevant[0]) // self.backbone.frames_per_patch), 1)
         else:
-            tokens = self.backbone.encode_frames(item.frames())
-            features = self.router.features(tokens[..., : self.backbone.hidden_size], questions)
+            tokens = self.backbone.encode_frames(item.frames())[..., : self.backbone.hidden_size]
+            pooled = pool_frames(tokens, self.router_scale, self.backbone.grid)
+            features = self.router.features(pooled, questions)
+            if self.costs is not None:
+                asked = self.costs.relevance(len(pooled), pooled.shape[1], [len(question) for question in questions])
+                self.spent += self.costs.frames(len(tokens)) + asked
         self.remember(keys, features)
         return features
-
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """BCE with `pos_weight = min(5, sqrt(neg / pos))` (ours), counts and denominator over all ranks' batches."""
-        counts = torch.stack([labels.sum(), (~labels).sum()]).float()
-        counts = self.trainer.strategy.reduce(counts, reduce_op="sum")
-        positive, negative = counts
-        weight = (negative / positive.clamp_min(1)).sqrt().clamp_max(MAX_POSITIVE_WEIGHT)
-        total = functional.binary_cross_entropy_with_logits(
-            logits, labels.to(logits.dtype), pos_weight=weight, reduction="sum"
-        )
-        return total * self.trainer.world_size / counts.sum()

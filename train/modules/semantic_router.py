@@ -11,15 +11,21 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from routers.scoring import POLICIES, SemanticRouter
 from train.data.question_policy import QuestionPolicy
+from train.data.steps import Counts, Microbatch
 from train.modules.base import RouterModule
-from train.word_noise import words_of, worn
+from train.word_noise import worn
 
 WORN_WAYS: Final = 12
 """Ways in which each question is worn; with cached features, later epochs cost the head alone."""
 
 
+def policy_loss(logits: Tensor, labels: Tensor, of_step: Counts) -> Tensor:
+    """These questions' part of the step's mean cross-entropy; logits `[Q, 2]`, labels int64 `[Q]`."""
+    return functional.cross_entropy(logits.float(), labels, reduction="sum") / max(1, of_step.policies)
+
+
 class SemanticRouterModule(RouterModule):
-    """Classifies questions; a batch is a list of `QuestionPolicy`. Frames are never read."""
+    """Classifies questions. Frames are never read."""
 
     head_name: ClassVar[str] = "semantic"
     router: SemanticRouter
@@ -35,20 +41,17 @@ class SemanticRouterModule(RouterModule):
         """
         super().__init__(base, learning_rate=learning_rate, **options)
         shadow = self.backbone.shadow_stack(self.shadow_layers).requires_grad_(False)
-        self.router = SemanticRouter(shadow, self.backbone.hidden_size, self.hidden)
+        self.use(SemanticRouter(shadow, self.backbone.hidden_size, self.hidden))
         self.word_noise = word_noise
         self.validation = MetricCollection({name: MeanMetric() for name in ("loss", "accuracy")}, compute_groups=False)
 
-    def training_step(self, batch: Sequence[QuestionPolicy], batch_idx: int) -> Tensor:
-        labels = self._labels(batch)
-        features = self._worn_features(batch) if self.word_noise else self.batch_features(batch)
-        loss = functional.cross_entropy(self.router.head(features), labels)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch))
-        return loss
+    def losses(self, batch: Microbatch[QuestionPolicy]) -> dict[str, tuple[float, Tensor]]:
+        features = self._worn_features(batch.items) if self.word_noise else self.batch_features(batch)
+        return {"loss": (1.0, policy_loss(self.router.head(features), self._labels(batch.items), batch.of_step))}
 
-    def validation_step(self, batch: Sequence[QuestionPolicy], batch_idx: int) -> None:
-        logits, labels = self.router.head(self.batch_features(batch)), self._labels(batch)
-        self.validation["loss"].update(functional.cross_entropy(logits, labels), len(logits))
+    def validation_step(self, batch: Microbatch[QuestionPolicy], batch_idx: int) -> None:
+        logits, labels = self.router.head(self.batch_features(batch)), self._labels(batch.items)
+        self.validation["loss"].update(policy_loss(logits, labels, Counts(policies=len(labels))), len(logits))
         self.validation["accuracy"].update((logits.argmax(-1) == labels).float())
 
     def on_validation_epoch_end(self) -> None:
@@ -57,29 +60,27 @@ class SemanticRouterModule(RouterModule):
             metric.reset()
 
     @torch.no_grad()
-    def batch_features(self, batch: Sequence[QuestionPolicy]) -> Tensor:
+    def batch_features(self, batch: Microbatch[QuestionPolicy]) -> Tensor:
         """`[Q, D]` frozen features of the questions."""
-        keys = [item.question for item in batch]
-        known = self.cached(keys)
-        if known is not None:
-            return torch.stack(known)
-        features = self.router.features([self.backbone.embed_text(item.question) for item in batch])
-        self.remember(keys, features)
-        return features
+        return self._of_texts([item.question for item in batch.items], [item.question for item in batch.items])
+
+    def _worn_features(self, items: Sequence[QuestionPolicy]) -> Tensor:
+        """The same of worn questions, worn anew in each of `WORN_WAYS` epochs; words are put in from all training questions."""
+        way, words = self.current_epoch % WORN_WAYS, self.trainer.datamodule.words  # type: ignore[attr-defined]
+        texts = [worn(Random(f"{item.question} {way}"), item.question, self.word_noise, words) for item in items]
+        return self._of_texts([(item.question, way) for item in items], texts)
 
     @torch.no_grad()
-    def _worn_features(self, batch: Sequence[QuestionPolicy]) -> Tensor:
-        """The same of worn questions, worn anew in each of `WORN_WAYS` epochs; words are put in from the batch."""
-        way = self.current_epoch % WORN_WAYS
-        keys = [(item.question, way) for item in batch]
+    def _of_texts(self, keys: Sequence[Any], texts: Sequence[str]) -> Tensor:
         known = self.cached(keys)
         if known is not None:
             return torch.stack(known)
-        words = words_of([item.question for item in batch])
-        texts = [worn(Random(f"{item.question} {way}"), item.question, self.word_noise, words) for item in batch]
-        features = self.router.features([self.backbone.embed_text(text) for text in texts])
+        questions = [self.backbone.embed_text(text) for text in texts]
+        features = self.router.features(questions)
+        if self.costs is not None:
+            self.spent += self.costs.policies([len(question) for question in questions])
         self.remember(keys, features)
         return features
 
-    def _labels(self, batch: Sequence[QuestionPolicy]) -> Tensor:
-        return torch.tensor([POLICIES.index(item.policy) for item in batch], device=self.device)
+    def _labels(self, items: Sequence[QuestionPolicy]) -> Tensor:
+        return torch.tensor([POLICIES.index(item.policy) for item in items], device=self.device)

@@ -1,0 +1,103 @@
+"""What stage 3 trains of the language model: adapters beside its matrices, or all of its layers; saved without the base (ours)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+Mode = Literal["lora", "full"]
+LORA_TARGETS: Final = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
+"""Every matrix of the decoder, by its name in the whole model (peft takes a regular expression)."""
+ADAPTER, WHOLE = "adapter", "language_model"
+_SHARD: Final = 5_000_000_000
+
+
+@dataclass(frozen=True)
+class LanguageWeights:
+    """The trained part of the language model of `model`, an `...ForConditionalGeneration` class.
+
+    `mode` "lora": a standard peft adapter; "full": layers, final norm and, where it is not tied to the embeddings, the head.
+    """
+
+    model: Any
+    mode: Mode
+    rank: int = 16
+    alpha: int = 32
+
+    @classmethod
+    def of(cls, model: Any, mode: Mode, rank: int = 16, alpha: int = 32) -> "LanguageWeights":
+        """Make the part trainable, all else frozen; adapters are put in, zero at first."""
+        model.requires_grad_(False)
+        weights = cls(model, mode, rank, alpha)
+        if mode == "lora":
+            from peft import LoraConfig, inject_adapter_in_model
+
+            inject_adapter_in_model(LoraConfig(**weights._lora()), model)
+        for tensor in weights.tensors().values():
+            tensor.requires_grad_(True)
+        return weights
+
+    def tensors(self) -> dict[str, nn.Parameter]:
+        """The trained parameters by their names in the whole model, without peft's own parts of names."""
+        named = dict(self.model.named_parameters())
+        if self.mode == "lora":
+            return {name.replace(".default.", "."): value for name, value in named.items() if ".lora_" in name}
+        tied = bool(getattr(self.model.config, "tie_word_embeddings", False))
+        parts = [".language_model.layers.", ".language_model.norm.", *([] if tied else ["lm_head."])]
+        return {name: value for name, value in named.items() if any(part in f".{name}" for part in parts)}
+
+    def record(self) -> dict[str, Any]:
+        """What `write_language` must know."""
+        return {"mode": self.mode, "lora": self._lora() if self.mode == "lora" else None}
+
+    def _lora(self) -> dict[str, Any]:
+        return {"r": self.rank, "lora_alpha": self.alpha, "target_modules": LORA_TARGETS, "bias": "none"}
+
+
+def write_language(folder: Path, record: Mapping[str, Any], tensors: Mapping[str, Tensor], base: str) -> None:
+    """Write trained language weights into a router folder: `adapter/` as peft does, or `language_model/` in shards."""
+    if record["mode"] == "lora":
+        from peft import LoraConfig
+
+        target = folder / ADAPTER
+        target.mkdir(parents=True, exist_ok=True)
+        config = LoraConfig(**record["lora"])
+        config.base_model_name_or_path = base
+        config.inference_mode = True
+        config.save_pretrained(str(target))
+        named = {f"base_model.model.{name}": tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(named, target / "adapter_model.safetensors", metadata={"format": "pt"})
+        return
+    from huggingface_hub import split_torch_state_dict_into_shards
+
+    target = folder / WHOLE
+    target.mkdir(parents=True, exist_ok=True)
+    split = split_torch_state_dict_into_shards(dict(tensors), max_shard_size=_SHARD)
+    for file, names in split.filename_to_tensors.items():
+        save_file({name: tensors[name].contiguous() for name in names}, target / file, metadata={"format": "pt"})
+    if split.is_sharded:
+        index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+        (target / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+
+
+def apply_language(folder: Path, model: Any) -> Any:
+    """The base `model` with what a router folder holds for its language model; the same where it holds nothing.
+
+    Adapters are merged into the weights. Raises `ValueError` for names or shapes that do not fit the base.
+    """
+    if (folder / ADAPTER).is_dir():
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(model, str(folder / ADAPTER)).merge_and_unload()
+    if (folder / WHOLE).is_dir():
+        named = dict(model.named_parameters())
+        for file in sorted((folder / WHOLE).glob("*.safetensors")):
+            for name, value in load_file(file).items():
+                if name not in named or named[name].shape != value.shape:
+                    raise ValueError(f"{file} holds {name} {tuple(value.shape)}, which the base has no place for")
+                named[name].data.copy_(value)
+    return model

@@ -1,0 +1,138 @@
+"""Stage 3 learns answers from the prompts that inference feeds; what it trained is exported, and answers the same again."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from routers import VideoRouter
+from routers.__main__ import main as routers_main
+from routers.base_identity import weights_hash
+from routers.language_weights import write_language
+from routers.prompts import question_text
+from routers.systems import Query
+from routers.trained_file import STATE, read_record, read_tensors
+from shards import ShardDataset
+from tests.train.ranks import command, stages
+from train.__main__ import main
+from train.data import AnswerData
+from train.modules import JointModule
+
+
+def trained(mode: str, base: Path, router: Path, flr: Path, qtr: Path, out: Path) -> Path:
+    stage = stages(base, router, flr, qtr)["joint"]
+    main([*command(stage, out), "--model.init_args.language_model", mode, "--trainer.max_epochs", "1"])
+    return out / "checkpoints" / "last.ckpt"
+
+
+@pytest.fixture(scope="module", params=["full", "lora"])
+def checkpoint(
+    request: pytest.FixtureRequest,
+    base: Path,
+    router: Path,
+    flr: Path,
+    qtr: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    return trained(request.param, base, router, flr, qtr, tmp_path_factory.mktemp("joint") / request.param)
+
+
+def logits_of(router: VideoRouter, flr: Path) -> torch.Tensor:
+    """Of the first answer token after a routed prompt of the first sample."""
+    sample = ShardDataset(flr)[0]
+    backbone: Any = router.backbone
+    query = Query(sample.questions[0].question.question, seconds=tuple(sample.video.seconds))
+    with torch.no_grad():
+        kept = router.system().compress(backbone.encode_frames(sample.frames()), query, router.config.budget)
+        prompt = backbone.embed_prompt(kept, question_text(query), query.seconds)
+        states = backbone.model.model.language_model(inputs_embeds=prompt.embeddings).last_hidden_state
+        return backbone.model.lm_head(states[0, -1])
+
+
+def test_an_exported_stage_3_holds_what_was_trained_and_answers_with_it(
+    checkpoint: Path, base: Path, router: Path, flr: Path, tmp_path: Path
+) -> None:
+    before = weights_hash(base)
+    assert routers_main(["export", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "router")]) == 0
+    state = read_tensors(checkpoint, STATE)
+    heads = load_file(tmp_path / "router" / "model.safetensors")
+    assert all(torch.equal(value, state[name]) for name, value in heads.items())
+    folder = tmp_path / "router" / ("adapter" if checkpoint.parts[-3] == "lora" else "language_model")
+    language = {name: value for path in folder.glob("*.safetensors") for name, value in load_file(path).items()}
+    wanted = {name.removeprefix("language."): value for name, value in state.items() if name.startswith("language.")}
+    assert {name.removeprefix("base_model.model.") for name in language} == set(wanted)
+    assert all(torch.equal(value, wanted[name.removeprefix("base_model.model.")]) for name, value in language.items())
+    loaded = VideoRouter.from_pretrained(tmp_path / "router")
+    plain = VideoRouter.from_pretrained(router)
+    assert not torch.allclose(logits_of(loaded, flr), logits_of(plain, flr))
+    loaded.save_pretrained(tmp_path / "again")
+    again = VideoRouter.from_pretrained(tmp_path / "again")
+    torch.testing.assert_close(logits_of(again, flr), logits_of(loaded, flr), atol=0, rtol=0)
+    assert weights_hash(base) == before
+
+
+def test_an_adapter_is_peft_s_own(base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path) -> None:
+    from peft import PeftModel
+    from transformers import InternVLForConditionalGeneration
+
+    checkpoint = trained("lora", base, router, flr, qtr, tmp_path / "lora")
+    routers_main(["export", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "router")])
+    plain = InternVLForConditionalGeneration.from_pretrained(base)
+    merged: Any = PeftModel.from_pretrained(plain, str(tmp_path / "router" / "adapter")).merge_and_unload()
+    ours: Any = VideoRouter.from_pretrained(tmp_path / "router").backbone
+    for name, value in ours.model.named_parameters():
+        torch.testing.assert_close(value, dict(merged.named_parameters())[name], msg=name)
+
+
+def test_a_large_language_model_is_written_in_shards_and_read_back(
+    base: Path, router: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("routers.language_weights._SHARD", 500_000)
+    module = JointModule(str(router), language_model="full")
+    tensors = {name: torch.randn_like(value) for name, value in module.language.tensors().items()}
+    write_language(tmp_path, module.language.record(), tensors, str(base))
+    assert len(list((tmp_path / "language_model").glob("*.safetensors"))) > 1
+    backbone: Any = VideoRouter.from_pretrained(router).backbone
+    backbone.use_language_of(tmp_path)
+    held = dict(backbone.model.named_parameters())
+    assert all(torch.equal(held[name], value) for name, value in tensors.items())
+
+
+def test_the_loss_is_that_of_inference_s_own_prompt(router: Path, flr: Path, qtr: Path) -> None:
+    """Training's routed prompt is inference's: the same system, frames and text."""
+    data = AnswerData(str(flr), str(qtr))
+    data.setup("fit")
+    item = next(data.train_dataloader().pass_over()).items[0]
+    module, plain = JointModule(str(router), gradient_checkpointing=False), VideoRouter.from_pretrained(router)
+    one, backbone = item.questions[0], plain.backbone
+    tokens, seconds = module._encoded(item)
+    loss, first = module._answer(tokens, seconds, one)
+    query = Query(one.question, one.options, seconds=seconds)
+    kept = plain.system().compress(backbone.encode_frames(item.frames()), query, plain.config.budget)
+    prompt = backbone.embed_prompt(kept, question_text(query), seconds)
+    model: Any = backbone.model  # type: ignore[attr-defined]
+    with torch.no_grad():
+        states = model.model.language_model(inputs_embeds=prompt.embeddings).last_hidden_state
+    torch.testing.assert_close(first, model.lm_head(states[0, -1]), atol=1e-4, rtol=1e-4)
+    assert float(loss.detach()) >= 0
+
+
+def test_a_loss_that_is_no_number_stops_and_says_what_was_asked(
+    base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path
+) -> None:
+    stage = stages(base, router, flr, qtr)["image_router"]
+    every = ("--last.every_n_train_steps", "1", "--last.save_on_train_epoch_end", "false")
+    with pytest.raises(SystemExit, match="the loss is no number at step") as stopped:
+        main([*command(stage, tmp_path / "out"), *every, "--model.init_args.learning_rate", "1e30"])
+    assert "The last checkpoint is sound" in str(stopped.value)
+    kept = next((tmp_path / "out").glob("diverged-rank-0.json"))
+    assert "questions" in kept.read_text()
+    assert read_record(tmp_path / "out" / "checkpoints" / "last.ckpt")["steps"] >= 1
+
+
+def test_uniform_pooling_trains_the_language_model_alone(router: Path) -> None:
+    module = JointModule(str(router), routing="uniform")
+    assert module.system().name == "uniform_pooling"
+    assert not any(name.startswith(("semantic", "image")) for name, _ in module.named_parameters())

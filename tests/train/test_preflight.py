@@ -1,0 +1,106 @@
+"""What would stop a training is said before it starts, with the remedy; what it would hold is counted without a weight."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoConfig
+
+from routers.cost.parts import parameters_by_part
+from tests.train.ranks import BATCHES, stages
+from train.__main__ import main
+from train.modules import ImageRouterModule, JointModule, SemanticRouterModule
+from train.strategy_memory import early_parameters, head_parameters
+
+
+@pytest.fixture
+def asked(base: Path, router: Path, flr: Path, qtr: Path) -> dict[str, list[str]]:
+    found = stages(base, router, flr, qtr)
+    return {name: ["--config", f"miniature/{one.config}", *one.options, *BATCHES] for name, one in found.items()}
+
+
+def check(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[bool, str]:
+    """Whether all is sound, and what was said, in one line."""
+    code = None
+    try:
+        main(["check", *arguments])
+    except SystemExit as left:
+        code = left.code
+    sound = code is None
+    return sound, " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("name", ["image_router", "semantic_router", "joint"])
+def test_a_training_that_can_start_is_let_start(
+    name: str, asked: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound, text = check([*asked[name], "--out", str(tmp_path / "new" / "out"), "--ranks", "2"], capsys)
+    assert sound, text
+    assert "optimizer steps an epoch on 2 ranks" in text
+    assert not (tmp_path / "new").exists(), "nothing is left behind"
+
+
+def test_what_would_stop_it_is_said_with_the_remedy(
+    asked: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = asked["image_router"]
+    sound, text = check([*plain, "--ranks", "3"], capsys)
+    assert not sound
+    assert "4 batches a step cannot be shared equally by 3 ranks" in text
+    sound, text = check([*plain, "--data.init_args.batches_a_step", "1024", "--ranks", "512"], capsys)
+    assert not sound
+    assert "use fewer ranks, smaller batches or more data" in text or "accumulate fewer" in text
+    sound, text = check([*plain, "--model.init_args.base", str(tmp_path)], capsys)
+    assert not sound
+    assert "holds no safetensors weights: give the folder of a transformers checkpoint" in text
+    sound, text = check([*plain, "--data.init_args.shards", str(tmp_path)], capsys)
+    assert not sound
+    assert "build them with" in text
+    (tmp_path / "last.ckpt").write_bytes(b"pickled")
+    sound, text = check([*plain, "--resume", str(tmp_path / "last.ckpt")], capsys)
+    assert not sound
+    assert "was not written by `python -m train fit`" in text
+    sound, text = check([*plain, "--out", "/proc/nothing"], capsys)
+    assert not sound
+
+
+def test_routers_load_what_they_read_and_no_more(base: Path) -> None:
+    config = AutoConfig.from_pretrained(base)
+    width = config.get_text_config().hidden_size
+    made: tuple[Any, Any] = (
+        ImageRouterModule(str(base), shadow_layers=2),
+        SemanticRouterModule(str(base), shadow_layers=2),
+    )
+    for module, shape in zip(made, ((2, 1), (1, 2)), strict=True):
+        backbone: Any = module.backbone
+        assert sum(parameter.numel() for parameter in backbone.model.parameters()) == early_parameters(config, 2)
+        head = sum(parameter.numel() for parameter in module.head.parameters())
+        assert head == head_parameters(width, module.hidden, *shape)
+
+
+def test_at_8b_geometry_stage_1_holds_a_fraction_of_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """InternVL3-8B on the meta device: vision, projector, embeddings, 4 of 28 layers and a head."""
+    from transformers import InternVLConfig
+
+    text = {
+        "model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28,
+        "num_key_value_heads": 4, "intermediate_size": 18944, "vocab_size": 151674,
+    }  # fmt: skip
+    config = InternVLConfig(text_config=text, vision_config={"attention_bias": True})
+    parts = parameters_by_part(config)
+    resident = early_parameters(config, 4) + head_parameters(3584, 1024, 2, 1)
+    with capsys.disabled():
+        print(f"\nstage 1 at 8B: {resident / 1e9:.3f} of {sum(parts.values()) / 1e9:.3f} billion parameters resident")
+    layer = parts["layers"] // 28
+    allowed = parts["vision"] + parts["projector"] + parts["embeddings"] + 4 * layer + 2 * 3584 * 1024 + 2 * 1024 + 1
+    assert resident <= allowed + 4 * 3584
+    assert resident < 0.25 * sum(parts.values())
+
+
+def test_stage_3_trains_all_layers_or_adapters(router: Path) -> None:
+    full, lora = (JointModule(str(router), language_model=mode) for mode in ("full", "lora"))
+    counted = [sum(t.numel() for t in one.language.tensors().values() if t.requires_grad) for one in (full, lora)]
+    assert counted[1] < 0.5 * counted[0]
+    frozen = [name for name, tensor in full.backbone.model.named_parameters() if not tensor.requires_grad]
+    assert any("vision_tower" in name for name in frozen)
+    assert not any("language_model.layers" in name for name in frozen)

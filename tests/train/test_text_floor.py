@@ -1,0 +1,25 @@
+"""The text floor learns policies from words alone."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from train.__main__ import main
+from train.text_floor import questions_with_policy, text_floor
+
+
+def test_what_words_tell_is_learned_from_them(qtr: Path) -> None:
+    floor = text_floor(str(qtr), "train", "train")
+    assert floor.accuracy > 0.95
+    assert floor.questions == floor.learned == len(questions_with_policy(str(qtr), "train")[0])
+
+
+def test_shards_without_policies_are_refused(flr: Path) -> None:
+    with pytest.raises(ValueError, match="no question with a policy label in split 'train'"):
+        text_floor(str(flr))
+
+
+def test_the_door_prints_it(qtr: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["floor", str(qtr), "--test", "val"])
+    assert re.fullmatch(r"1\.0000 of \d+ questions, after learning from \d+\n", capsys.readouterr().out)

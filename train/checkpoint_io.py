@@ -1,0 +1,99 @@
+"""Lightning's checkpoints in our file: every strategy writes the same one, and nothing in it is pickled."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from pytorch_lightning.plugins import CheckpointIO
+from torch import Tensor
+
+from routers.trained_file import OPTIMIZER, RNG, STATE, Entry, read_record, read_tensors, write_trained
+
+MOMENTS: Final = ("exp_avg", "exp_avg_sq")
+"""What AdamW keeps of every trained tensor."""
+TRAINABLES: Final = "trainables"
+"""Key under which a module's checkpoint names what its optimizer steps, in the optimizer's order."""
+_TENSOR: Final = "__tensor__"
+
+
+class TrainedFileIO(CheckpointIO):
+    """For all strategies whose optimizer is torch's own; `ZeroStrategy` writes the same file itself."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write `checkpoint` as Lightning dumps it, with the names of its trainables."""
+        names: list[str] = checkpoint[TRAINABLES]
+        entries = {STATE + name: Entry.of(tensor) for name, tensor in checkpoint["state_dict"].items()}
+        entries |= {RNG + name: Entry.of(tensor) for name, tensor in checkpoint.get("rng", {}).items()}
+        (optimizer,) = checkpoint.get("optimizer_states") or [{"state": {}, "param_groups": []}]
+        steps = 0
+        for number, state in optimizer["state"].items():
+            steps = int(state["step"])
+            entries |= {f"{OPTIMIZER}{names[number]}/{key}": Entry.of(state[key]) for key in MOMENTS}
+        groups = [
+            {key: value for key, value in group.items() if key != "params"} for group in optimizer["param_groups"]
+        ]
+        write_trained(Path(path), entries, record_of(checkpoint, steps=steps, groups=groups))
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """The dictionary that Lightning restores from. Raises `TrainedFileError`."""
+        checkpoint = read_checkpoint(Path(path))
+        names, steps, moments = checkpoint[TRAINABLES], checkpoint.pop("steps"), checkpoint.pop("moments")
+        state = {
+            number: {"step": torch.tensor(float(steps))} | {key: moments[f"{name}/{key}"] for key in MOMENTS}
+            for number, name in enumerate(names)
+            if steps
+        }
+        number, groups = 0, []
+        for group, size in zip(checkpoint.pop("groups"), checkpoint["group_sizes"], strict=True):
+            groups.append(group | {"params": list(range(number, number + size))})
+            number += size
+        checkpoint["optimizer_states"] = [{"state": state, "param_groups": groups}]
+        return checkpoint
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete a file that is no longer wanted."""
+        Path(path).unlink(missing_ok=True)
+
+
+def record_of(checkpoint: Mapping[str, Any], *, steps: int, groups: list[dict[str, Any]]) -> dict[str, Any]:
+    """Everything of a dumped checkpoint but its tensors, as JSON."""
+    tensors = ("state_dict", "optimizer_states", "rng")
+    rest = {key: value for key, value in checkpoint.items() if key not in tensors}
+    return _plain(rest | {"steps": steps, "groups": groups})
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A file's content: `state_dict` by name, `moments` by `NAME/KEY`, `rng`, and its record. Raises `TrainedFileError`."""
+    return _restored(read_record(path)) | {
+        "state_dict": read_tensors(path, STATE),
+        "moments": read_tensors(path, OPTIMIZER),
+        "rng": read_tensors(path, RNG),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """JSON for what Lightning puts into checkpoints beside weights: counters, metrics, paths."""
+    match value:
+        case Tensor():
+            return {_TENSOR: value.tolist()}
+        case Mapping():
+            return {str(key): _plain(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_plain(one) for one in value]
+        case Path():
+            return str(value)
+        case None | bool() | int() | float() | str():
+            return value
+    raise TypeError(f"{value!r} has no place in a checkpoint")
+
+
+def _restored(value: Any) -> Any:
+    match value:
+        case {"__tensor__": content}:
+            return torch.tensor(content)
+        case dict():
+            return {key: _restored(one) for key, one in value.items()}
+        case list():
+            return [_restored(one) for one in value]
+    return value

@@ -1,0 +1,93 @@
+"""What all stages' data have in common: two splits of a data set, their orders, and loaders that every rank shares equally."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+
+from shards import ShardDataset
+from shards.order import EpochOrder, Item
+from shards.sidecar import read_manifest
+from shards.storage import Storage
+from train.data.steps import Counts, StepLoader, batches_of_step
+
+
+class ShardData(pl.LightningDataModule):
+    """Every rank takes equally many steps and resumes where it stood. Roles are "train" and "val"."""
+
+    def __init__(
+        self,
+        shards: str,
+        workers: int,
+        tolerate: int,
+        batches_a_step: int | None,
+        seed: int,
+        train_split: str,
+        val_split: str,
+    ) -> None:
+        super().__init__()
+        self.folder, self.workers, self.tolerate, self.seed = shards, workers, tolerate, seed
+        self.batches_a_step = batches_a_step
+        self.splits = {"train": train_split, "val": val_split}
+        self.datasets: dict[str, ShardDataset] = {}
+        self._orders: dict[str, EpochOrder] = {}
+
+    @abstractmethod
+    def prepare(self, role: str, shards: ShardDataset) -> EpochOrder:
+        """Look through a split's labels; the order of its epochs. Raises `ValueError` where nothing in it is usable."""
+
+    @abstractmethod
+    def reader(self, role: str) -> Callable[[Item], Any]:
+        """What becomes of an item."""
+
+    @abstractmethod
+    def counter(self, role: str) -> Callable[[Item], Counts]:
+        """The labels of an item."""
+
+    def setup(self, stage: str) -> None:
+        """Raises `ValueError` where a split has nothing usable or too little for the ranks, `ShardError` where it does not read."""
+        for role, split in self.splits.items():
+            self.datasets[role] = ShardDataset(self.folder, split=split)
+            self._orders[role] = self.prepare(role, self.datasets[role])
+        self.train_dataloader()
+        self.val_dataloader()
+
+    def train_dataloader(self) -> StepLoader[Any]:
+        """Raises `TooLittleData` where an epoch does not feed all ranks for one step."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> StepLoader[Any]:
+        """Raises `TooLittleData` where the split does not feed all ranks once."""
+        return self._loader("val")
+
+    def origins(self) -> list[dict[str, Any]]:
+        """What was learned from, for the model card: each data set's folder, fingerprint and licences."""
+        return [origin(self.folder)]
+
+    def _loader(self, role: str) -> StepLoader[Any]:
+        trainer: Any = self.trainer
+        return StepLoader(
+            self.reader(role),
+            self._orders[role],
+            self.counter(role),
+            batches_a_step=batches_of_step(trainer, self.batches_a_step) if role == "train" else None,
+            data=self.datasets[role].catalogue.fingerprint,
+            rank=trainer.global_rank if trainer else 0,
+            world_size=trainer.world_size if trainer else 1,
+            workers=self.workers,
+            tolerate=self.tolerate,
+        )
+
+
+def frames_of(shards: ShardDataset) -> list[int]:
+    """Frames of every sample."""
+    return [place.entry.frames for place in shards.catalogue.places]
+
+
+def origin(folder: str) -> dict[str, Any]:
+    """A data set's folder, fingerprint and licences; of one that is still being built only the first is known."""
+    manifest = read_manifest(Storage(folder))
+    if manifest is None:
+        return {"folder": folder, "fingerprint": None, "licences": []}
+    return {"folder": folder, "fingerprint": manifest.fingerprint, "licences": manifest.licences}

@@ -1,0 +1,97 @@
+"""Microbatches that know what their whole optimizer step holds, over all ranks, before any of it is computed (ours).
+
+Losses are divided by what the step counts (questions, labelled frames), so they do not depend on how a step was cut into
+microbatches and ranks. Counts follow from the order and the labels alone: nobody has to be asked.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from shards.loader import EpochLoader
+from shards.order import Batch, EpochOrder, Item
+
+Loaded = TypeVar("Loaded")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Labels of some questions: `relevant` and `irrelevant` frames, and how many have a policy (`policies`)."""
+
+    questions: int = 0
+    relevant: int = 0
+    irrelevant: int = 0
+    policies: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(mine + theirs for mine, theirs in zip(self._numbers, other._numbers, strict=True)))
+
+    @property
+    def frames(self) -> int:
+        """Frames with a relevance label, one for every question asked of them."""
+        return self.relevant + self.irrelevant
+
+    @property
+    def _numbers(self) -> tuple[int, ...]:
+        return self.questions, self.relevant, self.irrelevant, self.policies
+
+
+class Microbatch(Generic[Loaded]):
+    """What one rank computes at a time.
+
+    `of_step` counts the whole optimizer step; `widest` is the largest number of questions that any rank computes at the same
+    time, `last` says that the optimizer steps after it. (No dataclass: Lightning would look for tensors to convert inside.)
+    """
+
+    def __init__(self, items: list[Loaded], of_step: Counts, widest: int, last: bool) -> None:
+        self.items, self.of_step, self.widest, self.last = items, of_step, widest, last
+
+
+class StepLoader(EpochLoader[Loaded]):
+    """`EpochLoader` whose batches are `Microbatch`es.
+
+    `count` gives the labels of an item; without `batches_a_step` every step takes one batch of every rank.
+    """
+
+    def __init__(
+        self, read: Callable[[Item], Loaded], order: EpochOrder, count: Callable[[Item], Counts], **options: Any
+    ) -> None:
+        super().__init__(read, order, **options)
+        self._count = count
+
+    def __iter__(self) -> Iterator[Microbatch[Loaded]]:  # type: ignore[override]
+        return super().__iter__()  # type: ignore[return-value]
+
+    def pass_over(self) -> Iterator[Microbatch[Loaded]]:  # type: ignore[override]
+        """As `EpochLoader.pass_over`."""
+        return self._batches()
+
+    def _batches(self) -> Iterator[Microbatch[Loaded]]:  # type: ignore[override]
+        batches, at = self.order.batches(self._epoch), self._consumed
+        a_step, counted = self.batches_a_step or self.world_size, (-1, Counts())
+        for loaded in super()._batches():
+            first = at // a_step * a_step
+            if counted[0] != first:
+                counted = (first, self._counts(batches[first : first + a_step]))
+            beside = batches[at : at + self.world_size]
+            at += self.world_size
+            yield Microbatch(loaded, counted[1], max(map(_questions, beside)), last=at >= first + a_step)
+
+    def _counts(self, batches: list[Batch]) -> Counts:
+        return sum((self._count(item) for batch in batches for item in batch), Counts())
+
+
+def _questions(batch: Batch) -> int:
+    return sum(len(item.questions) for item in batch)
+
+
+def counted(labels: Mapping[tuple[int, int], Counts], item: Item) -> Counts:
+    """The labels of an item, from those of each question by (sample, number)."""
+    return sum((labels[item.sample, number] for number in item.questions), Counts())
+
+
+def batches_of_step(trainer: Any, wanted: int | None) -> int:
+    """Batches, over all ranks, that one optimizer step of a Lightning trainer takes; `wanted` where given."""
+    if wanted is not None:
+        return wanted
+    return trainer.world_size * trainer.accumulate_grad_batches if trainer else 1

@@ -1,0 +1,284 @@
+"""Stage 3: language model and routers learn together, on answers from routed tokens (paper section 4).
+
+L = L_LM + 0.01 L_sem + 0.01 L_img.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics import MeanMetric, MetricCollection
+
+from routers.answers import letters
+from routers.backbones import load_backbone, merged_any, merged_seconds
+from routers.backbones.greedy import hidden_states
+from routers.checkpoint import RouterConfig, build_routers, load_weights, read_config
+from routers.language_weights import LanguageWeights
+from routers.pooling import pool_frames
+from routers.prompts import question_text
+from routers.scoring import POLICIES, ImageRouter, SemanticRouter
+from routers.systems import Query, RoutedCompression, Scales, System
+from routers.systems.uniform_pooling import UniformPooling
+from train.data.answers import Answered, VideoAnswers
+from train.data.steps import Counts, Microbatch
+from train.flops import ModelFlops
+from train.modules.image_router import relevance_loss
+from train.modules.semantic_router import policy_loss
+from train.modules.trained import TrainedModule
+from train.strategies.zero import whole_parameters
+
+ROUTER_WEIGHT: Final = 0.01
+HEAD_RATE: Final = 10.0
+"""Heads learn at so many times the language model's rate (ours)."""
+
+
+class JointModule(TrainedModule):
+    """Answers are learned from the very prompt that inference would feed, with the routers' own hard decisions.
+
+    Routers learn from their own losses alone, through frozen copies of the base's first layers. Vision tower, projector and
+    embeddings stay frozen (the last two ours): routers go on reading what they learned on. A question weighs as much as
+    another, however long its answer (ours).
+    """
+
+    semantic: SemanticRouter
+    image: ImageRouter
+
+    def __init__(
+        self,
+        routers: str,
+        language_model: Literal["lora", "full"] = "lora",
+        lora_rank: int = 16,
+        lora_alpha: int = 32,
+        routing: Literal["routed", "uniform"] = "routed",
+        uniform_scale: int = 4,
+        scales: Scales | None = None,
+        budget: int | None = None,
+        threshold: float | None = None,
+        base: str | None = None,
+        gradient_checkpointing: bool = True,
+        learning_rate: float = 5e-6,
+        weight_decay: float = 0.05,
+        warmup_share: float = 0.03,
+    ) -> None:
+        """Load a router folder and its base.
+
+        Args:
+            routers: folder that `python -m routers export` wrote from stages 1 and 2
+            language_model: train adapters beside its matrices, or all of its layers
+            lora_rank: of the adapters
+            lora_alpha: of the adapters
+            routing: `uniform` is the control: every frame pooled alike, no router learns
+            uniform_scale: compression scale of that control
+            scales: compression scales; the export's where null
+            budget: visual tokens a question; the export's where null
+            threshold: a frame is relevant above this probability; the export's where null
+            base: where the base model lies, if not where the router folder says
+            gradient_checkpointing: compute layers again on the way back instead of keeping their states
+            learning_rate: peak rate of AdamW; the heads' is ten times this
+            weight_decay: of AdamW
+            warmup_share: share of all optimizer steps spent warming up; cosine decay to 0 afterwards
+        """
+        config = read_config(Path(routers))
+        super().__init__(base or config.base.path, learning_rate, weight_decay, warmup_share)
+        if self.base.sha256 != config.base.sha256:
+            raise ValueError(f"{routers} was trained on another base than {self.base.path}: give the right one")
+        self.config: RouterConfig = replace(
+            config,
+            scales=scales or config.scales,
+            budget=budget or config.budget,
+            threshold=config.threshold if threshold is None else threshold,
+        )
+        backbone: Any = load_backbone(self.base.path, revision=self.base.revision)
+        semantic, image = build_routers(backbone, self.config)
+        load_weights(Path(routers), semantic, image)
+        self.backbone, self.routing, self.uniform_scale = backbone, routing, uniform_scale
+        self.beside("semantic", semantic)
+        self.beside("image", image)
+        self.deciding: tuple[Any, Any] = (_with_head_of_its_own(semantic), _with_head_of_its_own(image))
+        self.costs = ModelFlops.of(backbone.model.config, config.shadow_layers)
+        self.language = LanguageWeights.of(backbone.model, language_model, lora_rank, lora_alpha)
+        language = backbone.model.model.language_model
+        if gradient_checkpointing:
+            language.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+        # What is trained and no more is part of this module: ZeRO shards it, and ranks call all of it equally often.
+        self.trained = nn.ModuleDict(
+            {"layers": language.layers, "norm": language.norm, "lm_head": backbone.model.lm_head}
+        )
+        if routing == "routed":
+            self.trained.update({"semantic": semantic.head, "image": image.head})
+        self.validation = MetricCollection({name: MeanMetric() for name in ("loss", "accuracy")}, compute_groups=False)
+
+    def setup(self, stage: str) -> None:
+        self.backbone.to(self.device)
+        for tensor in self.language.tensors().values():  # bfloat16 swallows small steps; ZeRO keeps masters of its own
+            tensor.data = tensor.data.float()
+        for router in (self.semantic, self.image, *self.deciding):
+            router.to(self.device)
+
+    def trained_tensors(self) -> dict[str, Tensor]:
+        tensors: dict[str, Tensor] = {}
+        for name, router in (("semantic", self.semantic), ("image", self.image)):
+            head = {**dict(router.head.named_parameters()), **dict(router.head.named_buffers())}
+            tensors |= {f"{name}.{key}": tensor for key, tensor in head.items()}
+        return tensors | {f"language.{name}": tensor for name, tensor in self.language.tensors().items()}
+
+    def rates(self) -> dict[str, float]:
+        return {"semantic.": HEAD_RATE * self.learning_rate, "image.": HEAD_RATE * self.learning_rate}
+
+    def record(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "heads": ["semantic", "image"],
+            "shadow_layers": config.shadow_layers,
+            "hidden": config.hidden,
+            "frames": config.frames,
+            "sampler": config.sampler,
+            "budget": config.budget,
+            "threshold": config.threshold,
+            "routing": vars(config.routing),
+            "language": self.language.record(),
+        }
+
+    def on_train_batch_start(self, batch: Microbatch[VideoAnswers], batch_idx: int) -> None:
+        self._take_heads()
+
+    def on_validation_epoch_start(self) -> None:
+        self._take_heads()
+
+    def losses(self, batch: Microbatch[VideoAnswers]) -> dict[str, tuple[float, Tensor]]:
+        videos = [self._encoded(item) for item in batch.items]
+        asked = [(*video, one) for video, item in zip(videos, batch.items, strict=True) for one in item.questions]
+        answers = [self._answer(*one)[0] for one in asked]
+        spare = [0.0 * self._answer(*asked[-1])[0] for _ in range(batch.widest - len(asked))]
+        told = {"answers": (1.0, torch.stack([*answers, *spare]).sum() / max(1, batch.of_step.questions))}
+        if self.routing == "routed":
+            told["policy"] = (ROUTER_WEIGHT, self._policy_loss([one for _, _, one in asked], batch.of_step))
+            tokens = [tokens for tokens, _ in videos]
+            told["relevance"] = (ROUTER_WEIGHT, self._relevance_loss(batch.items, tokens, batch.of_step))
+        return told
+
+    def validation_step(self, batch: Microbatch[VideoAnswers], batch_idx: int) -> None:
+        asked = [(*self._encoded(item), one) for item in batch.items for one in item.questions]
+        for number in range(batch.widest):
+            tokens, seconds, one = asked[min(number, len(asked) - 1)]
+            loss, first = self._answer(tokens, seconds, one)
+            if number < len(asked):
+                self.validation["loss"].update(loss)
+                if one.options:
+                    self.validation["accuracy"].update(float(self._letter(first, one) == answer_text(one)))
+
+    def on_validation_epoch_end(self) -> None:
+        for name, metric in self.validation.items():
+            self.log(f"val/answer_{name}", metric.compute(), prog_bar=True)
+            metric.reset()
+
+    @torch.no_grad()
+    def _encoded(self, item: VideoAnswers) -> tuple[Tensor, tuple[float, ...]]:
+        """A video's tokens `[T, M, channels]` and when its frames are shown."""
+        seconds = merged_seconds(item.sample.video.seconds, self.backbone.frames_per_patch)
+        tokens = self.backbone.encode_frames(item.frames())
+        if self.costs is not None:
+            self.spent += self.costs.frames(len(tokens))
+        return tokens, seconds
+
+    def system(self) -> System:
+        """What inference would compress with, now."""
+        if self.routing == "uniform":
+            return UniformPooling(self.backbone.grid, self.uniform_scale)
+        config, (semantic, image) = self.config, self.deciding
+        return RoutedCompression(
+            self.backbone, semantic, image, config.scales, config.threshold, options=config.routing
+        )
+
+    def _take_heads(self) -> None:
+        """Give the routers that decide the heads as they are now: they are called as often as a rank's questions want.
+
+        (Not within a forward pass: ZeRO-3 may be fetching the heads there.)
+        """
+        learners: tuple[Any, Any] = (self.semantic, self.image)
+        for deciding, learning in zip(self.deciding, learners, strict=True):
+            parameters: list[nn.Parameter] = list(learning.head.parameters())
+            with whole_parameters(parameters):
+                for own, learned in zip(deciding.head.parameters(), parameters, strict=True):
+                    own.data.copy_(learned.data)
+
+    @torch.no_grad()
+    def _prompt(self, tokens: Tensor, seconds: tuple[float, ...], one: Answered) -> Any:
+        query = Query(one.question, one.options, seconds=seconds)
+        kept = self.system().compress(tokens, query, self.config.budget)
+        return self.backbone.embed_prompt(kept, question_text(query), seconds)
+
+    def _answer(self, tokens: Tensor, seconds: tuple[float, ...], one: Answered) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy of one answer's tokens, the end of the turn included, and the logits `[V]` of the first.
+
+        All ranks must run the layers equally often (ZeRO-3 gathers them each time): once a question, and where a rank has fewer
+        questions than another its last again, for nothing.
+        """
+        tokenizer, prompt = self.backbone.tokenizer, self._prompt(tokens, seconds, one)
+        ids = torch.tensor(
+            [*tokenizer(answer_text(one), add_special_tokens=False).input_ids, tokenizer.eos_token_id],
+            device=prompt.embeddings.device,
+        )
+        with torch.no_grad():
+            words = self.backbone.model.get_input_embeddings()(ids[:-1])
+        if self.costs is not None:  # the routers' few layers, which run for some questions only, are left out
+            whole = self.language.mode == "full"
+            self.spent += self.costs.answer(len(prompt), len(ids), whole)
+        states = hidden_states(self.backbone.model.model.language_model, prompt.followed_by(words))
+        logits = self.backbone.model.lm_head(states[0, -len(ids) :])
+        return functional.cross_entropy(logits.float(), ids), logits[0].detach()
+
+    def _letter(self, logits: Tensor, one: Answered) -> str:
+        """The option letter of highest logit."""
+        assert one.options is not None
+        names = letters(one.options)
+        return names[int(logits[[self.backbone.token_id(name) for name in names]].argmax())]
+
+    def _policy_loss(self, asked: Sequence[Answered], of_step: Counts) -> Tensor:
+        """One call of the head, whether or not a question has a label."""
+        labelled = [one for one in asked if one.policy is not None]
+        questions = [self.backbone.embed_text(one.question) for one in labelled or asked[:1]]
+        logits = self.semantic.head(self.semantic.features(questions))
+        if not labelled:
+            return 0.0 * logits.sum()
+        labels = torch.tensor([POLICIES.index(str(one.policy)) for one in labelled], device=logits.device)
+        return policy_loss(logits, labels, of_step)
+
+    def _relevance_loss(self, items: Sequence[VideoAnswers], videos: Sequence[Tensor], of_step: Counts) -> Tensor:
+        """One call of the head, whether or not a question has a label."""
+        features, rows = [], []
+        for item, tokens in zip(items, videos, strict=True):
+            labelled = [one for one in item.questions if one.relevant is not None]
+            if labelled:
+                features.append(self._image_features(tokens, [one.question for one in labelled]))
+                rows += [merged_any(one.relevant or [], self.backbone.frames_per_patch) for one in labelled]
+        if not rows:
+            return 0.0 * self.image.head(self._image_features(videos[0], items[0].asked[:1])).sum()
+        logits = self.image.head(torch.cat(features))
+        return relevance_loss(logits, torch.tensor(rows, device=logits.device), of_step)
+
+    @torch.no_grad()
+    def _image_features(self, tokens: Tensor, questions: Sequence[str]) -> Tensor:
+        seen = tokens[..., : self.backbone.hidden_size]
+        pooled = pool_frames(seen, self.config.routing.router_scale, self.backbone.grid)
+        return self.image.features(pooled, [self.backbone.embed_text(text) for text in questions])
+
+
+def _with_head_of_its_own(router: Any) -> Any:
+    """The same router over the same frozen layers, its head apart."""
+    other = copy.copy(router)
+    other._modules = dict(router._modules)
+    other.head = copy.deepcopy(router.head).requires_grad_(False).eval()
+    return other
+
+
+def answer_text(one: Answered) -> str:
+    """What the model is to say: the option's letter, as prompts ask for it, or the answer itself."""
+    if not one.options:
+        return one.answer
+    return letters(one.options)[one.options.index(one.answer)]

@@ -1,0 +1,176 @@
+"""What all stages have in common: losses over whole steps, optimizer and rate, checkpoints that name their base."""
+
+import json
+import math
+import os
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from routers.base_identity import base_identity
+from routers.trained_file import RECORD
+from train.checkpoint_io import TRAINABLES
+from train.data.shard_data import ShardData
+from train.data.steps import Microbatch
+from train.resuming import check_step, restore_position
+from train.schedule import warmup_cosine
+
+
+class TrainingDiverged(ValueError):
+    """A loss that is no number; the questions of the microbatch are kept in a file that the message names."""
+
+
+class TrainedModule(pl.LightningModule):
+    """A module that trains `trained_tensors` beside a frozen base, which is no part of it and of its checkpoints."""
+
+    def __init__(
+        self, base: str, learning_rate: float, weight_decay: float, warmup_share: float, compile_layers: bool = False
+    ) -> None:
+        super().__init__()
+        self.strict_loading = False
+        self.base = base_identity(base)
+        self.learning_rate, self.weight_decay, self.warmup_share = learning_rate, weight_decay, warmup_share
+        self.compile_layers = compile_layers
+        self._step_losses: dict[str, Tensor] = {}
+        self._position: dict[str, Any] | None = None
+        self.config_yaml: str | None = None
+        self.spent = 0.0
+        """Model FLOPs so far; 0 where there is no formula for the base."""
+        self.noise_seed = int(os.environ.get("PL_GLOBAL_SEED", 0))
+
+    def beside(self, name: str, module: nn.Module) -> None:
+        """Keep a module as `self.name` without its becoming a part of this one: strategies would shard or wrap it."""
+        self.__dict__[name] = module
+
+    @abstractmethod
+    def losses(self, batch: Microbatch[Any]) -> dict[str, tuple[float, Tensor]]:
+        """By name the weight of a loss, and this microbatch's part of its mean over the whole step."""
+
+    @abstractmethod
+    def trained_tensors(self) -> dict[str, Tensor]:
+        """What an export holds, by its name there: parameters that are trained, and buffers beside them."""
+
+    @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """What an export must know beside weights."""
+
+    def rates(self) -> dict[str, float]:
+        """Peak rate of a trained tensor whose name begins so; `learning_rate` for all others."""
+        return {}
+
+    def on_train_start(self) -> None:
+        """Before the first batch is read."""
+        loader: Any = self.trainer.train_dataloader
+        if self._position is not None:
+            loader.load_state_dict(self._position)
+            self._position = None
+
+    def training_step(self, batch: Microbatch[Any], batch_idx: int) -> Tensor:
+        parts = self.losses(batch)
+        total = sum((weight * part for weight, part in parts.values()), torch.zeros((), device=self.device))
+        if not math.isfinite(float(total.detach())):
+            raise TrainingDiverged(self._diverged(batch, parts))
+        told = {name: part for name, (_, part) in parts.items()} | ({"loss": total} if len(parts) > 1 else {})
+        for name, part in told.items():
+            before = self._step_losses.get(name)
+            self._step_losses[name] = part.detach() if before is None else before + part.detach()
+        if batch.last:
+            for name, part in self._step_losses.items():
+                whole = self.trainer.strategy.reduce(part.float(), reduce_op="sum")
+                self.log(f"train/{name}", whole, prog_bar=name == "loss", batch_size=1)
+            self._step_losses = {}
+        # Gradients are averaged over ranks and microbatches afterwards (by DeepSpeed over these once more, after Lightning);
+        # but these are parts of a sum.
+        divided = 2 if self.trainer.strategy.handles_gradient_accumulation else 1
+        return total * self.trainer.world_size * self.trainer.accumulate_grad_batches**divided
+
+    def configure_optimizers(self) -> Any:
+        groups: dict[float, list[nn.Parameter]] = {}
+        for name, tensor in self._trainables().items():
+            rate = next((rate for start, rate in self.rates().items() if name.startswith(start)), self.learning_rate)
+            groups.setdefault(rate, []).append(tensor)
+        optimizer = torch.optim.AdamW(
+            [{"params": tensors, "lr": rate} for rate, tensors in groups.items()],
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+        schedule = warmup_cosine(optimizer, self._steps_in_all(), self.warmup_share)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return (
+            batch  # samples hold JPEG bytes and labels; tensors made of them are put on the device where they are made
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = {name: tensor.detach() for name, tensor in self.trained_tensors().items()}
+        by_rate: dict[float, list[str]] = {}
+        for name in self._trainables():
+            rate = next((rate for start, rate in self.rates().items() if name.startswith(start)), self.learning_rate)
+            by_rate.setdefault(rate, []).append(name)
+        checkpoint[TRAINABLES] = [name for names in by_rate.values() for name in names]
+        checkpoint["group_sizes"] = [len(names) for names in by_rate.values()]
+        checkpoint["rng"] = self._generators()
+        checkpoint["batches_a_step"] = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items() if name[:4] == "val/"}
+        base = {"path": self.base.path, "sha256": self.base.sha256, "revision": self.base.revision}
+        told = {"base": base, "metrics": metrics, "data": self._data().origins(), "config": self.config_yaml}
+        checkpoint[RECORD] = told | self.record()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        trained_on = checkpoint[RECORD]["base"]["sha256"]
+        if trained_on != self.base.sha256:
+            raise ValueError(
+                f"the checkpoint was trained on base {trained_on[:12]}, {self.base.path} has hash {self.base.sha256[:12]}: "
+                "resume with the base it was started with"
+            )
+        trainer: Any = self.trainer
+        check_step(checkpoint["batches_a_step"], trainer.accumulate_grad_batches * trainer.world_size)
+        self._position = restore_position(
+            checkpoint["loops"]["fit_loop"], self._data().train_dataloader(), trainer.limit_train_batches
+        )
+        saved = checkpoint["state_dict"]
+        for name, tensor in self.trained_tensors().items():
+            if name in saved:  # ZeRO has taken its parts already
+                tensor.data.copy_(saved[name])
+        checkpoint["state_dict"] = {}
+        own = checkpoint.get("rng", {}).get(f"{self.global_rank}/torch")
+        if own is not None:
+            torch.set_rng_state(own)
+
+    def _steps_in_all(self) -> int:
+        """Optimizer steps of the whole training. (Lightning's estimate would set the loaders up too early.)"""
+        trainer: Any = self.trainer
+        an_epoch = len(self._data().train_dataloader()) // trainer.accumulate_grad_batches
+        steps = [an_epoch * trainer.max_epochs] if trainer.max_epochs and trainer.max_epochs > 0 else []
+        return min([*steps, *([trainer.max_steps] if trainer.max_steps > 0 else [])], default=1)
+
+    def _data(self) -> ShardData:
+        trainer: Any = self.trainer
+        return trainer.datamodule
+
+    def _trainables(self) -> dict[str, nn.Parameter]:
+        tensors = self.trained_tensors().items()
+        return {name: tensor for name, tensor in tensors if isinstance(tensor, nn.Parameter) and tensor.requires_grad}
+
+    def _generators(self) -> dict[str, Tensor]:
+        """The state of every rank's random number generator; ranks together."""
+        own = torch.get_rng_state()
+        states: Any = self.all_gather(own.to(self.device)) if self.trainer.world_size > 1 else own[None]
+        return {f"{rank}/torch": state.cpu() for rank, state in enumerate(states)}
+
+    def _diverged(self, batch: Microbatch[Any], parts: dict[str, tuple[float, Tensor]]) -> str:
+        """Keep what was asked, and say where."""
+        path = Path(self.trainer.default_root_dir) / f"diverged-rank-{self.global_rank}.json"
+        asked = [{"sample": item.key, "questions": list(item.asked)} for item in batch.items]
+        found = {name: float(part.detach()) for name, (_, part) in parts.items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"step": self.global_step, "losses": found, "items": asked}, indent=1))
+        return (
+            f"the loss is no number at step {self.global_step} ({found}): what was asked is in {path}. The last checkpoint is "
+            "sound; look at these samples (`python -m shards show`), or lower the rate, and resume from it"
+        )

@@ -1,0 +1,73 @@
+"""What a training holds on every rank before activations, from configs alone: no weight is read or made (ours)."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from jsonargparse import Namespace
+
+from routers.checkpoint import read_config
+from routers.cost.parts import meta_model, parameters_by_part
+from routers.language_weights import LanguageWeights
+
+MASTERS: Final = 12
+"""Bytes of a trained parameter's float32 master and two moments."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Parameters that a rank holds or takes part in, those trained, and the least bytes on each rank."""
+
+    resident: int
+    trained: int
+    bytes: float
+
+
+def early_parameters(config: Any, layers: int) -> int:
+    """Parameters that stages 1 and 2 load: vision tower, projector, embeddings and the first `layers` decoder layers."""
+    parts = parameters_by_part(config)
+    text: Any = meta_model(config).model.language_model  # type: ignore[union-attr]
+    kept = sum(parameter.numel() for layer in text.layers[:layers] for parameter in layer.parameters())
+    return parts["vision"] + parts["projector"] + parts["embeddings"] + kept
+
+
+def head_parameters(width: int, hidden: int, inputs: int, outputs: int) -> int:
+    """Of a two-layer head over `inputs` pooled states of `width`."""
+    return (inputs * width + 1) * hidden + (hidden + 1) * outputs
+
+
+def memory_of(asked: Namespace, base: str, ranks: int) -> Memory:
+    """Of a parsed `fit` on the base model `base`. Raises what transformers raises where that has no config."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+    options, width = asked.model.init_args, config.get_text_config().hidden_size
+    computed = 2 if torch.cuda.is_available() and "bf16" in str(asked.trainer.precision) else 4
+    if "routers" not in options:
+        one = asked.model.class_path.endswith("SemanticRouterModule")
+        head = head_parameters(width, options.hidden, *((1, 2) if one else (2, 1)))
+        early = early_parameters(config, options.shadow_layers)
+        return Memory(early + head, head, early * computed + head * (8 + MASTERS))
+    router = read_config(Path(options.routers))
+    heads = head_parameters(width, router.hidden, 1, 2) + head_parameters(width, router.hidden, 2, 1)
+    whole = sum(parameters_by_part(config).values())
+    shadow = 2 * (early_parameters(config, router.shadow_layers) - early_parameters(config, 0))
+    language = LanguageWeights.of(meta_model(config), options.language_model, options.lora_rank, options.lora_alpha)
+    trained = heads + sum(tensor.numel() for tensor in language.tensors().values())
+    return Memory(
+        whole + shadow + heads, trained, _held(asked.trainer.strategy, whole + shadow, trained, computed, ranks)
+    )
+
+
+def _held(strategy: str, parameters: int, trained: int, computed: int, ranks: int) -> float:
+    """ZeRO shares masters and moments (1), gradients (2) and trained parameters (3) among ranks; the frozen rest stays whole."""
+    stage = int(strategy[len("deepspeed_")]) if strategy.startswith("deepspeed_") else 0
+    if not stage:
+        return parameters * computed + trained * (4 + MASTERS)
+    offloaded = strategy.endswith("_offload")
+    masters = 0.0 if offloaded else trained * MASTERS / ranks
+    gradients = trained * computed / (ranks if stage >= 2 else 1)
+    weights = (parameters - trained) * computed + trained * computed / (ranks if stage == 3 else 1)
+    return math.fsum((masters, gradients, weights))

@@ -1,0 +1,59 @@
+"""How fast training goes and what it waits for: questions a second, share of waiting for data, memory, use of the GPU."""
+
+import time
+from typing import Any, Final
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+PEAK_FLOPS: Final = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "B200": 2250e12, "L40S": 362e12}
+"""Dense bfloat16 operations a second, as the makers give them, by what the device's name holds."""
+
+
+class Throughput(Callback):
+    """Logs `speed/...` once every so many optimizer steps, measured over the steps since the last time.
+
+    `questions_a_second` over all ranks; `waiting` is the share of this rank's time between microbatches, when data is
+    awaited; `peak_gib` on a GPU; `mfu`, model FLOPs over what the device could do, where the module counts its FLOPs and the
+    device is known.
+    """
+
+    def __init__(self, every_n_steps: int = 10) -> None:
+        self.every_n_steps = every_n_steps
+        self._begin()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._begin(pl_module.spent)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        now = time.perf_counter()
+        self._waited += now - self._ended
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self._ended = time.perf_counter()
+        if not batch.last:
+            return
+        self._questions += batch.of_step.questions
+        self._steps += 1
+        if self._steps < self.every_n_steps:
+            return
+        spent = self._ended - self._since
+        told = {"questions_a_second": self._questions / spent, "waiting": self._waited / spent}
+        if pl_module.device.type == "cuda":
+            told["peak_gib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
+            peak = peak_flops(torch.cuda.get_device_name(pl_module.device))
+            if peak and pl_module.spent > self._spent:
+                told["mfu"] = (pl_module.spent - self._spent) / spent / peak
+        pl_module.log_dict({f"speed/{name}": value for name, value in told.items()}, batch_size=1, rank_zero_only=True)
+        self._begin(pl_module.spent)
+
+    def _begin(self, spent: float = 0.0) -> None:
+        self._since = self._ended = time.perf_counter()
+        self._waited, self._spent = 0.0, spent
+        self._questions = self._steps = 0
+
+
+def peak_flops(device: str) -> float | None:
+    """Of a device by its name; None for one that is not known."""
+    return next((peak for name, peak in PEAK_FLOPS.items() if name in device), None)
