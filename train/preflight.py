@@ -114,7 +114,12 @@ def _data_text(asked: Namespace, ranks: int) -> str:
         if a_step % ranks:
             raise ValueError(f"{a_step} batches a step cannot be shared equally by {ranks} ranks")
         accumulated = a_step // ranks
-    data.trainer = SimpleNamespace(world_size=ranks, global_rank=0, accumulate_grad_batches=accumulated)
+    data.trainer = SimpleNamespace(
+        world_size=ranks,
+        global_rank=0,
+        accumulate_grad_batches=accumulated,
+        limit_val_batches=asked.trainer.limit_val_batches,
+    )
     data.setup("fit")
     steps = len(data.train_dataloader()) // accumulated
     epochs = asked.trainer.max_epochs or 1

@@ -51,7 +51,8 @@ class ShardData(pl.LightningDataModule):
             self.datasets[role] = ShardDataset(self.folder, split=split)
             self._orders[role] = self.prepare(role, self.datasets[role])
         self.train_dataloader()
-        self.val_dataloader()
+        if getattr(self.trainer, "limit_val_batches", 1) != 0:
+            self.val_dataloader()
 
     def train_dataloader(self) -> StepLoader[Any]:
         """Raises `TooLittleData` where an epoch does not feed all ranks for one step."""
