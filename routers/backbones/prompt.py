@@ -29,6 +29,11 @@ class Prompt:
     def __len__(self) -> int:
         return self.embeddings.shape[1]
 
+    def to(self, dtype: torch.dtype) -> "Prompt":
+        """The same prompt in another dtype."""
+        deepstack = tuple(layer.to(dtype) for layer in self.deepstack)
+        return replace(self, embeddings=self.embeddings.to(dtype), deepstack=deepstack)
+
     def followed_by(self, embeddings: Tensor) -> "Prompt":
         """The prompt continued by text `[n, D]`."""
         longer = torch.cat([self.embeddings, embeddings.unsqueeze(0)], dim=1)

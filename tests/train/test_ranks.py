@@ -69,6 +69,16 @@ def test_every_strategy_learns_every_stage_alike(
     compare(alone(name), tmp_path / "two", last)
 
 
+def test_zero_learns_in_bfloat16_and_keeps_float32_masters(stage: Callable[[str], Stage], tmp_path: Path) -> None:
+    short = ("--trainer.max_epochs", "1", "--trainer.precision", "bf16-mixed", "--trainer.strategy", "deepspeed_2")
+    last = fit_on(1, stage("joint"), tmp_path / "bf16", *short)
+    state = read_tensors(last, STATE)
+    assert {tensor.dtype for tensor in state.values()} == {torch.float32}
+    layer = next(tensor for name, tensor in state.items() if name.endswith("layers.0.mlp.up_proj.weight"))
+    assert not torch.equal(layer, layer.bfloat16().float()), "masters hold more than the computing copy"
+    assert all(0 < loss < 20 for loss in losses(tmp_path / "bf16"))
+
+
 def test_a_training_goes_on_under_another_strategy_and_number_of_ranks(
     stage: Callable[[str], Stage], alone: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -30,7 +30,7 @@ from train.flops import ModelFlops
 from train.modules.image_router import relevance_loss
 from train.modules.semantic_router import policy_loss
 from train.modules.trained import TrainedModule
-from train.strategies.zero import whole_parameters
+from train.strategies.zero import ZeroStrategy, whole_parameters
 
 ROUTER_WEIGHT: Final = 0.01
 HEAD_RATE: Final = 10.0
@@ -115,8 +115,9 @@ class JointModule(TrainedModule):
 
     def setup(self, stage: str) -> None:
         self.backbone.to(self.device)
-        for tensor in self.language.tensors().values():  # bfloat16 swallows small steps; ZeRO keeps masters of its own
-            tensor.data = tensor.data.float()
+        if self._trainer is None or not isinstance(self._trainer.strategy, ZeroStrategy):  # it keeps masters of its own
+            for tensor in self.language.tensors().values():  # bfloat16 swallows small steps
+                tensor.data = tensor.data.float()
         for router in (self.semantic, self.image, *self.deciding):
             router.to(self.device)
 
@@ -229,7 +230,9 @@ class JointModule(TrainedModule):
         if self.costs is not None:  # the routers' few layers, which run for some questions only, are left out
             whole = self.language.mode == "full"
             self.spent += self.costs.answer(len(prompt), len(ids), whole)
-        states = hidden_states(self.backbone.model.model.language_model, prompt.followed_by(words))
+        language = self.backbone.model.model.language_model
+        asked = prompt.followed_by(words).to(next(language.layers.parameters()).dtype)  # under ZeRO not the frozen parts'
+        states = hidden_states(language, asked)
         logits = self.backbone.model.lm_head(states[0, -len(ids) :])
         return functional.cross_entropy(logits.float(), ids), logits[0].detach()
 
