@@ -1,0 +1,39 @@
+"""The threshold finds the share of evidence that is asked for; calibration is how far scores are from what they say."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routers.metrics import calibration_error, threshold_for_recall
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 99).map(lambda hundredths: hundredths / 100), st.booleans()), min_size=1, max_size=60
+    ),
+    st.floats(0.05, 1.0),
+)
+def test_the_threshold_is_the_highest_that_finds_the_wanted_share(
+    rows: list[tuple[float, bool]], wanted: float
+) -> None:
+    scores, labels = torch.tensor([score for score, _ in rows]), torch.tensor([label for _, label in rows])
+    threshold = threshold_for_recall(scores, labels, wanted)
+    if not labels.any():
+        assert threshold == 0.5
+        return
+    positive = scores[labels]
+    assert (positive > threshold).double().mean() >= wanted - 1e-9
+    higher = positive[positive > threshold].min()
+    assert (positive > higher).double().mean() < wanted + 1e-9
+
+
+def test_a_share_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="give a number above 0, at most 1"):
+        threshold_for_recall(torch.tensor([0.5]), torch.tensor([True]), 0.0)
+
+
+def test_calibrated_scores_have_no_error_and_boasting_ones_have() -> None:
+    labels = torch.tensor([True] * 8 + [False] * 2)
+    assert calibration_error(torch.full((10,), 0.8), labels) == pytest.approx(0, abs=1e-6)
+    assert calibration_error(torch.full((10,), 0.3), labels) == pytest.approx(0.5, abs=1e-6)
