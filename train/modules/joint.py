@@ -231,7 +231,9 @@ class JointModule(TrainedModule):
             whole = self.language.mode == "full"
             self.spent += self.costs.answer(len(prompt), len(ids), whole)
         language = self.backbone.model.model.language_model
-        asked = prompt.followed_by(words).to(next(language.layers.parameters()).dtype)  # under ZeRO not the frozen parts'
+        asked = prompt.followed_by(words).to(
+            next(language.layers.parameters()).dtype
+        )  # under ZeRO not the frozen parts'
         states = hidden_states(language, asked)
         logits = self.backbone.model.lm_head(states[0, -len(ids) :])
         return functional.cross_entropy(logits.float(), ids), logits[0].detach()

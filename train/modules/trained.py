@@ -27,14 +27,11 @@ class TrainingDiverged(ValueError):
 class TrainedModule(pl.LightningModule):
     """A module that trains `trained_tensors` beside a frozen base, which is no part of it and of its checkpoints."""
 
-    def __init__(
-        self, base: str, learning_rate: float, weight_decay: float, warmup_share: float, compile_layers: bool = False
-    ) -> None:
+    def __init__(self, base: str, learning_rate: float, weight_decay: float, warmup_share: float) -> None:
         super().__init__()
         self.strict_loading = False
         self.base = base_identity(base)
         self.learning_rate, self.weight_decay, self.warmup_share = learning_rate, weight_decay, warmup_share
-        self.compile_layers = compile_layers
         self._step_losses: dict[str, Tensor] = {}
         self._position: dict[str, Any] | None = None
         self.config_yaml: str | None = None
