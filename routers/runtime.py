@@ -127,10 +127,16 @@ class VideoRouter:
         return cls(backbone, config, semantic, image, folder)
 
     def save_pretrained(self, path: str | Path) -> None:
-        """Write the router folder: trained tensors only, the base model named by hash and never copied."""
-        write_folder(Path(path), self.config, trained_tensors(self.semantic, self.image), model_card(self.config))
+        """Write the router folder: trained tensors only, the base model named by hash and never copied.
+
+        The card of the folder that it was loaded from, with its metrics, stays true as long as nothing was changed.
+        """
+        unchanged = self.folder is not None and read_config(self.folder) == self.config
+        card = (self.folder / "README.md") if self.folder is not None and unchanged else None
+        told = card.read_text(encoding="utf-8") if card is not None and card.exists() else model_card(self.config)
         if self.folder is not None:
             copy_beside_weights(self.folder, Path(path))
+        write_folder(Path(path), self.config, trained_tensors(self.semantic, self.image), told)
 
     def rescaled(self, scales: Scales) -> Self:
         """The same routers with other compression scales."""

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from routers import VideoRouter
 from routers.checkpoint import CheckpointError
+from routers.systems import Scales
 from video.decode import sample_video
 
 QUESTION = "Which symbol is at the top left corner when the red circle is shown?"
@@ -68,3 +69,22 @@ def test_a_newer_format_is_refused_with_the_remedy(router: Path, tmp_path: Path)
 def test_a_folder_without_an_export_says_so(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="routers export"):
         VideoRouter.from_pretrained(tmp_path)
+
+
+def test_a_card_with_its_metrics_is_kept_unless_what_it_says_was_changed(router: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(router, router.with_name("carded")))
+    (folder / "README.md").write_text("measured: 0.97")
+    loaded = VideoRouter.from_pretrained(folder)
+    loaded.save_pretrained(folder)
+    loaded.save_pretrained(tmp_path / "copy")
+    assert (folder / "README.md").read_text() == (tmp_path / "copy" / "README.md").read_text() == "measured: 0.97"
+    loaded.rescaled(Scales(8, 1, 16)).save_pretrained(tmp_path / "rescaled")
+    assert "(8; 1, 16)" in (tmp_path / "rescaled" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["robust-router", "dense-router"])
+def test_the_shipped_routers_are_in_the_final_format_and_load(name: str) -> None:
+    folder = Path(__file__).parents[2] / "miniature" / "shipped" / name
+    assert json.loads((folder / "config.json").read_text())["routing"]["router_scale"] == 1
+    assert "val/image_auroc" in (folder / "README.md").read_text()
+    assert VideoRouter.from_pretrained(folder).config.budget == 329
