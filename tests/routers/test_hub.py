@@ -64,7 +64,7 @@ def test_a_pushed_router_is_loaded_by_id_and_revision_with_the_base_it_names(
     assert json.loads(here.stdout)[2] == heads
 
 
-@pytest.mark.parametrize("failing", ["upload", "commit"])
+@pytest.mark.parametrize("failing", [pytest.param("upload", marks=pytest.mark.slow), "commit"])
 def test_a_push_that_fails_and_is_repeated_ends_in_the_same_state(
     hub: tuple[LoopbackHub, str], router: Path, tmp_path: Path, failing: str
 ) -> None:

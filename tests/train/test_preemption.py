@@ -14,7 +14,7 @@ from train.__main__ import main
 from train.preemption import EXIT_CODE
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)])
 def test_a_signal_to_one_rank_saves_and_ends_all(
     number: signal.Signals, base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path
 ) -> None:

@@ -51,7 +51,7 @@ def test_two_ranks_of_zero_2_learn_what_one_process_learns(
 def test_the_language_model_learns_alike_when_zero_3_cuts_it_in_two(
     stage: Callable[[str], Stage], tmp_path: Path
 ) -> None:
-    short = ("--trainer.max_epochs", "1")
+    short = ("--trainer.max_epochs", "1", "--trainer.max_steps", "2")
     main(command(stage("joint"), tmp_path / "one", *short))
     last = fit_on(2, stage("joint"), tmp_path / "two", *short, "--trainer.strategy", "deepspeed_3")
     compare(tmp_path / "one", tmp_path / "two", last)
@@ -69,6 +69,7 @@ def test_every_strategy_learns_every_stage_alike(
     compare(alone(name), tmp_path / "two", last)
 
 
+@pytest.mark.slow
 def test_zero_learns_in_bfloat16_and_keeps_float32_masters(stage: Callable[[str], Stage], tmp_path: Path) -> None:
     short = ("--trainer.max_epochs", "1", "--trainer.precision", "bf16-mixed", "--trainer.strategy", "deepspeed_2")
     last = fit_on(1, stage("joint"), tmp_path / "bf16", *short)
