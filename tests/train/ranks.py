@@ -38,7 +38,7 @@ def stages(base: Path, router: Path, flr: Path, qtr: Path) -> dict[str, Stage]:
         "semantic_router": Stage(
             "semantic_router",
             ("--model.init_args.base", str(base), "--data.init_args.shards", str(qtr),
-             "--data.init_args.batch_size", "1", "--trainer.max_epochs", "4"),
+             "--data.init_args.batch_size", "1", "--trainer.max_epochs", "6"),
         ),
         "joint": Stage(
             "joint",
