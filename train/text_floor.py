@@ -1,6 +1,5 @@
 """What words alone tell of a policy: TF-IDF and logistic regression, the floor that a Semantic Router must be seen above (ours)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -8,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from shards import ShardDataset
+from train.data.question_policy import questions_with_policy
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ def text_floor(shards: str, train: str = "train", test: str = "test") -> Floor:
 
     Raises `ValueError` where a split has no question with a policy, or the first knows one policy only.
     """
-    (texts, labels), (others, wanted) = questions_with_policy(shards, train), questions_with_policy(shards, test)
+    (texts, labels), (others, wanted) = _texts_and_policies(shards, train), _texts_and_policies(shards, test)
     classifier = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000)
     )
@@ -32,16 +32,8 @@ def text_floor(shards: str, train: str = "train", test: str = "test") -> Floor:
     return Floor(float(classifier.score(others, wanted)), len(others), len(texts))
 
 
-def questions_with_policy(shards: str, split: str) -> tuple[Sequence[str], Sequence[str]]:
-    """Texts and policies. Raises `ValueError` where there are none."""
-    data = ShardDataset(shards, split=split)
-    found = [
-        (labelled.question.question, labelled.policy.policy)
-        for index in range(len(data))
-        for labelled in data.labels(index)
-        if labelled.policy is not None
-    ]
+def _texts_and_policies(shards: str, split: str) -> tuple[list[str], list[str]]:
+    found = questions_with_policy(ShardDataset(shards, split=split))
     if not found:
         raise ValueError(f"no question with a policy label in split {split!r} of {shards}")
-    texts, labels = zip(*found, strict=True)
-    return texts, labels
+    return [one.question for one in found], [one.policy for one in found]

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from shards import ShardDataset
 from train.__main__ import main
-from train.text_floor import questions_with_policy, text_floor
+from train.data.question_policy import questions_with_policy
+from train.text_floor import text_floor
 
 
 def test_what_words_tell_is_learned_from_them(qtr: Path) -> None:
     floor = text_floor(str(qtr), "train", "train")
     assert floor.accuracy > 0.95
-    assert floor.questions == floor.learned == len(questions_with_policy(str(qtr), "train")[0])
+    assert floor.questions == floor.learned == len(questions_with_policy(ShardDataset(qtr, split="train")))
 
 
 def test_shards_without_policies_are_refused(flr: Path) -> None:

@@ -54,7 +54,7 @@ class QuestionPolicyData(ShardData):
         self.words: list[str] = []
 
     def prepare(self, role: str, shards: ShardDataset) -> EpochOrder:
-        questions = self.questions[role] = _labelled(shards)
+        questions = self.questions[role] = questions_with_policy(shards)
         if not questions:
             raise ValueError(f"no question with a policy label in split {self.splits[role]!r} of {self.folder}")
         if role == "train":
@@ -77,7 +77,8 @@ def _one_policy(item: Item) -> Counts:
     return Counts(questions=1, policies=1)
 
 
-def _labelled(shards: ShardDataset) -> list[QuestionPolicy]:
+def questions_with_policy(shards: ShardDataset) -> list[QuestionPolicy]:
+    """All questions that have a policy label, in the shards' order."""
     return [
         QuestionPolicy(shards.catalogue.places[index].entry.key, labelled.question.question, labelled.policy.policy)
         for index in range(len(shards))
