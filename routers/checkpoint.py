@@ -36,9 +36,14 @@ class RouterConfig:
     format_version: int = FORMAT_VERSION
 
 
-def build_routers(backbone: Backbone, config: RouterConfig) -> tuple[SemanticRouter, ImageRouter]:
-    """Both routers over one shadow stack copied from `backbone`, heads freshly initialised, everything else frozen."""
-    shadow = backbone.shadow_stack(config.shadow_layers)
+def build_routers(
+    backbone: Backbone, config: RouterConfig, *, own_weights: bool = False
+) -> tuple[SemanticRouter, ImageRouter]:
+    """Both routers over one shadow stack of `backbone`, heads freshly initialised, everything else frozen.
+
+    `own_weights` where the language model will change under them.
+    """
+    shadow = backbone.shadow_stack(config.shadow_layers, own_weights)
     shadow.requires_grad_(False).eval()
     semantic = SemanticRouter(shadow, backbone.hidden_size, config.hidden)
     image = ImageRouter(shadow, backbone.hidden_size, config.hidden)

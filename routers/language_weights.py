@@ -84,6 +84,11 @@ def write_language(folder: Path, record: Mapping[str, Any], tensors: Mapping[str
         (target / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
 
 
+def holds_language(folder: Path) -> bool:
+    """Whether a router folder holds weights for the language model."""
+    return (folder / ADAPTER).is_dir() or (folder / WHOLE).is_dir()
+
+
 def apply_language(folder: Path, model: Any) -> Any:
     """The base `model` with what a router folder holds for its language model; the same where it holds nothing.
 

@@ -30,7 +30,7 @@ pipeline_tag: video-text-to-text
 # VideoRouter heads
 
 Semantic Router and Image Router (arXiv 2605.05848) for one frozen base model. The folder holds the trained heads only;
-the first {config.shadow_layers} decoder layers they read are copied from the base when the router is loaded.
+the first {config.shadow_layers} decoder layers they read are the base's.
 
 * base model weights: sha256 `{config.base.sha256}`{f", revision `{config.base.revision}`" if config.base.revision else ""}
 * scales (global; relevant, irrelevant): ({scales.global_scale}; {scales.relevant_scale}, {scales.irrelevant_scale})

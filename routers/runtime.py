@@ -23,6 +23,7 @@ from routers.checkpoint import (
 )
 from routers.frame_plan import FramePlan, frame_plan
 from routers.hub import copy_beside_weights, router_folder
+from routers.language_weights import holds_language
 from routers.model_card import model_card
 from routers.peak_memory import peak_memory
 from routers.prompts import question_text
@@ -121,7 +122,7 @@ class VideoRouter:
             attn_implementation=attn_implementation,
             revision=config.base.revision,
         )
-        semantic, image = build_routers(backbone, config)
+        semantic, image = build_routers(backbone, config, own_weights=holds_language(folder))
         load_weights(folder, semantic, image)
         backbone.use_language_of(folder)
         return cls(backbone, config, semantic, image, folder)

@@ -1,6 +1,7 @@
 """The two routers: a head over the shadow stack, with the features they read exposed for training (paper section 3.2)."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,8 @@ from routers.allocation import Policy
 from routers.heads import ImageHead, SemanticHead, mean_without_sinks
 from routers.shadow import ShadowStack
 
+TOKENS_AT_ONCE: Final = 4096
+"""Image tokens in one pass of the shadow stack (16 frames of 256), so that routing never holds more than a prefill does."""
 POLICIES: tuple[Policy, Policy] = ("global", "fragment")
 
 
@@ -40,11 +43,13 @@ class ImageRouter(nn.Module):
         self.shadow = shadow
         self.head = ImageHead(width, hidden)
 
-    def features(self, video_tokens: Tensor, questions: Sequence[Tensor], frames_at_once: int = 64) -> Tensor:
+    def features(self, video_tokens: Tensor, questions: Sequence[Tensor], frames_at_once: int | None = None) -> Tensor:
         """Means over image states and over question states: `[T, M, D]` and Q questions `[L_i, D]` -> `[Q, T, 2D]`.
 
-        Memory is bounded by `frames_at_once` frames; image states are shared by all questions of the video.
+        Memory is bounded by `frames_at_once` frames, by as many as have `TOKENS_AT_ONCE` tokens where it is None. Image
+        states are shared by all questions of the video.
         """
+        frames_at_once = frames_at_once or max(1, TOKENS_AT_ONCE // video_tokens.shape[1])
         chunks = [self._chunk(chunk, questions) for chunk in video_tokens.split(frames_at_once)]
         return torch.cat(chunks, dim=1).float()
 

@@ -1,4 +1,4 @@
-"""The shadow stack: a copy of the first k decoder layers of the language model, used by the routers alone (paper 3.2)."""
+"""The shadow stack: the first k decoder layers of the language model as the routers run them (paper 3.2)."""
 
 import copy
 from typing import Any
@@ -9,16 +9,19 @@ from transformers import DynamicCache, PreTrainedModel
 
 
 class ShadowStack(nn.Module):
-    """E(.): k copied decoder layers without final norm, so that its output equals `hidden_states[k]` of the full model.
+    """E(.): k decoder layers without final norm, so that its output equals `hidden_states[k]` of the full model.
 
     Image tokens come first and attention is causal: their states never depend on the question. They are therefore
     computed once a frame and every question continues from their keys and values (ours; same result, fewer FLOPs).
     Positions count from 0 in every frame, on all three axes alike where the model has M-RoPE, and deepstack features are
     left out (ours): routers read tokens as they stand behind the projector.
+
+    Weights are the model's own tensors, so that routers cost no memory (ours; the paper copies them), unless the model's layers
+    are to learn or to be replaced while the routers go on reading what they were trained on.
     """
 
-    def __init__(self, language_model: PreTrainedModel, layers: int = 4) -> None:
-        """Copy the first `layers` layers of a transformers text model. Raises `ValueError` if it has fewer."""
+    def __init__(self, language_model: PreTrainedModel, layers: int = 4, own_weights: bool = False) -> None:
+        """Over the first `layers` layers of a transformers text model. Raises `ValueError` if it has fewer."""
         super().__init__()
         available = language_model.config.num_hidden_layers
         if not 1 <= layers <= available:
@@ -30,7 +33,9 @@ class ShadowStack(nn.Module):
         with torch.device("meta"):
             self.stack = type(language_model)(config)
         decoder_layers: Any = language_model.layers
-        self.stack.layers = copy.deepcopy(decoder_layers[:layers])
+        first = decoder_layers[:layers]
+        shared = {} if own_weights else {id(parameter): parameter for parameter in first.parameters()}
+        self.stack.layers = copy.deepcopy(first, shared)
         self.stack.rotary_emb = copy.deepcopy(language_model.rotary_emb)
         self.stack.norm = nn.Identity()
         del self.stack.embed_tokens

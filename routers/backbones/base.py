@@ -126,8 +126,8 @@ class Backbone(Protocol):
         """Plain text -> token embeddings `[L, D]`, no special tokens added."""
         ...
 
-    def shadow_stack(self, layers: int = 4) -> ShadowStack:
-        """A copy of the first `layers` decoder layers."""
+    def shadow_stack(self, layers: int = 4, own_weights: bool = False) -> ShadowStack:
+        """The first `layers` decoder layers, over the model's own weights or over copies of them."""
         ...
 
     def embed_prompt(self, kept: Kept, text: str, seconds: Sequence[float] | None = None) -> Prompt:

@@ -125,8 +125,8 @@ class NativeBackbone(ABC):
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids[0]
         return self._embed(ids)
 
-    def shadow_stack(self, layers: int = 4) -> ShadowStack:
-        stack = ShadowStack(self.model.model.language_model, layers)
+    def shadow_stack(self, layers: int = 4, own_weights: bool = False) -> ShadowStack:
+        stack = ShadowStack(self.model.model.language_model, layers, own_weights or self._spread)
         if self._spread:
             from accelerate.hooks import remove_hook_from_module
 

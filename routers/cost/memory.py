@@ -1,6 +1,6 @@
-"""Peak memory of one answer in closed form (ours): weights, and whichever is larger, the vision chunk or the prefill.
+"""Peak memory of one answer in closed form (ours): weights, and the largest of vision chunk, routing chunk and prefill.
 
-Both peaks lie in a layer's MLP. The vision MLP holds five states (the tower's input, the layer's, what attention added, their
+The peaks lie in a layer's MLP. The vision MLP holds five states (the tower's input, the layer's, what attention added, their
 sum, and that normed) and the inner states before and after their activation. The decoder's holds four (the embedded prompt, the
 layer's input, the sum after attention, and that normed) and gate, up and their product at once; beside them lie the keys and values
 of all layers and the video's tokens, all of them and those kept. Attention is assumed fused (SDPA): no square of scores. What a GPU
@@ -10,23 +10,25 @@ keeps for itself (its context, workspaces, holes between blocks) is not in it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from routers.allocation import scaled_tokens
 from routers.cost.geometry import DecoderGeometry, Geometry
 from routers.cost.workload import Workload
+from routers.scoring import TOKENS_AT_ONCE
 
 
 @dataclass(frozen=True)
 class PeakMemory:
-    """Bytes by what holds them. `shadow` are the routers' copied layers."""
+    """Bytes by what holds them. Routers read the model's own layers; their heads (22 MB at 8B) are left out."""
 
     weights: float
-    shadow: float
     vision: float
+    route: float
     prefill: float
 
     @property
     def total(self) -> float:
         """The most that is held at once."""
-        return self.weights + self.shadow + max(self.vision, self.prefill)
+        return self.weights + max(self.vision, self.route, self.prefill)
 
 
 def peak_memory(
@@ -47,11 +49,11 @@ def peak_memory(
     video = workload.frames * geometry.vision.tokens * decoder.width
     vision = vision_activations(geometry, min(workload.frames, workload.frames_at_once)) + video
     prefill = prefill_activations(decoder, prompt) + video + visual * decoder.width
-    copied = workload.shadow_layers * parameters["layers"] / decoder.layers if routed else 0
+    route = routing_activations(geometry, workload) + video if routed else 0
     return PeakMemory(
         weights=bytes_per_number * sum(parameters.values()),
-        shadow=bytes_per_number * copied,
         vision=bytes_per_number * vision,
+        route=bytes_per_number * route,
         prefill=bytes_per_number * prefill,
     )
 
@@ -64,5 +66,16 @@ def vision_activations(geometry: Geometry, frames: float) -> float:
 
 def prefill_activations(decoder: DecoderGeometry, prompt: float) -> float:
     """Numbers held at the peak of a prefill of `prompt` tokens: cache, embedded prompt, one layer's MLP."""
-    cache = 2 * decoder.layers * decoder.key_width
-    return prompt * (cache + 4 * decoder.width + 3 * decoder.intermediate)
+    return prompt * (2 * decoder.layers * decoder.key_width + _mlp(decoder))
+
+
+def routing_activations(geometry: Geometry, workload: Workload) -> float:
+    """Numbers held while the Image Router reads as many frames as it takes at once."""
+    decoder, seen = geometry.decoder, scaled_tokens(geometry.vision.tokens, workload.router_pool)
+    tokens = min(workload.frames, max(1, TOKENS_AT_ONCE // seen)) * seen
+    return tokens * (2 * workload.shadow_layers * decoder.key_width + _mlp(decoder))
+
+
+def _mlp(decoder: DecoderGeometry) -> int:
+    """Numbers held for one token at the peak of a decoder layer."""
+    return 4 * decoder.width + 3 * decoder.intermediate

@@ -11,7 +11,11 @@ from transformers import DynamicCache, InternVLConfig, InternVLForConditionalGen
 
 from routers.cost import estimate
 from routers.cost.geometry import geometry_of
-from routers.cost.memory import prefill_activations, vision_activations
+from routers.cost.memory import prefill_activations, routing_activations, vision_activations
+from routers.cost.workload import Workload
+from routers.scoring import ImageRouter
+from routers.shadow import ShadowStack
+from routers.systems import Scales
 
 
 class LiveBytes(TorchDispatchMode):
@@ -78,6 +82,33 @@ def test_a_prefill_holds_what_the_formula_says(model: InternVLForConditionalGene
         model(inputs_embeds=prompt, past_key_values=cache, use_cache=True, logits_to_keep=1)
     decoder = geometry_of(model.config).decoder
     assert 4 * prefill_activations(decoder, tokens) == pytest.approx(watch.peak, rel=0.15)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("per_frame", [64, 16])
+def test_routing_holds_what_the_formula_says(model: InternVLForConditionalGeneration, per_frame: int) -> None:
+    geometry, work = geometry_of(model.config), Workload(frames=100, router_pool=64 // per_frame)
+    router = ImageRouter(ShadowStack(model.model.language_model, 4), 224).eval()
+    with LiveBytes() as watch:
+        router.features(torch.zeros(100, per_frame, 224), [torch.zeros(1, 224)])
+    video = 100 * per_frame * 224
+    assert geometry.vision.tokens == 64
+    assert 4 * (routing_activations(geometry, work) + video) == pytest.approx(watch.peak, rel=0.15)
+
+
+def test_videorouter_holds_less_than_dense_at_8b_geometry() -> None:
+    """The paper's two main configurations, bfloat16, 64 frames."""
+    text = {
+        "model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28,
+        "num_key_value_heads": 4, "intermediate_size": 18_944, "vocab_size": 151_674,
+    }  # fmt: skip
+    config = InternVLConfig(
+        text_config=text, vision_config={"attention_bias": True}, tie_word_embeddings=False, dtype="bfloat16"
+    )
+    for scales in (Scales(2, 1, 4), Scales(4, 1, 8)):
+        systems = estimate(config, Workload(scales=scales)).systems
+        held = {name: system.memory.total / 1e9 for name, system in systems.items()}
+        assert held["videorouter"] < held["dense"]
 
 
 @pytest.mark.gpu

@@ -50,8 +50,13 @@ def test_more_layers_than_there_are_is_refused(backbone: InternVLBackbone) -> No
         backbone.shadow_stack(7)
 
 
-def test_the_copy_does_not_share_weights_with_the_model(backbone: InternVLBackbone) -> None:
-    shadow = backbone.shadow_stack(1)
+def test_it_takes_no_memory_beside_the_model(backbone: InternVLBackbone) -> None:
+    of_model = {parameter.data_ptr() for parameter in backbone.model.model.language_model.layers.parameters()}
+    assert {parameter.data_ptr() for parameter in backbone.shadow_stack(4).parameters()} <= of_model
+
+
+def test_its_own_weights_are_apart_from_the_models(backbone: InternVLBackbone) -> None:
+    shadow = backbone.shadow_stack(1, own_weights=True)
     before = next(iter(backbone.model.model.language_model.layers[0].parameters())).clone()
     with torch.no_grad():
         for parameter in shadow.parameters():

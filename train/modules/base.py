@@ -18,7 +18,7 @@ from train.modules.trained import TrainedModule
 class RouterModule(TrainedModule):
     """Trains `self.router.head` on features of the frozen shadow stack.
 
-    Of the base only vision tower, projector, embeddings and the copied layers are read. Features of a frozen stack never
+    Of the base only vision tower, projector, embeddings and the first k layers are read. Features of a frozen stack never
     change: with `cache_features` each is computed once and kept in host memory (2 * D or D floats a row), later epochs cost the
     head alone. A pass over the training data, before step 1, gathers the feature moments that the head standardises by (ours;
     design notes in docs/design.md).
@@ -45,7 +45,7 @@ class RouterModule(TrainedModule):
 
         Args:
             base: checkpoint folder or Hub id of the base model
-            shadow_layers: k, the decoder layers copied for the routers
+            shadow_layers: k, the first decoder layers, which the routers read
             hidden: width of the head
             learning_rate: peak rate of AdamW
             weight_decay: of AdamW
@@ -74,7 +74,7 @@ class RouterModule(TrainedModule):
         self.router.to(self.device)
 
     def use(self, router: nn.Module) -> None:
-        """Train the head of `router`; the frozen copy under it is no part of this module."""
+        """Train the head of `router`; the frozen layers under it are no part of this module."""
         self.beside("router", router)
         self.head = router.head
 

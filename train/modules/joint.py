@@ -94,7 +94,7 @@ class JointModule(TrainedModule):
             threshold=config.threshold if threshold is None else threshold,
         )
         backbone: Any = load_backbone(self.base.path, revision=self.base.revision)
-        semantic, image = build_routers(backbone, self.config)
+        semantic, image = build_routers(backbone, self.config, own_weights=True)
         load_weights(Path(routers), semantic, image)
         self.backbone, self.routing, self.uniform_scale = backbone, routing, uniform_scale
         self.beside("semantic", semantic)
