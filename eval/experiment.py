@@ -134,7 +134,7 @@ def compare(
     made: dict[str, list[Prediction]] = {}
     if mean_tokens is None or ROUTED in systems:
         routed = runner.router.system()
-        made[ROUTED] = list(runner.run(items, [routed], {ROUTED: [cap] * len(items)}, progress))
+        made[ROUTED] = list(runner.run(items, [routed], {ROUTED: [cap] * len(items)}, progress, cap))
     if mean_tokens is None:
         mean_tokens = sum(prediction.tokens for prediction in made[ROUTED]) / len(items)
     per_frame = runner.router.backbone.tokens_per_frame
@@ -149,7 +149,7 @@ def compare(
     # What routes decides itself how much of the cap it spends.
     at_cap = {system.name for system in others if system.reference or parse_spec(system.name).name.endswith(ROUTED)}
     budgets = {system.name: [cap] * len(items) if system.name in at_cap else equal for system in others}
-    for prediction in runner.run(items, others, budgets, progress):
+    for prediction in runner.run(items, others, budgets, progress, cap):
         made.setdefault(prediction.system, []).append(prediction)
     return made
 

@@ -4,24 +4,43 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Cell(NamedTuple):
+    """Where systems are compared: a benchmark, T frames sampled, at most `cap` visual tokens a question."""
+
+    benchmark: str
+    frames: int
+    cap: int
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer to a question with `options` options.
+    """One answer of `system`, on the base model that the run calls `model`, to a question with `options` options.
 
-    `frames` are the sampled frames kept; `seconds_by_stage`: decode, vision, route, prefill, generate.
+    `sampled` frames were looked at; `frames` are those kept, counted from 0 among the sampled, `indices` the same counted in the
+    file, `tokens_by_frame` what each was given. `budget` is what the system might spend on this question, `cap` what any might.
+    `relevance` `[sampled]` and `policy` are there where a router decided. `prompt` is `name@hash` of the wording.
+    `seconds_by_stage`: decode, vision, route, prefill, generate.
     """
 
+    benchmark: str
     item: str
     video: str
     group: str
+    model: str
     system: str
+    sampled: int
+    cap: int
     budget: int
     tokens: int
     frames: list[int]
+    indices: list[int]
+    tokens_by_frame: list[int]
+    relevance: list[float] | None
     policy: str | None
+    prompt: str
     text: str
     choice: str | None
     answer: str
@@ -31,6 +50,10 @@ class Prediction:
     @property
     def correct(self) -> bool:
         return self.choice == self.answer
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.benchmark, self.sampled, self.cap)
 
 
 def append(path: Path, predictions: Iterable[Prediction]) -> None:

@@ -30,9 +30,18 @@ class Runner:
     """
 
     def __init__(
-        self, router: VideoRouter, scoring: Scoring, remembered_videos: int = 0, *, share_prefixes: bool = False
+        self,
+        router: VideoRouter,
+        scoring: Scoring,
+        remembered_videos: int = 0,
+        *,
+        share_prefixes: bool = False,
+        benchmark: str = "miniature",
+        model: str = "router",
     ) -> None:
         """`remembered_videos` are kept encoded in host memory, for runs that come back to the same videos.
+
+        `benchmark` and `model` are named in predictions.
 
         With `share_prefixes` a question goes on from the last one's video where a system kept the same tokens for both: the
         same answers sooner, but seconds of prefill that say nothing about a question alone.
@@ -40,16 +49,24 @@ class Runner:
         self.router = router
         self.scoring = scoring
         self.share_prefixes = share_prefixes
+        self.benchmark, self.model = benchmark, model
         self._watch = lru_cache(remembered_videos)(router.watch)
 
     def run(
-        self, items: Sequence[Item], systems: Sequence[System], budgets: Mapping[str, Sequence[int]], progress: Progress
+        self,
+        items: Sequence[Item],
+        systems: Sequence[System],
+        budgets: Mapping[str, Sequence[int]],
+        progress: Progress,
+        cap: int | None = None,
     ) -> Iterator[Prediction]:
         """Predictions of every system for every item; `budgets` holds one budget an item under each system's name.
 
-        Asserts that no budgeted system exceeds its budget on any item.
+        `cap` is what any of them might be, the highest where it is not given. Asserts that no budgeted system exceeds its
+        budget on any item.
         """
         task = progress.add_task(" ".join(system.name for system in systems), total=len(items))
+        cap = cap or max(budget for own in budgets.values() for budget in own)
         position = {item.id: index for index, item in enumerate(items)}
         for _, group in groupby(items, key=lambda item: item.video):
             questions = list(group)
@@ -58,7 +75,7 @@ class Runner:
             for item in questions:
                 for system in systems:
                     budget = budgets[system.name][position[item.id]]
-                    yield self._predict(item, watched, system, budget, shared[system.name])
+                    yield self._predict(item, watched, system, cap, budget, shared[system.name])
                 progress.advance(task)
 
     def watch(self, item: Item) -> WatchedVideo:
@@ -74,7 +91,7 @@ class Runner:
 
     @torch.no_grad()
     def _predict(
-        self, item: Item, watched: WatchedVideo, system: System, budget: int, shared: SharedPrefix | None
+        self, item: Item, watched: WatchedVideo, system: System, cap: int, budget: int, shared: SharedPrefix | None
     ) -> Prediction:
         query = self.query(item, watched)
         started = time.perf_counter()
@@ -84,15 +101,24 @@ class Runner:
         if system.budgeted:
             assert kept.tokens <= budget, f"{system.name} fed {kept.tokens} tokens on {item.id}, its budget is {budget}"
         text, choice, prefill, generate = self._answer(kept, query, shared)
+        spans = kept.spans
         return Prediction(
+            benchmark=self.benchmark,
             item=item.id,
             video=item.video.name,
             group=item.group,
+            model=self.model,
             system=system.name,
+            sampled=len(watched.sampled.indices),
+            cap=cap,
             budget=budget,
             tokens=kept.tokens,
-            frames=[span.frame for span in kept.spans],
+            frames=[span.frame for span in spans],
+            indices=[watched.sampled.indices[span.frame * watched.frames_per_patch] for span in spans],
+            tokens_by_frame=[span.tokens for span in spans],
+            relevance=None if kept.relevance is None else [round(float(score), 4) for score in kept.relevance],
             policy=kept.policy,
+            prompt="house",
             text=text,
             choice=choice,
             answer=item.answer,

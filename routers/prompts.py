@@ -11,7 +11,9 @@ ANSWER_WITH_LETTER = "Answer with the option's letter only."
 
 
 def question_text(query: "Query") -> str:
-    """The question alone, or with its lettered options and the wish for one letter."""
+    """The text that a query brings; else the question alone, or with its lettered options and the wish for one letter."""
+    if query.text is not None:
+        return query.text
     if not query.options:
         return query.question
     return "\n".join([query.question, "Options:", *lettered(query.options), ANSWER_WITH_LETTER])

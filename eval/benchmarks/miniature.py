@@ -31,7 +31,7 @@ def _item(folder: Path, question: VideoQuestion, truths: dict[str, dict[str, Any
         question=question.question,
         options=tuple(question.options),
         answer=letters(question.options)[question.options.index(question.answer)],
-        group=question.task_type,
+        groups={"kind": question.task_type, "policy": truth["policy"]},
         truth=KnownTruth(truth["policy"], tuple((start, end) for start, end in truth["evidence_seconds"])),
     )
 

@@ -25,7 +25,8 @@ class Truth:
 class Query:
     """One question as the systems see it. Routers read `question`, never the options.
 
-    `seconds` says when each of the T frames is shown, where that is known. `frames` uint8 RGB `[T, H, W, 3]` are the frames as
+    `text` is what follows the frames in place of question and options in the house's own wording. `seconds` says when each of
+    the T frames is shown, where that is known. `frames` uint8 RGB `[T, H, W, 3]` are the frames as
     sampled, for systems that look at them with an encoder of their own.
     """
 
@@ -34,6 +35,7 @@ class Query:
     truth: Truth | None = None
     seconds: tuple[float, ...] | None = None
     frames: np.ndarray | None = field(default=None, compare=False, repr=False)
+    text: str | None = None
 
 
 @dataclass(frozen=True)

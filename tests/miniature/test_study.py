@@ -115,14 +115,22 @@ def predictions(system: str, right: float, policies: Sequence[str] = ("fragment"
     """Forty questions of each policy about ten videos, the share `right` of each answered rightly."""
     return [
         Prediction(
+            benchmark="miniature",
             item=f"{policy}-{number}",
             video=f"video-{number % 10}",
             group=KIND_OF[policy],
+            model="robust",
             system=system,
+            sampled=64,
+            cap=329,
             budget=329,
             tokens=300,
             frames=[0],
+            indices=[0],
+            tokens_by_frame=[300],
+            relevance=None,
             policy=None,
+            prompt="house",
             text="A",
             choice="A" if number < round(right * 40) else "B",
             answer="A",
