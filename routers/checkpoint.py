@@ -11,6 +11,8 @@ from torch import Tensor
 from routers.backbones import Backbone
 from routers.base_identity import BaseModel, CheckpointError, base_identity
 from routers.scoring import ImageRouter, SemanticRouter
+from routers.shadow import ShadowStack
+from routers.shadow_weights import ShadowWeights
 from routers.systems.routing_options import RoutingOptions
 from routers.systems.videorouter import Scales
 
@@ -18,6 +20,7 @@ __all__ = ["BaseModel", "CheckpointError", "RouterConfig", "build_routers", "che
 
 FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
+BELOW = "shadow."
 
 
 @dataclass(frozen=True)
@@ -33,27 +36,49 @@ class RouterConfig:
     budget: int = 12_288
     scales: Scales = field(default_factory=Scales)
     routing: RoutingOptions = field(default_factory=RoutingOptions)
+    semantic_shadow: ShadowWeights = field(default_factory=ShadowWeights)
+    image_shadow: ShadowWeights = field(default_factory=ShadowWeights)
     format_version: int = FORMAT_VERSION
 
 
 def build_routers(
     backbone: Backbone, config: RouterConfig, *, own_weights: bool = False
 ) -> tuple[SemanticRouter, ImageRouter]:
-    """Both routers over one shadow stack of `backbone`, heads freshly initialised, everything else frozen.
+    """Both routers over the first layers of `backbone`, heads freshly initialised, everything else frozen.
 
-    `own_weights` where the language model will change under them.
+    They share one stack, unless one has weights of its own below its head. `own_weights` where the language model will change
+    under them.
     """
-    shadow = backbone.shadow_stack(config.shadow_layers, own_weights)
-    shadow.requires_grad_(False).eval()
-    semantic = SemanticRouter(shadow, backbone.hidden_size, config.hidden)
-    image = ImageRouter(shadow, backbone.hidden_size, config.hidden)
+    semantic_shadow = router_shadow(backbone, config.shadow_layers, config.semantic_shadow, own_weights=own_weights)
+    image_shadow = semantic_shadow
+    if config.semantic_shadow.own or config.image_shadow.own:
+        image_shadow = router_shadow(backbone, config.shadow_layers, config.image_shadow, own_weights=own_weights)
+    semantic = SemanticRouter(semantic_shadow, backbone.hidden_size, config.hidden)
+    image = ImageRouter(image_shadow, backbone.hidden_size, config.hidden)
     return semantic.to(backbone.device), image.to(backbone.device)
 
 
-def trained_tensors(semantic: SemanticRouter, image: ImageRouter) -> dict[str, Tensor]:
-    """The tensors an export holds: both heads with their feature moments, as `semantic.*` and `image.*`."""
-    heads = {"semantic": semantic.head, "image": image.head}
-    return {f"{name}.{key}": value for name, head in heads.items() for key, value in head.state_dict().items()}
+def router_shadow(backbone: Backbone, layers: int, weights: ShadowWeights, *, own_weights: bool = False) -> ShadowStack:
+    """The first `layers` layers with room for a router's own `weights`, frozen."""
+    shadow = backbone.shadow_stack(layers, own_weights or weights.mode == "full").eval()
+    weights.put_into(shadow)
+    return shadow
+
+
+def router_tensors(name: str, router: SemanticRouter | ImageRouter, weights: ShadowWeights) -> dict[str, Tensor]:
+    """What an export holds of the router `name`: `name.*` of its head with feature moments, `name.shadow.*` below it."""
+    head = {**dict(router.head.named_parameters()), **dict(router.head.named_buffers())}
+    below = weights.tensors(router.shadow)
+    return {f"{name}.{key}": value for key, value in head.items()} | {
+        f"{name}.{BELOW}{key}": value for key, value in below.items()
+    }
+
+
+def trained_tensors(config: RouterConfig, semantic: SemanticRouter, image: ImageRouter) -> dict[str, Tensor]:
+    """The tensors an export holds, of both routers."""
+    return router_tensors("semantic", semantic, config.semantic_shadow) | router_tensors(
+        "image", image, config.image_shadow
+    )
 
 
 def write_folder(folder: Path, config: RouterConfig, tensors: dict[str, Tensor], card: str) -> None:
@@ -88,18 +113,27 @@ def read_config(folder: Path) -> RouterConfig:
     if local.is_dir():
         base = BaseModel(str(local), base.sha256, base.revision)
     routing = RoutingOptions(**content.pop("routing", {}))
-    return RouterConfig(base=base, scales=Scales(**content.pop("scales")), routing=routing, **content)
+    semantic, image = (ShadowWeights(**content.pop(name, {})) for name in ("semantic_shadow", "image_shadow"))
+    scales = Scales(**content.pop("scales"))
+    return RouterConfig(
+        base=base, scales=scales, routing=routing, semantic_shadow=semantic, image_shadow=image, **content
+    )
 
 
-def load_weights(folder: Path, semantic: SemanticRouter, image: ImageRouter) -> None:
-    """Load both heads. Raises `CheckpointError` where names or shapes do not fit."""
-    tensors = load_file(folder / WEIGHTS)
-    for name, head in (("semantic", semantic.head), ("image", image.head)):
-        own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
-        try:
-            head.load_state_dict(own)
-        except RuntimeError as error:
-            raise CheckpointError(f"{folder / WEIGHTS} does not fit the {name} router: {error}") from error
+def load_weights(folder: Path, config: RouterConfig, semantic: SemanticRouter, image: ImageRouter) -> None:
+    """Load both routers. Raises `CheckpointError` where names or shapes do not fit."""
+    held, wanted = load_file(folder / WEIGHTS), trained_tensors(config, semantic, image)
+    unlike = {
+        *(held.keys() ^ wanted.keys()),
+        *(name for name in held.keys() & wanted.keys() if held[name].shape != wanted[name].shape),
+    }
+    if unlike:
+        told = ", ".join(sorted(unlike)[:4])
+        raise CheckpointError(
+            f"{folder / WEIGHTS} does not fit its config.json in {len(unlike)} tensors, among them {told}: export again"
+        )
+    for name, tensor in wanted.items():
+        tensor.data.copy_(held[name])
 
 
 def check_base(config: RouterConfig, base: str) -> None:

@@ -10,6 +10,7 @@ from routers.base_identity import BaseModel, CheckpointError
 from routers.checkpoint import RouterConfig, check_base, write_folder
 from routers.language_weights import write_language
 from routers.model_card import model_card
+from routers.shadow_weights import ShadowWeights
 from routers.systems.routing_options import RoutingOptions
 from routers.systems.videorouter import Scales
 from routers.trained_file import RECORD, STATE, TrainedFileError, read_record, read_tensors
@@ -62,6 +63,8 @@ def export(
         scales=scales or Scales(),
         threshold=image["threshold"] if threshold is None else threshold,
         routing=routing or RoutingOptions(**image["routing"]),
+        semantic_shadow=ShadowWeights(**semantic.get("shadows", {}).get("semantic", {})),
+        image_shadow=ShadowWeights(**image.get("shadows", {}).get("image", {})),
     )
     check_base(config, config.base.path)
     metrics = {name: value for record in records.values() for name, value in record["metrics"].items()}

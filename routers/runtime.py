@@ -123,7 +123,7 @@ class VideoRouter:
             revision=config.base.revision,
         )
         semantic, image = build_routers(backbone, config, own_weights=holds_language(folder))
-        load_weights(folder, semantic, image)
+        load_weights(folder, config, semantic, image)
         backbone.use_language_of(folder)
         return cls(backbone, config, semantic, image, folder)
 
@@ -137,7 +137,7 @@ class VideoRouter:
         told = card.read_text(encoding="utf-8") if card is not None and card.exists() else model_card(self.config)
         if self.folder is not None:
             copy_beside_weights(self.folder, Path(path))
-        write_folder(Path(path), self.config, trained_tensors(self.semantic, self.image), told)
+        write_folder(Path(path), self.config, trained_tensors(self.config, self.semantic, self.image), told)
 
     def rescaled(self, scales: Scales) -> Self:
         """The same routers with other compression scales."""

@@ -43,17 +43,23 @@ class ShadowStack(nn.Module):
 
     def text(self, embeddings: Tensor) -> Tensor:
         """H_q = E(Emb(q)): `[Q, L, D]` -> `[Q, L, D]`. Right padding needs no mask: attention is causal."""
-        return self.stack(inputs_embeds=embeddings, use_cache=False).last_hidden_state
+        return self.stack(inputs_embeds=self._taken(embeddings), use_cache=False).last_hidden_state
 
     def frames(self, video_tokens: Tensor) -> tuple[Tensor, DynamicCache]:
         """States of `[T, M, D]` image tokens, positions from 0 in every frame, and the cache questions continue from."""
         cache = DynamicCache(config=self.stack.config)
-        states = self.stack(inputs_embeds=video_tokens, past_key_values=cache, use_cache=True).last_hidden_state
+        states = self.stack(
+            inputs_embeds=self._taken(video_tokens), past_key_values=cache, use_cache=True
+        ).last_hidden_state
         return states, cache
 
     def question_after_frames(self, embeddings: Tensor, cache: DynamicCache, frames: int) -> Tensor:
         """The question half of H_vq(t) = E([Z_t ; Emb(q)]): `[L, D]` after each of the `frames` T of the cache -> `[T, L, D]`."""
-        repeated = embeddings.expand(frames, *embeddings.shape)
+        repeated = self._taken(embeddings).expand(frames, *embeddings.shape)
         states = self.stack(inputs_embeds=repeated, past_key_values=cache, use_cache=True).last_hidden_state
         cache.crop(-len(embeddings))
         return states
+
+    def _taken(self, embeddings: Tensor) -> Tensor:
+        """In the layers' own precision, which is a higher one where they learn."""
+        return embeddings.to(next(self.stack.parameters()).dtype)

@@ -11,6 +11,7 @@ from jsonargparse import Namespace
 from routers.checkpoint import read_config
 from routers.cost.parts import meta_model, parameters_by_part
 from routers.language_weights import LanguageWeights
+from routers.shadow_weights import ShadowWeights
 
 MASTERS: Final = 12
 """Bytes of a trained parameter's float32 master and two moments."""
@@ -38,6 +39,15 @@ def head_parameters(width: int, hidden: int, inputs: int, outputs: int) -> int:
     return (inputs * width + 1) * hidden + (hidden + 1) * outputs
 
 
+def shadow_parameters(config: Any, layers: int, weights: ShadowWeights) -> int:
+    """That a router trains below its head, in the first `layers` layers."""
+    if weights.mode != "lora":
+        return early_parameters(config, layers) - early_parameters(config, 0) if weights.own else 0
+    adapters = LanguageWeights.of(meta_model(config), "lora", weights.rank).tensors()
+    first = tuple(f".layers.{layer}." for layer in range(layers))
+    return sum(tensor.numel() for name, tensor in adapters.items() if any(part in name for part in first))
+
+
 def memory_of(asked: Namespace, base: str, ranks: int) -> Memory:
     """Of a parsed `fit` on the base model `base`. Raises what transformers raises where that has no config."""
     from transformers import AutoConfig
@@ -49,11 +59,13 @@ def memory_of(asked: Namespace, base: str, ranks: int) -> Memory:
         one = asked.model.class_path.endswith("SemanticRouterModule")
         head = head_parameters(width, options.hidden, *((1, 2) if one else (2, 1)))
         early = early_parameters(config, options.shadow_layers)
-        return Memory(early + head, head, early * computed + head * (8 + MASTERS))
+        below = shadow_parameters(config, options.shadow_layers, ShadowWeights(options.shadow, options.shadow_rank))
+        trained = head + below
+        return Memory(early + trained, trained, early * computed + trained * (8 + MASTERS))
     router = read_config(Path(options.routers))
     heads = head_parameters(width, router.hidden, 1, 2) + head_parameters(width, router.hidden, 2, 1)
     whole = sum(parameters_by_part(config).values())
-    shadow = 2 * (early_parameters(config, router.shadow_layers) - early_parameters(config, 0))
+    shadow = early_parameters(config, router.shadow_layers) - early_parameters(config, 0)
     language = LanguageWeights.of(meta_model(config), options.language_model, options.lora_rank, options.lora_alpha)
     trained = heads + sum(tensor.numel() for tensor in language.tensors().values())
     return Memory(

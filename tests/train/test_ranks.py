@@ -101,3 +101,16 @@ def test_everything_trained_has_moved(name: str, alone: Callable[[str], Path]) -
     assert trained
     assert all(torch.count_nonzero(moments[f"{key}/exp_avg_sq"]) for key in trained)
     assert trained <= read_tensors(path, STATE).keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "deepspeed_2"])
+@pytest.mark.parametrize("shadow", ["lora", "full"])
+def test_layers_below_the_head_learn_alike_on_two_ranks(
+    stage: Callable[[str], Stage], tmp_path: Path, strategy: str, shadow: str
+) -> None:
+    learning = ("--model.init_args.shadow", shadow, "--model.init_args.cache_features", "false")
+    short = (*learning, "--model.init_args.learning_rate", "1.0e-4", "--trainer.max_steps", "4")
+    main(command(stage("image_router"), tmp_path / "one", *short))
+    last = fit_on(2, stage("image_router"), tmp_path / "two", *short, "--trainer.strategy", strategy)
+    compare(tmp_path / "one", tmp_path / "two", last)

@@ -1,4 +1,4 @@
-"""What training a router head over a frozen base has in common: frozen features, their moments, their cache."""
+"""What training a router over a frozen base has in common: features, their moments, their cache."""
 
 from abc import abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
@@ -7,16 +7,20 @@ from typing import Any, ClassVar
 
 import torch
 from rich.progress import track
-from torch import Tensor, nn
+from torch import Tensor
 
 from routers.backbones import load_backbone
+from routers.checkpoint import router_shadow, router_tensors
+from routers.scoring import ImageRouter, SemanticRouter
+from routers.shadow_weights import ShadowMode, ShadowWeights
 from train.data.steps import Microbatch
 from train.flops import ModelFlops
 from train.modules.trained import TrainedModule
+from train.strategies.zero import ZeroStrategy
 
 
 class RouterModule(TrainedModule):
-    """Trains `self.router.head` on features of the frozen shadow stack.
+    """Trains `self.router.head` on features of the shadow stack, which is frozen unless `shadow` says otherwise.
 
     Of the base only vision tower, projector, embeddings and the first k layers are read. Features of a frozen stack never
     change: with `cache_features` each is computed once and kept in host memory (2 * D or D floats a row), later epochs cost the
@@ -25,7 +29,7 @@ class RouterModule(TrainedModule):
     """
 
     head_name: ClassVar[str]
-    router: nn.Module
+    router: SemanticRouter | ImageRouter
 
     def __init__(
         self,
@@ -35,6 +39,8 @@ class RouterModule(TrainedModule):
         learning_rate: float = 5e-5,
         weight_decay: float = 0.05,
         warmup_share: float = 0.03,
+        shadow: ShadowMode = "frozen",
+        shadow_rank: int = 8,
         cache_features: bool = False,
         moment_batches: int | None = None,
         frames: int = 64,
@@ -50,6 +56,8 @@ class RouterModule(TrainedModule):
             learning_rate: peak rate of AdamW
             weight_decay: of AdamW
             warmup_share: share of all optimizer steps spent warming up; cosine decay to 0 afterwards
+            shadow: what learns below the head: nothing, low-rank adapters on the k layers, or a copy of the layers
+            shadow_rank: of these adapters
             cache_features: keep frozen features in host memory after their first computation
             moment_batches: batches, over all ranks, from which feature moments are gathered; all of an epoch where not given
             frames: frames sampled a video at run time, stored in the export
@@ -57,6 +65,9 @@ class RouterModule(TrainedModule):
             budget: visual tokens at run time, stored in the export
         """
         super().__init__(base, learning_rate, weight_decay, warmup_share)
+        self.below = ShadowWeights(shadow, shadow_rank)
+        if self.below.own and cache_features:
+            raise ValueError(f"features change while the shadow learns: shadow {shadow!r} goes without cache_features")
         self.backbone = load_backbone(base, early_layers=shadow_layers, revision=self.base.revision)
         self.shadow_layers, self.hidden = shadow_layers, hidden
         self.costs = ModelFlops.of(self.backbone.model.config, shadow_layers)  # type: ignore[attr-defined]
@@ -70,13 +81,28 @@ class RouterModule(TrainedModule):
         """Rows of frozen features `[N, F]` of one batch, for the moments; `[0, F]` where it holds none."""
 
     def setup(self, stage: str) -> None:
+        strategy: Any = self._trainer and self._trainer.strategy
+        zero = isinstance(strategy, ZeroStrategy)
+        if self.below.own and zero and strategy.config["zero_optimization"]["stage"] == 3:
+            raise ValueError(
+                f"shadow {self.below.mode!r} under deepspeed_3: ranks run these layers unequally often, and it gathers them each "
+                "time; a few layers need no sharing, take ddp or deepspeed_2"
+            )
         self.backbone.to(self.device)
         self.router.to(self.device)
+        if self.below.mode == "full" and not zero:  # bfloat16 swallows small steps; ZeRO keeps masters of its own
+            self.router.shadow.float()
 
-    def use(self, router: nn.Module) -> None:
-        """Train the head of `router`; the frozen layers under it are no part of this module."""
+    def use(self, router_class: Any) -> None:
+        """Train the head of such a router and, where they learn, the layers below it; what is frozen is no part of this module."""
+        shadow = router_shadow(self.backbone, self.shadow_layers, self.below)
+        router = router_class(shadow, self.backbone.hidden_size, self.hidden)
         self.beside("router", router)
         self.head = router.head
+        if self.below.own:
+            self.layers = shadow.stack.layers
+            for tensor in self.below.tensors(shadow).values():
+                tensor.requires_grad_(True)
 
     def on_train_start(self) -> None:
         super().on_train_start()
@@ -84,12 +110,15 @@ class RouterModule(TrainedModule):
             self._gather_moments()
 
     def trained_tensors(self) -> dict[str, Tensor]:
-        head: Any = self.router.head
-        tensors = {**dict(head.named_parameters()), **dict(head.named_buffers())}
-        return {f"{self.head_name}.{name}": tensor for name, tensor in tensors.items()}
+        return router_tensors(self.head_name, self.router, self.below)
 
     def record(self) -> dict[str, Any]:
-        return {"heads": [self.head_name], "shadow_layers": self.shadow_layers, "hidden": self.hidden, **self.runtime}
+        told = {
+            "shadow_layers": self.shadow_layers,
+            "hidden": self.hidden,
+            "shadows": {self.head_name: vars(self.below)},
+        }
+        return {"heads": [self.head_name], **told, **self.runtime}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
@@ -126,5 +155,5 @@ class RouterModule(TrainedModule):
         sums = [
             self.trainer.strategy.reduce(value.to(self.device), reduce_op="sum") for value in (count, total, squares)
         ]
-        self.router.head.standardise.fit(*sums)  # type: ignore[union-attr, operator]
+        self.router.head.standardise.fit(*sums)
         self._moments_known = True

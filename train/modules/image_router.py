@@ -63,8 +63,7 @@ class ImageRouterModule(RouterModule):
         self.inputs, self.router_scale = inputs, router_scale
         self.feature_noise, self.recall_wanted = feature_noise, recall_wanted
         self.threshold = 0.5
-        shadow = self.backbone.shadow_stack(self.shadow_layers).requires_grad_(False)
-        self.use(ImageRouter(shadow, self.backbone.hidden_size, self.hidden))
+        self.use(ImageRouter)
         self.validation = MetricCollection(
             {name: MeanMetric() for name in ("loss", "auroc", "accuracy", "recall")}, compute_groups=False
         )
@@ -123,9 +122,12 @@ class ImageRouterModule(RouterModule):
             rows.append(torch.randn(shape, generator=torch.Generator().manual_seed(zlib.crc32(drawn_for.encode()))))
         return torch.stack(rows)
 
-    @torch.no_grad()
     def _features(self, item: VideoRelevance) -> Tensor:
-        """`[Q, T, 2D]` frozen features of one video's questions."""
+        """`[Q, T, 2D]` features of one video's questions."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.below.own):
+            return self._features_of(item)
+
+    def _features_of(self, item: VideoRelevance) -> Tensor:
         keys = [(item.key, question) for question in item.asked]
         known = self.cached(keys)
         if known is not None:

@@ -17,7 +17,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from routers.answers import letters
 from routers.backbones import load_backbone, merged_any, merged_seconds
 from routers.backbones.greedy import hidden_states
-from routers.checkpoint import RouterConfig, build_routers, load_weights, read_config
+from routers.checkpoint import RouterConfig, build_routers, load_weights, read_config, trained_tensors
 from routers.language_weights import LanguageWeights
 from routers.pooling import pool_frames
 from routers.prompts import question_text
@@ -95,7 +95,7 @@ class JointModule(TrainedModule):
         )
         backbone: Any = load_backbone(self.base.path, revision=self.base.revision)
         semantic, image = build_routers(backbone, self.config, own_weights=True)
-        load_weights(Path(routers), semantic, image)
+        load_weights(Path(routers), self.config, semantic, image)
         self.backbone, self.routing, self.uniform_scale = backbone, routing, uniform_scale
         self.beside("semantic", semantic)
         self.beside("image", image)
@@ -122,10 +122,7 @@ class JointModule(TrainedModule):
             router.to(self.device)
 
     def trained_tensors(self) -> dict[str, Tensor]:
-        tensors: dict[str, Tensor] = {}
-        for name, router in (("semantic", self.semantic), ("image", self.image)):
-            head = {**dict(router.head.named_parameters()), **dict(router.head.named_buffers())}
-            tensors |= {f"{name}.{key}": tensor for key, tensor in head.items()}
+        tensors = trained_tensors(self.config, self.semantic, self.image)
         return tensors | {f"language.{name}": tensor for name, tensor in self.language.tensors().items()}
 
     def rates(self) -> dict[str, float]:
@@ -142,6 +139,7 @@ class JointModule(TrainedModule):
             "budget": config.budget,
             "threshold": config.threshold,
             "routing": vars(config.routing),
+            "shadows": {"semantic": vars(config.semantic_shadow), "image": vars(config.image_shadow)},
             "language": self.language.record(),
         }
 

@@ -40,8 +40,7 @@ class SemanticRouterModule(RouterModule):
             **options: of `RouterModule`
         """
         super().__init__(base, learning_rate=learning_rate, **options)
-        shadow = self.backbone.shadow_stack(self.shadow_layers).requires_grad_(False)
-        self.use(SemanticRouter(shadow, self.backbone.hidden_size, self.hidden))
+        self.use(SemanticRouter)
         self.word_noise = word_noise
         self.validation = MetricCollection({name: MeanMetric() for name in ("loss", "accuracy")}, compute_groups=False)
 
@@ -59,9 +58,8 @@ class SemanticRouterModule(RouterModule):
             self.log(f"val/semantic_{name}", metric.compute(), prog_bar=name == "accuracy")
             metric.reset()
 
-    @torch.no_grad()
     def batch_features(self, batch: Microbatch[QuestionPolicy]) -> Tensor:
-        """`[Q, D]` frozen features of the questions."""
+        """`[Q, D]` features of the questions."""
         return self._of_texts([item.question for item in batch.items], [item.question for item in batch.items])
 
     def _worn_features(self, items: Sequence[QuestionPolicy]) -> Tensor:
@@ -70,8 +68,11 @@ class SemanticRouterModule(RouterModule):
         texts = [worn(Random(f"{item.question} {way}"), item.question, self.word_noise, words) for item in items]
         return self._of_texts([(item.question, way) for item in items], texts)
 
-    @torch.no_grad()
     def _of_texts(self, keys: Sequence[Any], texts: Sequence[str]) -> Tensor:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.below.own):
+            return self._features_of(keys, texts)
+
+    def _features_of(self, keys: Sequence[Any], texts: Sequence[str]) -> Tensor:
         known = self.cached(keys)
         if known is not None:
             return torch.stack(known)
