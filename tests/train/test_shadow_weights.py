@@ -10,6 +10,7 @@ from routers import VideoRouter
 from routers.base_identity import weights_hash
 from routers.export import export
 from routers.trained_file import read_record
+from tests.train.ranks import apart
 from tests.train.test_training import fit
 from train.modules import ImageRouterModule
 
@@ -74,3 +75,13 @@ def test_only_adapters_and_head_learn(base: Path) -> None:
     learning = {name for name, tensor in module.trained_tensors().items() if tensor.requires_grad}
     assert all(".lora_" in name for name in learning if ".shadow." in name)
     assert sum(tensor.requires_grad for tensor in module.parameters()) == len(learning)
+
+
+@pytest.mark.slow
+def test_compiled_layers_learn_as_others_do(base: Path, qtr: Path, tmp_path: Path) -> None:
+    short = (*SHORT[:-2], "--model.init_args.shadow", "lora", "--trainer.max_steps", "1")
+    plain = fit("semantic_router", base, qtr, tmp_path / "plain", *short).with_name("last.ckpt")
+    compiled = fit(
+        "semantic_router", base, qtr, tmp_path / "compiled", *short, "--model.init_args.compile", "aot_eager"
+    ).with_name("last.ckpt")
+    assert apart(compiled, plain) <= 1e-5

@@ -13,6 +13,7 @@ from routers.backbones import load_backbone
 from routers.checkpoint import router_shadow, router_tensors
 from routers.scoring import ImageRouter, SemanticRouter
 from routers.shadow_weights import ShadowMode, ShadowWeights
+from train.compiling import Compiler, compile_layers
 from train.data.steps import Microbatch
 from train.flops import ModelFlops
 from train.modules.trained import TrainedModule
@@ -41,6 +42,7 @@ class RouterModule(TrainedModule):
         warmup_share: float = 0.03,
         shadow: ShadowMode = "frozen",
         shadow_rank: int = 8,
+        compile: Compiler | None = None,
         cache_features: bool = False,
         moment_batches: int | None = None,
         frames: int = 64,
@@ -58,6 +60,7 @@ class RouterModule(TrainedModule):
             warmup_share: share of all optimizer steps spent warming up; cosine decay to 0 afterwards
             shadow: what learns below the head: nothing, low-rank adapters on the k layers, or a copy of the layers
             shadow_rank: of these adapters
+            compile: these layers by torch.compile's backend of that name
             cache_features: keep frozen features in host memory after their first computation
             moment_batches: batches, over all ranks, from which feature moments are gathered; all of an epoch where not given
             frames: frames sampled a video at run time, stored in the export
@@ -68,6 +71,7 @@ class RouterModule(TrainedModule):
         self.below = ShadowWeights(shadow, shadow_rank)
         if self.below.own and cache_features:
             raise ValueError(f"features change while the shadow learns: shadow {shadow!r} goes without cache_features")
+        self.compiler = compile
         self.backbone = load_backbone(base, early_layers=shadow_layers, revision=self.base.revision)
         self.shadow_layers, self.hidden = shadow_layers, hidden
         self.costs = ModelFlops.of(self.backbone.model.config, shadow_layers)  # type: ignore[attr-defined]
@@ -96,6 +100,7 @@ class RouterModule(TrainedModule):
     def use(self, router_class: Any) -> None:
         """Train the head of such a router and, where they learn, the layers below it; what is frozen is no part of this module."""
         shadow = router_shadow(self.backbone, self.shadow_layers, self.below)
+        compile_layers(shadow.stack.layers, self.compiler)
         router = router_class(shadow, self.backbone.hidden_size, self.hidden)
         self.beside("router", router)
         self.head = router.head

@@ -24,6 +24,7 @@ from routers.prompts import question_text
 from routers.scoring import POLICIES, ImageRouter, SemanticRouter
 from routers.systems import Query, RoutedCompression, Scales, System
 from routers.systems.uniform_pooling import UniformPooling
+from train.compiling import Compiler, compile_layers
 from train.data.answers import Answered, VideoAnswers
 from train.data.steps import Counts, Microbatch
 from train.flops import ModelFlops
@@ -61,6 +62,7 @@ class JointModule(TrainedModule):
         threshold: float | None = None,
         base: str | None = None,
         gradient_checkpointing: bool = True,
+        compile: Compiler | None = None,
         learning_rate: float = 5e-6,
         weight_decay: float = 0.05,
         warmup_share: float = 0.03,
@@ -79,6 +81,7 @@ class JointModule(TrainedModule):
             threshold: a frame is relevant above this probability; the export's where null
             base: where the base model lies, if not where the router folder says
             gradient_checkpointing: compute layers again on the way back instead of keeping their states
+            compile: the language model's layers by torch.compile's backend of that name
             learning_rate: peak rate of AdamW; the heads' is ten times this
             weight_decay: of AdamW
             warmup_share: share of all optimizer steps spent warming up; cosine decay to 0 afterwards
@@ -105,6 +108,7 @@ class JointModule(TrainedModule):
         language = backbone.model.model.language_model
         if gradient_checkpointing:
             language.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+        compile_layers(language.layers, compile)
         # What is trained and no more is part of this module: ZeRO shards it, and ranks call all of it equally often.
         self.trained = nn.ModuleDict(
             {"layers": language.layers, "norm": language.norm, "lm_head": backbone.model.lm_head}
