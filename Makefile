@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-real miniature-base report build-flr build-qtr train-image-router train-semantic-router train-joint export eval test \
-	crash-test crash-train bench-loader bench-builders bench-decoding bench-latency bench-gpu lint clean
+	crash-test crash-train bench-loader bench-builders bench-decoding bench-latency bench-training bench-gpu lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
@@ -43,15 +43,15 @@ build-qtr: setup  ## policy labels: QUESTIONS, VIDEOS, TEACHER, MODEL, BUILD
 	$(BIN)/python -m data_builders qtr --config configs/build/qtr.yaml \
 	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-qtr $(BUILD)
 
-train-image-router: setup  ## stage 1 on $(RUNS)/video-flr: BASE
-	$(BIN)/python -m train fit --config configs/train/image_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-flr --out $(RUNS)/image-router
+train-image-router: setup  ## stage 1 on $(RUNS)/video-flr: BASE, TRAIN (more options)
+	$(BIN)/python -m train fit --config configs/train/image_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-flr --out $(RUNS)/image-router $(TRAIN)
 
-train-semantic-router: setup  ## stage 2 on $(RUNS)/video-qtr: BASE
-	$(BIN)/python -m train fit --config configs/train/semantic_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-qtr --out $(RUNS)/semantic-router
+train-semantic-router: setup  ## stage 2 on $(RUNS)/video-qtr: BASE, TRAIN
+	$(BIN)/python -m train fit --config configs/train/semantic_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-qtr --out $(RUNS)/semantic-router $(TRAIN)
 
-train-joint: setup  ## stage 3: language model and routers together, from $(RUNS)/router
+train-joint: setup  ## stage 3: language model and routers together, from $(RUNS)/router: TRAIN
 	$(BIN)/python -m train fit --config configs/train/joint.yaml --model.init_args.routers $(RUNS)/router --data.init_args.shards $(RUNS)/video-flr \
-	  --data.init_args.more_labels $(RUNS)/video-qtr --out $(RUNS)/joint
+	  --data.init_args.more_labels $(RUNS)/video-qtr --out $(RUNS)/joint $(TRAIN)
 
 export: setup  ## both trained heads in one folder, $(RUNS)/router
 	$(BIN)/python -m routers export --checkpoint $(RUNS)/image-router/checkpoints/best.ckpt $(RUNS)/semantic-router/checkpoints/best.ckpt --out $(RUNS)/router
@@ -73,6 +73,9 @@ bench-decoding: setup  ## seconds to decode frames, against bare decord and PyAV
 
 bench-latency: setup  ## seconds to the first token at true geometries, random weights (an hour on 2 cores; LAYERS for less)
 	$(BIN)/python -m benchmarks.latency $(if $(LAYERS),--layers $(LAYERS))
+
+bench-training: setup  ## questions a second of training against a loop written by hand (10 minutes, after `make demo`)
+	$(BIN)/python -m benchmarks.training
 
 bench-gpu:  ## every GPU figure: first token and memory at 8B geometry, pictures, AdaptToken (10 minutes; torch and transformers alone)
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu
