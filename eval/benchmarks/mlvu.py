@@ -23,20 +23,20 @@ from eval.benchmarks.reading import (
 from eval.items import Item
 
 SPLITS: Final = ("dev", "test")  # the mirror calls it test
-FILES: Final = {
-    "1_plotQA": ("plotQA", 539),
-    "2_needle": ("findNeedle", 355),
-    "3_ego": ("ego", 352),
-    "4_count": ("count", 206),
-    "5_order": ("order", 259),
-    "6_anomaly_reco": ("anomaly_reco", 200),
-    "7_topic_reasoning": ("topic_reasoning", 264),
+COUNTS: Final = {
+    "1_plotQA": 539,
+    "2_needle": 355,
+    "3_ego": 352,
+    "4_count": 206,
+    "5_order": 259,
+    "6_anomaly_reco": 200,
+    "7_topic_reasoning": 264,
 }
-TASKS: Final = {task: name for name, (task, _) in FILES.items()} | {"needle": "2_needle"}
+FOLDERS: Final = {name.partition("_")[2]: name for name in COUNTS}
 PUBLISHED: Final = Published(
     questions=(2175, 2174),
     videos=None,
-    groups={"task": {task: count for task, count in FILES.values()}},
+    groups={"task": {task: COUNTS[name] for task, name in FOLDERS.items()}},
     source="MLVU/MVLU (or the mirror sy1998/MLVU_dev)",
     fetch="fetch the task's folder under MLVU/video/, or unpack the mirror's archives into video/",
 )
@@ -58,16 +58,14 @@ def _rows(folder: Path, rows: str | None) -> Iterator[dict[str, Any]]:
     places = ("json", "data", "MLVU/json", "MLVU/data", ".")
     place = next((place for place in places if (folder / place / "1_plotQA.json").is_file()), None)
     if place is not None:
-        missing = [f"{name}.json" for name in FILES if not (folder / place / f"{name}.json").is_file()]
+        missing = [f"{name}.json" for name in COUNTS if not (folder / place / f"{name}.json").is_file()]
         if missing:
             raise ValueError(
                 f"{folder / place} lacks {', '.join(missing)}: fetch them from github.com/JUNJIE99/MLVU, data/"
             )
-        for name, (task, _) in FILES.items():
-            yield from (
-                {"task": task, **row} if isinstance(row, dict) else {}
-                for row in json_list(folder / place / f"{name}.json")
-            )
+        for task, name in FOLDERS.items():
+            for row in json_list(folder / place / f"{name}.json"):
+                yield {"task": task, **row} if isinstance(row, dict) else {}
         return
     parquets = sorted(folder.glob("*.parquet")) or sorted(folder.glob("*/test-*.parquet"))
     if not parquets:
@@ -82,7 +80,7 @@ def _numbered(rows: Iterator[dict[str, Any]]) -> Iterator[tuple[str, dict[str, A
     """The files hold no ids: the task and the number within it."""
     counts: Counter[str] = Counter()
     for row in rows:
-        task = str(row.get("task") or row.get("task_type") or "unknown")
+        task = str(row.get("task") or _task(str(row.get("task_type") or "unknown")))
         yield f"{task}-{counts[task]}", row
         counts[task] += 1
 
@@ -90,7 +88,7 @@ def _numbered(rows: Iterator[dict[str, Any]]) -> Iterator[tuple[str, dict[str, A
 def _item(folder: Path, videos: dict[str, Path], name: str, row: dict[str, Any]) -> Item:
     options = checked_options(row["candidates"])
     mirror = "video_name" in row
-    task = checked_text(row, "task_type" if mirror else "task")
+    task = _task(checked_text(row, "task_type" if mirror else "task"))
     video = checked_text(row, "video_name" if mirror else "video")
     question = checked_text(row, "question")
     if mirror:
@@ -99,9 +97,15 @@ def _item(folder: Path, videos: dict[str, Path], name: str, row: dict[str, Any])
         answer = _letter_of(row["answer"], row["candidates"])
     if not float(row["duration"]) > 0:
         raise RowError(f"the duration is {row['duration']!r} seconds")
-    place = folder / "video" / (TASKS.get(task, "") if not mirror else "") / Path(video).name
-    found = videos.get(f"{TASKS.get(task, task)}/{Path(video).name}") or videos.get(Path(video).name)
-    return Item(id=name, video=found or place, question=question, options=options, answer=answer, groups={"task": task})
+    name_in_task = f"{FOLDERS.get(task, task)}/{Path(video).name}"
+    expected = folder / "video" / (Path(video).name if mirror else name_in_task)
+    found = videos.get(name_in_task) or videos.get(Path(video).name) or expected
+    return Item(id=name, video=found, question=question, options=options, answer=answer, groups={"task": task})
+
+
+def _task(name: str) -> str:
+    """One name for a task of either form, such as `needle` for `findNeedle` and `2_needle`."""
+    return {"findNeedle": "needle"}.get(name, name.lstrip("0123456789").lstrip("_"))
 
 
 def _letter_of(answer: Any, candidates: list[Any]) -> str:

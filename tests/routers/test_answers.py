@@ -11,7 +11,8 @@ from routers.answers import lettered, letters, parse_choice
 OPTIONS = ["a blue boat", "a red car", "a green tree", "a dog", "two cats"]
 
 PLAIN = [
-    "B", "(B)", "B.", "B</s>", "B<|im_end|>", "b", "b.", "(b)", "[B]", "B)", "B:", "B?", " B \n", "（B）", "**B**", "__B__", "`B`", "$B$",
+    "B", "(B)", "B.", "B</s>", "B<|im_end|>", "b", "b.", "(b)", "[B]", "B)", "B:", "B?", " B \n",
+    "（B）", "**B**", "__B__", "`B`", "$B$",
     "#### B",
     "The answer is B", "the answer is b", "The best answer is: B", "Answer: B", "ANSWER - B", "Answer:\nB", "Answer B",
     "Option B", "My final choice is (B).", "The correct option is option B.", "The answer to the question is B",
@@ -67,8 +68,8 @@ SEVERAL = [
     "Option A or option B", "The answer is A. Wait, C fits better.", "<answer>A or B</answer>",
 ]  # fmt: skip
 ONLY_NEGATED = [
-    "not B", "It is not A", "Not (B).", "neither A nor B", "The answer is not B", "It isn't B.", "not a red car", "(B) is incorrect",
-    "B is wrong.", "B is not correct", "I don't think it's B", "I do not believe the answer is B",
+    "not B", "It is not A", "Not (B).", "neither A nor B", "The answer is not B", "It isn't B.", "not a red car",
+    "(B) is incorrect", "B is wrong.", "B is not correct", "I don't think it's B", "I do not believe the answer is B",
 ]  # fmt: skip
 
 
