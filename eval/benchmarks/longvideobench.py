@@ -1,5 +1,6 @@
 """LongVideoBench's validation questions: `lvb_val.json`, or the parquet form with `option0` to `option4`."""
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,7 +71,8 @@ def _item(folder: Path, videos: VideoFiles, name: str, row: dict[str, Any]) -> I
     low, high = RANGES.get(group, (0, 0))
     if not low * (1 - SLACK) <= duration <= high * (1 + SLACK):
         raise RowError(f"a duration of {duration:g} s is outside the duration group {group}")
-    frames = tuple(int(frame) for frame in row["position"])
+    position = row["position"]
+    frames = tuple(int(frame) for frame in (json.loads(position) if isinstance(position, str) else position))
     outside = [frame for frame in frames if not 0 <= frame <= duration * FASTEST]
     if outside:
         raise RowError(f"position {outside[0]} is beyond a video of {duration:g} s")

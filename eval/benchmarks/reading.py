@@ -73,15 +73,16 @@ def collected(rows: Iterable[tuple[str, Any]], to_item: Callable[[str, Any], Ite
 
 
 def checked_options(options: Any) -> tuple[str, ...]:
-    """Options without the letters they may carry. Raises `RowError` unless there are 3 to 5, all different texts."""
+    """Options without the letters they may carry. Raises `RowError` unless there are 3 to 5, none of them empty."""
     if not isinstance(options, (list, tuple)) and not hasattr(options, "tolist"):
         raise RowError("the options are no list")
     texts = [option if isinstance(option, str) else str(option) for option in options]
     if not 3 <= len(texts) <= 5:
         raise RowError(f"{len(texts)} options: 3 to 5 were expected")
-    if any(option is None for option in options) or not all(text.strip() for text in texts):
+    stripped = without_letters(texts)
+    if any(option is None for option in options) or not all(stripped):
         raise RowError("an option is empty")
-    return tuple(without_letters(texts))
+    return tuple(stripped)
 
 
 def without_letters(options: Sequence[str]) -> list[str]:
