@@ -9,7 +9,7 @@ from routers.answer_text import normal, plain, untagged, without_ruled_out, with
 SEVERAL: Final = ""
 _SENTENCE_LIMIT: Final = 400
 
-_LETTER = re.compile(r"[(\[] ?([A-Za-z]) ?[)\]]|([A-Za-z])(?!\w)")
+_LETTER = re.compile(r"[(\[] ?([A-Za-z]) ?(?:[)\]]|$)|([A-Za-z])(?!\w)")
 _ALONE = re.compile(r"[\s,;:.\-(\[]*([A-Za-z])[\s,;:.!)\]}\-]*")
 _OTHER = re.compile(
     r" ?(?:,|/|&|\+|(?:, ?)?(?:or|and)\b) ?(?:option |choice )?"
@@ -19,7 +19,7 @@ _OTHER = re.compile(
 _REASON = re.compile(r" (?:because|since|as|due|based|given|which|but)\b", re.IGNORECASE)
 
 _STATED = re.compile(
-    r"\b(?:answer|option|choice)(?: (?:to|for|of|among|from|here)\b[^.:\n]{0,80}?)?\s?"
+    r"\b(?:ans|answer|option|choice)(?: (?:to|for|of|among|from|here)\b[^.:\n]{0,80}?)?\s?"
     r"(?:(?:is|would be|should be|must be|will be)\b|->|[:=–—-])(?:\s?[:=–—-]){0,3}\s?"
     r"(?:(?:most likely|probably|likely|clearly|therefore|thus|definitely|indeed|actually),? )?"
     r"(?:the )?(?:(?:correct|best|right|final) )?(?:(?:option|choice|letter|answer)\b\s?[:-]?\s?)?",
@@ -162,11 +162,19 @@ class _Reader:
         return bool(body) and (said == body if whole else re.match(rf"{re.escape(body)}(?!\w)", said) is not None)
 
     def _alone(self, text: str) -> tuple[str, int] | None:
+        """The one letter that stands alone; after "B. its own text", "A. is wrong" is a remark on another option."""
         found: dict[str, int] = {}
+        remarks: set[str] = set()
         for segment in re.finditer(r"(?:[^.!?;\n]|[.!?](?!\s|$))+(\?)?", text):
             alone = None if segment[1] else _ALONE.fullmatch(segment[0])
             if alone and alone[1].upper() in self.names and alone[1] != "a":
-                found[alone[1].upper()] = segment.end()
+                letter, rest = alone[1].upper(), text[segment.end() : segment.end() + _SENTENCE_LIMIT]
+                found.setdefault(letter, segment.end())
+                if rest.startswith(". ") and not self._is_own(letter, rest):
+                    remarks.add(letter)
+        first = next(iter(found), None)
+        if first and len(found) > 1 and found.keys() - remarks == {first} and self._is_own(first, text[found[first] :]):
+            return first, found[first]
         if len(found) > 1:
             return SEVERAL, 0
         return next(iter(found.items()), None)
@@ -180,8 +188,7 @@ class _Reader:
         found = {
             letter: name.end()
             for name in _NAMED.finditer(text)
-            if (text[name.end()] in "([" or text[name.end()].isupper())
-            and (letter := self._letter_at(text, name.end())) is not None
+            if (letter := self._letter_at(text, name.end())) is not None
         }
         return next(iter(found.items())) if len(found) == 1 else None
 

@@ -19,7 +19,8 @@ PLAIN = [
     "The answer is most likely B.", "Best option: (B) a red car", "Best option: B", "B) a red car", "B. a red car",
     "B: a red car", "B - a red car", "B, a red car", "B a red car", "(B) a red car", "B.a red car", "B\n\nThe car is red.",
     "B because the car is red", "B. A red car", "B, since a dog is never shown", "{\"answer\": \"B\"}", "I choose B.",
-    "I'd go with B", "I think it's B.", "B is correct.", "(B) is the correct answer", "Option B is the best answer.",
+    "I'd go with B", "I think it's B.", "B is correct.", "(B) is the correct answer",
+    "Ans: B", "option b", "(B", "Best option: (B", "B. a red car\n\nA. is wrong", "Option B is the best answer.",
 ]  # fmt: skip
 
 BY_TEXT = [
