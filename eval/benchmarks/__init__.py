@@ -1,21 +1,44 @@
 """Benchmarks: one file each, from their own layout on disk to `Item`s."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from eval.benchmarks import miniature
+from eval.benchmarks import egoschema, longvideobench, lvbench, miniature, mlvu, video_mme
+from eval.benchmarks.reading import Benchmark, Published, WrongRow
 from eval.items import Item
 
-LOADERS = {"miniature": miniature.load}
+__all__ = ["LOADERS", "PUBLIC", "Benchmark", "Published", "WrongRow", "load_benchmark", "load_items"]
+
+PUBLIC = {
+    "video_mme": video_mme,
+    "mlvu": mlvu,
+    "longvideobench": longvideobench,
+    "lvbench": lvbench,
+    "egoschema": egoschema,
+}
+LOADERS: dict[str, Callable[[Path, str, str | None], Benchmark]] = {
+    "miniature": miniature.load,
+    **{name: module.load for name, module in PUBLIC.items()},
+}
 
 
-def load_items(benchmark: str, folder: Path, split: str, limit: int | None = None) -> list[Item]:
-    """The items of one split; `limit` keeps that many, taking whole videos in turn so that all kinds stay represented.
+def load_benchmark(
+    benchmark: str, folder: Path, split: str, limit: int | None = None, rows: str | None = None
+) -> Benchmark:
+    """The items of one split, and the rows that make none; `limit` keeps that many items in file order.
 
+    `rows` names a `datasets` id (or a local data set) to read the questions from; videos and subtitles always lie in `folder`.
     Raises `ValueError` for an unknown benchmark, a split without items, or a folder of another layout.
     """
     if benchmark not in LOADERS:
         raise ValueError(f"unknown benchmark {benchmark!r}: there are {', '.join(LOADERS)}")
-    items = LOADERS[benchmark](folder, split)
-    if not items:
-        raise ValueError(f"no items in split {split!r} of {folder}")
-    return items[:limit]
+    loaded = LOADERS[benchmark](folder, split, rows)
+    if not loaded.items:
+        wrong = f"; {len(loaded.wrong)} rows are wrong, the first: {loaded.wrong[0].reason}" if loaded.wrong else ""
+        raise ValueError(f"no items in split {split!r} of {folder}{wrong}")
+    return Benchmark(loaded.items[:limit], loaded.wrong)
+
+
+def load_items(benchmark: str, folder: Path, split: str, limit: int | None = None) -> list[Item]:
+    """The items of `load_benchmark`, without the rows left out."""
+    return load_benchmark(benchmark, folder, split, limit).items

@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from eval.benchmarks.reading import Benchmark
 from eval.items import Item, KnownTruth
 from routers.answers import letters
 from shards import VideoQuestion
 
 
-def load(folder: Path, split: str) -> list[Item]:
+def load(folder: Path, split: str, rows: str | None = None) -> Benchmark:
     """Items of `split`, in file order. Raises `ValueError` for a missing file or a question without truth."""
+    if rows:
+        raise ValueError("the miniature world is read from its folder alone: leave out the data set")
     truths = {row["id"]: row for row in _rows(folder / "truth.jsonl")}
     questions = [VideoQuestion.model_validate(row) for row in _rows(folder / "questions.jsonl")]
-    return [_item(folder, question, truths) for question in questions if question.split == split]
+    return Benchmark([_item(folder, question, truths) for question in questions if question.split == split])
 
 
 def _item(folder: Path, question: VideoQuestion, truths: dict[str, dict[str, Any]]) -> Item:

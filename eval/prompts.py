@@ -1,0 +1,105 @@
+"""What follows the frames, in the wording of each benchmark: named, and hashed so that a changed wording shows in every result."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from eval.items import Item
+from eval.subtitles import SubtitleReader, shown_at
+from routers.answers import letters
+from routers.prompts import question_text
+from routers.systems import Query
+
+SUBTITLES = SubtitleReader()
+"""Remembers the files that were read, and counts those that could not be."""
+
+_LETTER_DIRECTLY: Final = "Answer with the option's letter from the given choices directly."
+_SUBTITLES_BELOW: Final = "This video's subtitles are listed below:\n{subtitles}\n"
+
+
+@dataclass(frozen=True)
+class Wording:
+    """A template of `{question}`, `{options}` and `{letters}`; `{letter}` and `{option}` make an option's line.
+
+    `with_subtitles` takes the place of `template` where it is given and lines are shown at the sampled frames. Without any
+    template the wording is the house's own.
+    """
+
+    name: str
+    template: str | None = None
+    option: str = "{letter}. {option}"
+    with_subtitles: str | None = None
+
+    @property
+    def id(self) -> str:
+        """`name@hash`: the first 8 hexadecimal digits of the SHA-256 over all templates."""
+        house = question_text(Query("{question}", ("{option}",)))
+        parts = [house] if self.template is None else [self.template, self.option, self.with_subtitles or ""]
+        return f"{self.name}@{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:8]}"
+
+    def render(self, item: Item, seconds: Sequence[float], reader: SubtitleReader = SUBTITLES) -> str:
+        """The text for an item of which frames were sampled at `seconds`; subtitles are those on screen then."""
+        if self.template is None:
+            return question_text(Query(item.question, item.options))
+        names = letters(item.options)
+        shown: list[str] = []
+        if self.with_subtitles is not None and item.subtitles is not None:
+            shown = shown_at(reader.lines(item.subtitles), seconds)
+        template = self.with_subtitles if self.with_subtitles is not None and shown else self.template
+        lines = [
+            self.option.format(letter=name, option=option) for name, option in zip(names, item.options, strict=True)
+        ]
+        return template.format(
+            question=item.question,
+            options="\n".join(lines),
+            letters=f"{', '.join(names[:-1])}, or {names[-1]}" if len(names) > 2 else " or ".join(names),
+            subtitles="\n".join(shown),
+        )
+
+
+def _select_best(basis: str) -> str:
+    return (
+        f"Select the best answer to the following multiple-choice question based on the {basis}. "
+        "Respond with only the letter ({letters}) of the correct option.\n{question}\n{options}\nThe best answer is:"
+    )
+
+
+_LONG: Final = "{question}\n{options}\n" + _LETTER_DIRECTLY
+_MLVU: Final = (
+    "Carefully watch this video and pay attention to every detail. Based on your observations, select the best option that "
+    "accurately addresses the question.\n"
+    "Question: {question}\nOptions:\n{options}\nOnly give the best option.\nBest option: ("
+)
+
+WORDINGS: Final = {
+    wording.name: wording
+    for wording in (
+        Wording("house"),
+        Wording("video_mme", _select_best("video")),
+        Wording(
+            "video_mme_subtitles",
+            _select_best("video"),
+            with_subtitles=_SUBTITLES_BELOW + _select_best("video and the subtitles"),
+        ),
+        Wording("mlvu", _MLVU, "({letter}) {option}"),
+        Wording("longvideobench", _LONG),
+        # The official script puts each line between the frames; here all text follows the frames.
+        Wording("longvideobench_subtitles", _LONG, with_subtitles="{subtitles}\n" + _LONG),
+        Wording("lvbench", "{question}\n{options}\nAnswer the question with the option letter.", "({letter}) {option}"),
+        Wording("egoschema", _LONG),
+    )
+}
+
+
+def wording(name: str) -> Wording:
+    """The wording of that name. Raises `ValueError` with the names there are."""
+    if name not in WORDINGS:
+        raise ValueError(f"unknown wording {name!r}: there are {', '.join(WORDINGS)}")
+    return WORDINGS[name]
+
+
+def usual_wording(benchmark: str, subtitles: bool = False) -> Wording:
+    """A benchmark's own wording, the house's for one without; `subtitles` asks for the variant with them, where there is one."""
+    with_subtitles = WORDINGS.get(f"{benchmark}_subtitles") if subtitles else None
+    return with_subtitles or WORDINGS.get(benchmark, WORDINGS["house"])
