@@ -3,7 +3,9 @@
 import re
 from typing import Final, NamedTuple
 
-_OPTION: Final = re.compile(r"^\s*(?:\(([A-Z])\)|([A-Z])[.):])\s*(\S.*?)\s*$")
+OPTION_LINE: Final = re.compile(r"^\s*(?:\(([A-Z])\)|([A-Z])[.):])\s*(\S.*?)\s*$")
+"""A lettered option: its letter in group 1 or 2, its text in group 3."""
+
 _HEADING: Final = re.compile(r"^\s*((possible\s+)?answer\s+)?(options?|choices?|candidates)\s*:?\s*$", re.IGNORECASE)
 _ABOVE: Final = re.compile(
     r"^\s*(select|choose|pick)\s+the\s+(best|correct|right)\s+(answer|option)\b"
@@ -38,7 +40,7 @@ def written_question(prompt: str) -> WrittenQuestion:
     lines = prompt.splitlines()
     run = _last_run(lines)
     above = lines if run is None else lines[: run[0]]
-    options = None if run is None else tuple(match[3] for line in run if (match := _OPTION.match(lines[line])))
+    options = None if run is None else tuple(match[3] for line in run if (match := OPTION_LINE.match(lines[line])))
     question = "\n".join(_without_instructions(above)).strip()
     return WrittenQuestion(question or prompt.strip(), options)
 
@@ -47,7 +49,7 @@ def _last_run(lines: list[str]) -> list[int] | None:
     """The places of the last run of option lines."""
     runs: list[list[int]] = []
     for place, line in enumerate(lines):
-        match = _OPTION.match(line)
+        match = OPTION_LINE.match(line)
         if not match:
             if line.strip():
                 runs.append([])

@@ -49,12 +49,16 @@ def by_video(requests: Iterable[VideoRequest]) -> dict[str, list[VideoRequest]]:
 
 def _read(place: int, args: Sequence[Any], documents: Documents) -> VideoRequest:
     if len(args) < 6:
-        raise ValueError(f"a request for {args[0]!r} shows no video: metrics such as acc_mutual_info cannot be computed")
+        raise ValueError(
+            f"a request for {args[0]!r} shows no video: metrics such as acc_mutual_info cannot be computed"
+        )
     text, more, to_visual, number, task, split = args[:6]
     document = documents[task][split][number]
     if callable(more):  # `loglikelihood` tasks give the continuation as a function of the document
         more = more(document)
-    return VideoRequest(place, task, number, _video(to_visual, document, f"document {number} of task {task}"), text, more)
+    return VideoRequest(
+        place, task, number, _video(to_visual, document, f"document {number} of task {task}"), text, more
+    )
 
 
 def _video(to_visual: Callable[[Any], Any], document: Any, where: str) -> str:

@@ -8,9 +8,9 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 RELEASED: Final = "lmms_eval==0.7.*"
-IMPORTED: Final = "loguru tenacity sacrebleu evaluate pytz portalocker tabulate colorama lxml".split()
-"""What its evaluator imports and we do not. Its full list of dependencies asks for torchvision and av<16, which nothing on the
-evaluator's path imports, and which do not fit beside a CPU build of torch and the av that is tested here."""
+IMPORTED: Final = ("loguru", "tenacity", "sacrebleu", "evaluate", "pytz", "pytablewriter")
+"""What its evaluator imports and we do not have. Its full list of dependencies asks for torchvision and av<16, which nothing on
+the evaluator's path imports: PyPI's torchvision needs a CUDA build of torch, and another av is tested here."""
 
 
 def make_environment(folder: Path) -> Path:
@@ -24,9 +24,10 @@ def make_environment(folder: Path) -> Path:
     site = Path(subprocess.run(purelib, capture_output=True, text=True, check=True).stdout.strip())
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python), "install", "--quiet"]
-    fetched = subprocess.run([*pip, "--no-deps", RELEASED, *IMPORTED], capture_output=True, text=True)
-    if fetched.returncode:
-        raise ConnectionError(fetched.stderr)
+    for packages in (["--no-deps", RELEASED], IMPORTED):
+        fetched = subprocess.run([*pip, *packages], capture_output=True, text=True)
+        if fetched.returncode:
+            raise ConnectionError(fetched.stderr)
     source = folder / "source"
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True

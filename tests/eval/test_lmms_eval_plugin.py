@@ -17,7 +17,7 @@ from tests.eval.lmms_eval_environment import make_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-FUNCTIONS = '''
+FUNCTIONS = """
 def shown(doc):
     return [doc["video"]]
 
@@ -33,7 +33,7 @@ def scored(doc, results):
 
 def mean(results):
     return sum(one["score"] for one in results) / len(results)
-'''
+"""
 GENERATED = """
 task: miniature_letters
 dataset_path: json
@@ -100,7 +100,12 @@ def evaluated(python: Path, tasks: Path, tmp_path_factory: pytest.TempPathFactor
             "--include_path", str(tasks), "--device", "cpu", "--log_samples", "--output_path", str(out / "results"),
         ]  # fmt: skip
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        environment |= {"HF_HOME": str(out / "hf"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+        environment |= {
+            "HF_HOME": str(out / "hf"),
+            "HF_HUB_OFFLINE": "1",
+            "HF_DATASETS_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
+        }
         done = subprocess.run(command, cwd=out, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return out
@@ -137,7 +142,18 @@ def test_options_are_chosen_by_likelihood(evaluated: Run) -> None:
 def test_its_files_become_a_run(evaluated: Run, tmp_path: Path) -> None:
     out = evaluated("miniature_letters", ",system=frame_budget")
     files = [str(path) for path in out.rglob("*_samples_*.jsonl")] + [str(path) for path in out.rglob("*_results.json")]
-    told = ["--benchmark", "miniature", "--model", "robust", "--system", "frame_budget", "--frames", "64", "--cap", "300"]
+    told = [
+        "--benchmark",
+        "miniature",
+        "--model",
+        "robust",
+        "--system",
+        "frame_budget",
+        "--frames",
+        "64",
+        "--cap",
+        "300",
+    ]
     assert main(["convert", "--from", "lmms_eval", *files, *told, "--out", str(tmp_path / "run")]) == 0
     run = read_run(tmp_path / "run")
     assert len(run.predictions) == 8
