@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
+from lmms_eval.api.instance import GenerationResult
 from lmms_eval.api.model import lmms
 
 from eval.lmms_eval_plugin.asked import (
@@ -101,10 +102,11 @@ class VideoRouterModel(lmms):
                     self._note(request, answer)
         return texts
 
-    def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
+    def loglikelihood(self, requests: Sequence[Any]) -> list[GenerationResult]:
         """Of every continuation the mean loss a token, and whether greedy decoding gives it.
 
-        A loss, not a likelihood: so do the models of lmms-eval 0.7, and its `multiple_choice` tasks choose the smallest.
+        A loss, not a likelihood: so do the models of lmms-eval 0.7, and its `multiple_choice` tasks choose the smallest. The pair
+        is wrapped, because the evaluator of 0.7.3 makes a string of a bare one and then fails on it.
         """
         asked = read_requests(requests, self.task_dict)
         scores: dict[int, tuple[float, bool]] = {}
@@ -114,7 +116,7 @@ class VideoRouterModel(lmms):
             likelihood = Likelihood(self.router, system, watched, self.budget, shared)
             for request in questions:
                 scores[request.place] = likelihood.of(request.asked, str(request.more))
-        return [scores[place] for place in range(len(asked))]
+        return [GenerationResult(text=scores[place]) for place in range(len(asked))]
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
         """Not there."""
