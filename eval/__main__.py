@@ -1,5 +1,7 @@
-"""`python -m eval run --config configs/eval/miniature.yaml --model DIR --data DIR --out DIR`;
-`python -m eval prepare --benchmark video_mme --data DIR` says what is missing of a benchmark (exit code 3) or nothing (0)."""
+"""`python -m eval prepare`, `run`, `report`, `convert`: from a benchmark's folder to tables and a page.
+
+`prepare` ends with exit code 3 where something is missing of a benchmark.
+"""
 
 import sys
 from pathlib import Path
@@ -12,49 +14,103 @@ import configs
 
 def parser() -> ArgumentParser:
     """The door's command line."""
-    from eval.experiment import EvalConfig
-
-    running = ArgumentParser(description="Compare systems at equal tokens on one benchmark.")
-    running.add_argument("--config", action="config", help="YAML file, or the name of a shipped one")
-    running.add_class_arguments(EvalConfig, nested_key=None)
-    preparing = ArgumentParser(description="Say whether a public benchmark's folder is whole, and what to fetch.")
-    preparing.add_argument("--benchmark", required=True, help="video_mme, mlvu, longvideobench, lvbench or egoschema")
-    preparing.add_argument("--data", type=Path, required=True, help="its folder, in the layout it is published in")
-    preparing.add_argument("--split", default=None, help="the one with public answers where left out")
-    preparing.add_argument("--rows", default=None, help="`datasets` id to read the questions from, not the folder")
-    preparing.add_argument("--json", action="store_true", help="print all of it as JSON")
     door = ArgumentParser(prog="python -m eval", description=__doc__)
-    commands = door.add_subcommands()
-    commands.add_subcommand("run", running)
-    commands.add_subcommand("prepare", preparing)
+    rooms = door.add_subcommands()
+    for name, options in (
+        ("prepare", _preparing()),
+        ("run", _running()),
+        ("report", _reporting()),
+        ("convert", _converting()),
+    ):
+        rooms.add_subcommand(name, options)
     return door
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; user errors end as one line on standard error and exit code 1."""
-    given = configs.located(sys.argv[1:] if arguments is None else arguments)
+    given = configs.underscored(configs.located(sys.argv[1:] if arguments is None else arguments))
     chosen = parser().parse_args(given)
     options = chosen[chosen.subcommand].as_dict()
+    options.pop("config", None)
     try:
-        if chosen.subcommand == "prepare":
-            from eval.prepare import prepare
-
-            return prepare(**options)
-        _run(options)
+        return {"prepare": _prepare, "run": _run, "report": _report, "convert": _convert}[chosen.subcommand](options)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
-def _run(options: dict[str, Any]) -> None:
+def _preparing() -> ArgumentParser:
+    options = ArgumentParser(description="Say whether a public benchmark's folder is whole, and what to fetch.")
+    options.add_argument("--benchmark", required=True, help="video_mme, mlvu, longvideobench, lvbench or egoschema")
+    options.add_argument("--data", type=Path, required=True, help="its folder, in the layout it is published in")
+    options.add_argument("--split", default=None, help="the one with public answers where left out")
+    options.add_argument("--rows", default=None, help="`datasets` id to read the questions from, not the folder")
+    options.add_argument("--json", action="store_true", help="print all of it as JSON")
+    return options
+
+
+def _running() -> ArgumentParser:
+    from eval.experiment import EvalConfig
+
+    options = ArgumentParser(description="Compare systems at equal tokens on one benchmark.")
+    options.add_argument("--config", action="config", help="YAML file, or the name of a shipped one")
+    options.add_class_arguments(EvalConfig, nested_key=None)
+    return options
+
+
+def _reporting() -> ArgumentParser:
+    from eval.report.writing import ReportConfig
+
+    options = ArgumentParser(description="Write a page and tables of finished runs, from their folders alone.")
+    options.add_argument("runs", nargs="+", type=Path, help="folders of finished runs")
+    options.add_argument("--apart", nargs="+", default=[], help="more systems whose rows are set apart")
+    options.add_argument(
+        "--mix_budgets", action="store_true", help="report systems fed other tokens than the reference, too"
+    )
+    options.add_class_arguments(ReportConfig, nested_key=None, skip={"apart", "mix_budgets"})
+    return options
+
+
+def _converting() -> ArgumentParser:
+    from eval.converters.convert import ConvertConfig
+    from eval.converters.foreign import Toolkit
+
+    options = ArgumentParser(description="Make a run folder of another toolkit's results.")
+    options.add_argument("files", type=Path, nargs="+", help="result files of one model on one benchmark")
+    options.add_argument("--from", dest="toolkit", type=Toolkit, required=True, help="who wrote the files")
+    options.add_class_arguments(ConvertConfig, nested_key=None, skip={"toolkit", "files"})
+    return options
+
+
+def _prepare(options: dict[str, Any]) -> int:
+    from eval.prepare import prepare
+
+    return prepare(**options)
+
+
+def _run(options: dict[str, Any]) -> int:
     from eval.experiment import EvalConfig, run
     from routers.systems import Scales
 
-    options.pop("config", None)
     if options["scales"] is not None:
         options["scales"] = Scales(**options["scales"])
     run(EvalConfig(**options))
+    return 0
+
+
+def _report(options: dict[str, Any]) -> int:
+    from eval.report.writing import ReportConfig, write_report
+
+    runs = options.pop("runs")
+    print(f"wrote {write_report(runs, ReportConfig(**options))}")
+    return 0
+
+
+def _convert(options: dict[str, Any]) -> int:
+    from eval.converters.convert import ConvertConfig, convert
+
+    print(convert(ConvertConfig(**options)))
+    return 0
 
 
 if __name__ == "__main__":

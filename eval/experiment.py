@@ -101,7 +101,7 @@ def run(config: EvalConfig) -> list[Summary]:
     storage.append(config.out / "predictions.jsonl", (p for group in made.values() for p in group))
     summaries = [summarise(made[name]) for name in config.systems]
     apart = [name for name in config.systems if is_apart(router.system(name, encoder=config.encoder))]
-    check_equal({name: [p.tokens for p in made[name]] for name in made if name not in apart}, ROUTED)
+    check_equal({name: [p.fed for p in made[name]] for name in made if name not in apart}, ROUTED)
     (config.out / "summary.json").write_text(
         json.dumps({"systems": [asdict(s) for s in summaries], "routers": [asdict(q) for q in qualities]}, indent=2)
     )
@@ -136,7 +136,7 @@ def compare(
         routed = runner.router.system()
         made[ROUTED] = list(runner.run(items, [routed], {ROUTED: [cap] * len(items)}, progress, cap))
     if mean_tokens is None:
-        mean_tokens = sum(prediction.tokens for prediction in made[ROUTED]) / len(items)
+        mean_tokens = sum(prediction.fed for prediction in made[ROUTED]) / len(items)
     per_frame = runner.router.backbone.tokens_per_frame
     others: list[System] = []
     for name in systems:

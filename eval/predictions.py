@@ -23,6 +23,9 @@ class Prediction:
     file, `tokens_by_frame` what each was given. `budget` is what the system might spend on this question, `cap` what any might.
     `relevance` `[sampled]` and `policy` are there where a router decided. `prompt` is `name@hash` of the wording.
     `seconds_by_stage`: decode, vision, route, prefill, generate.
+
+    An answer that another toolkit gave has no `budget`, `tokens`, frames or seconds: they are not known. Its `sampled` and `cap`
+    are what was said of that run.
     """
 
     benchmark: str
@@ -33,8 +36,8 @@ class Prediction:
     system: str
     sampled: int
     cap: int
-    budget: int
-    tokens: int
+    budget: int | None
+    tokens: int | None
     frames: list[int]
     indices: list[int]
     tokens_by_frame: list[int]
@@ -50,6 +53,14 @@ class Prediction:
     @property
     def correct(self) -> bool:
         return self.choice == self.answer
+
+    @property
+    def fed(self) -> int:
+        """`tokens`, of an answer of ours, where they are always known."""
+        assert self.tokens is not None, (
+            f"{self.system} answered {self.item} in another toolkit: its tokens are not known"
+        )
+        return self.tokens
 
     @property
     def cell(self) -> Cell:

@@ -113,3 +113,10 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]] | Sequence[dict[str, A
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     unfinished.replace(path)
+
+
+def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Write what ran; the file takes its name when it is whole."""
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path)

@@ -14,8 +14,8 @@ RESAMPLES = 2_000
 class Summary:
     """One system's row.
 
-    Accuracies in 0..1 with a 95 % interval, and `chance`, what guessing an option would reach; tokens a question; seconds
-    a question by stage.
+    Accuracies in 0..1 with a 95 % interval, and `chance`, what guessing an option would reach; tokens a question,
+    NaN where some question's are not known; seconds a question by stage, those that are known of all.
     """
 
     system: str
@@ -37,10 +37,11 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0) -> Summary:
     if len(systems) != 1:
         raise ValueError(f"one system's predictions are needed, got those of {sorted(systems) or 'none'}")
     correct = np.array([prediction.correct for prediction in predictions])
-    tokens = np.array([prediction.tokens for prediction in predictions])
+    tokens = [prediction.tokens for prediction in predictions if prediction.tokens is not None]
+    known = len(tokens) == len(predictions)
     low, high = bootstrap_interval(correct, [prediction.video for prediction in predictions], seed)
     groups = sorted({prediction.group for prediction in predictions})
-    stages = predictions[0].seconds_by_stage
+    stages = [s for s in predictions[0].seconds_by_stage if all(s in p.seconds_by_stage for p in predictions)]
     return Summary(
         system=systems.pop(),
         items=len(predictions),
@@ -51,8 +52,8 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0) -> Summary:
         accuracy_by_group={
             group: float(np.mean([p.correct for p in predictions if p.group == group])) for group in groups
         },
-        tokens_mean=float(tokens.mean()),
-        tokens_p95=float(np.percentile(tokens, 95)),
+        tokens_mean=float(np.mean(tokens)) if known else float("nan"),
+        tokens_p95=float(np.percentile(tokens, 95)) if known else float("nan"),
         seconds_by_stage={stage: float(np.mean([p.seconds_by_stage[stage] for p in predictions])) for stage in stages},
         unparsed=sum(prediction.choice is None for prediction in predictions),
     )

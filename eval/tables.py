@@ -1,5 +1,6 @@
 """The tables a person reads in the terminal."""
 
+import math
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -22,13 +23,17 @@ def results_table(summaries: Sequence[Summary], references: Sequence[str]) -> Ta
             summary.system + (" (reference)" if summary in apart else ""),
             f"{summary.accuracy:.3f}",
             f"{summary.low:.3f}-{summary.high:.3f}",
-            f"{summary.tokens_mean:.1f}",
-            f"{summary.tokens_p95:.0f}",
+            _figure(summary.tokens_mean, 1),
+            _figure(summary.tokens_p95, 0),
             str(summary.unparsed),
-            *(f"{summary.seconds_by_stage[stage]:.3f}" for stage in stages),
+            *(_figure(summary.seconds_by_stage.get(stage, math.nan), 3) for stage in stages),
             end_section=position == len(compared) - 1,
         )
     return table
+
+
+def _figure(value: float, digits: int) -> str:
+    return "?" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def _title(any_system: Summary) -> str:

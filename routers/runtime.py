@@ -42,10 +42,11 @@ from video.frames import SampledFrames
 
 
 class Asked(NamedTuple):
-    """A question, with its options where it has some."""
+    """A question, with its options where it has some; `text` is what the model is asked in place of the house's own wording."""
 
     question: str
     options: Sequence[str] | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ class VideoRouter:
         shared: SharedPrefix | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Answer:
-        query = watched.query(asked.question, tuple(asked.options) if asked.options else None)
+        query = watched.query(asked.question, tuple(asked.options) if asked.options else None, text=asked.text)
         encoding, started = self.backbone.encoding_seconds, self._now()
         kept = system.compress(watched.tokens, query, budget or self.config.budget)  # type: ignore[arg-type]
         routed = self._now()

@@ -41,9 +41,15 @@ class WatchedVideo:
         tokens = self.tokens[list(range(len(self.tokens)))]
         return replace(self, tokens=tokens, vision_seconds=self.vision_seconds + time.perf_counter() - started)
 
-    def query(self, question: str, options: tuple[str, ...] | None = None, truth: Truth | None = None) -> Query:
-        """A question about this video as the systems see it."""
-        return Query(question, options, truth, self.seconds, self.sampled.frames[:: self.frames_per_patch])
+    def query(
+        self,
+        question: str,
+        options: tuple[str, ...] | None = None,
+        truth: Truth | None = None,
+        text: str | None = None,
+    ) -> Query:
+        """A question about this video as the systems see it; `text` as in `Query`."""
+        return Query(question, options, truth, self.seconds, self.sampled.frames[:: self.frames_per_patch], text)
 
 
 def watch(

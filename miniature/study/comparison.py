@@ -146,7 +146,7 @@ def _answered(
         routing.router, free.router = router.rescaled(point.scales), on_dense.rescaled(point.scales)
         routed = partial(compare, routing, items, validation, ROUTING, point.budget, progress)
         found = kept.answers(f"robust-{point.budget}", routed)
-        mean = sum(prediction.tokens for prediction in found[ROUTED]) / len(items)
+        mean = sum(prediction.fed for prediction in found[ROUTED]) / len(items)
         yield from ((("robust", name, point.budget), made) for name, made in found.items())
         fed_alike = partial(compare, free, items, validation, TRAINING_FREE, point.budget, progress, mean_tokens=mean)
         found = kept.answers(f"dense-{point.budget}", fed_alike)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -100,6 +100,7 @@ class Backbone(Protocol):
     position_policy: PositionPolicy
     device: torch.device
     encoding_seconds: float
+    tokenizer: Any
 
     @property
     def tokens_per_frame(self) -> int:

@@ -8,6 +8,7 @@ import torch
 
 from routers import VideoRouter
 from routers.__main__ import main
+from routers.prompts import ANSWER_WITH_LETTER
 from routers.runtime import Asked
 from routers.systems import NAMES
 
@@ -28,7 +29,7 @@ def clip(world: Path) -> Path:
 def test_many_questions_on_one_video_are_answered_as_each_alone(
     loaded: VideoRouter, clip: Path, system: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = [loaded.answer(clip, *asked, budget=256, system=system) for asked in QUESTIONS]
+    alone = [loaded.answer(clip, asked.question, asked.options, budget=256, system=system) for asked in QUESTIONS]
     decoded: list[object] = []
     monkeypatch.setattr("routers.watched_video.sample_video", _counting(decoded))
     together = list(loaded.answer_all(clip, QUESTIONS, budget=256, system=system))
@@ -111,3 +112,15 @@ def test_a_plan_says_which_frames_how_finely(router: Path, clip: Path, tmp_path:
 def test_every_system_answers_about_a_real_clip(real_data: Path, router: Path, system: str) -> None:
     arguments = ["answer", "--model", str(router), "--question", "What is on the stove?", "--budget", "256"]
     assert main([*arguments, "--video", str(real_data / "videos" / "flipping_a_pancake.mkv"), "--system", system]) == 0
+
+
+def test_the_model_is_asked_in_the_words_given_and_the_routers_read_the_question(
+    loaded: VideoRouter, clip: Path
+) -> None:
+    question, options = "Which symbol is shown?", ["K", "T"]
+    own = "\n".join([question, "Options:", "(A) K", "(B) T", ANSWER_WITH_LETTER])
+    worded, other, house = loaded.answer_all(
+        clip, [Asked(question, options, own), Asked(question, options, "Say B."), Asked(question, options)], budget=256
+    )
+    assert (worded.text, worded.relevance, worded.tokens) == (house.text, house.relevance, house.tokens)
+    assert (other.relevance, other.policy) == (house.relevance, house.policy)

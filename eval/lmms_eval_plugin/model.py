@@ -1,0 +1,154 @@
+"""The model that lmms-eval 0.7 makes of `--model videorouter --model_args model=FOLDER,system=...,budget=...`."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from lmms_eval.api.instance import GenerationResult
+from lmms_eval.api.model import lmms
+
+from eval.lmms_eval_plugin.asked import (
+    VideoRequest,
+    by_video,
+    new_tokens,
+    read_requests,
+    until,
+    wants_sampling,
+)
+from eval.lmms_eval_plugin.likelihood import Likelihood
+from routers import VideoRouter
+from routers.backbones import SharedPrefix
+from routers.runtime import Answer
+from routers.systems.base import encodes_on_demand
+
+
+class VideoRouterModel(lmms):
+    """A router folder with one of our systems, behind the interface of lmms-eval.
+
+    A video is decoded and encoded once for all questions that a call brings about it, and questions for which the same tokens
+    are kept go on from one another.
+    """
+
+    is_simple = True
+
+    def __init__(
+        self,
+        model: str,
+        system: str = "videorouter",
+        budget: int | None = None,
+        frames: int | None = None,
+        policy: Literal["global", "fragment"] | None = None,
+        encoder: str | None = None,
+        base: str | None = None,
+        revision: str | None = None,
+        dtype: str | None = None,
+        attn_implementation: str | None = None,
+        answers_out: str | None = None,
+        device: str | None = None,
+        batch_size: int | str = 1,
+        max_batch_size: int | None = None,
+    ) -> None:
+        """Load a router folder or Hub id `model`; options as in `VideoRouter.from_pretrained` and `.answer`.
+
+        `system` may be in quotation marks, which it needs where its options hold a comma. Every answer with its tokens, policy
+        and stage times is a JSON line of `answers_out`. `batch_size` is taken and says nothing: questions are answered one by
+        one. Raises `ValueError` for an unknown system or an `answers_out` that exists.
+        """
+        super().__init__()
+        accelerator = Accelerator()
+        self._rank, self._world_size = accelerator.process_index, accelerator.num_processes
+        if self._world_size > 1:
+            self.accelerator = accelerator
+            device = str(accelerator.device)
+        self.device = torch.device(device or str(accelerator.device))
+        self.answers_out = _own_file(answers_out, self._rank, self._world_size)
+        self.router = VideoRouter.from_pretrained(
+            model,
+            revision=revision,
+            base=base,
+            device=str(self.device),
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+        )
+        self.system, self.policy, self.encoder = str(system).strip("\"'"), policy, encoder
+        self.budget, self.frames = budget, frames
+        self._on_demand = encodes_on_demand(self.router.system(self.system, policy=policy, encoder=encoder))
+
+    def generate_until(self, requests: Sequence[Any]) -> list[str]:
+        """Answers in the order of the requests, decoded greedily, cut at a task's stop strings."""
+        asked = read_requests(requests, self.task_dict)
+        if any(wants_sampling(request.more) for request in asked):
+            warnings.warn("the task asks for sampling or beams: videorouter decodes greedily", stacklevel=2)
+        texts = [""] * len(asked)
+        for video, questions in by_video(asked).items():
+            watched = self._watch(video)
+            for limit in sorted({new_tokens(request.more) for request in questions}):
+                those = [request for request in questions if new_tokens(request.more) == limit]
+                answers = self.router.answer_all(
+                    watched,
+                    [request.asked for request in those],
+                    self.budget,
+                    self.policy,
+                    self.system,
+                    limit,
+                    self.encoder,
+                )
+                for request, answer in zip(those, answers, strict=True):
+                    texts[request.place] = until(answer.text, request.more)
+                    self._note(request, answer)
+        return texts
+
+    def loglikelihood(self, requests: Sequence[Any]) -> list[GenerationResult]:
+        """Of every continuation the mean loss a token, and whether greedy decoding gives it.
+
+        A loss, not a likelihood: so do the models of lmms-eval 0.7, and its `multiple_choice` tasks choose the smallest. The pair
+        is wrapped, because the evaluator of 0.7.3 makes a string of a bare one and then fails on it.
+        """
+        asked = read_requests(requests, self.task_dict)
+        scores: dict[int, tuple[float, bool]] = {}
+        for video, questions in by_video(asked).items():
+            watched, shared = self._watch(video), SharedPrefix()
+            system = self.router.system(self.system, policy=self.policy, encoder=self.encoder)
+            likelihood = Likelihood(self.router, system, watched, self.budget, shared)
+            for request in questions:
+                scores[request.place] = likelihood.of(request.asked, str(request.more))
+        return [GenerationResult(text=scores[place]) for place in range(len(asked))]
+
+    def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
+        """Not there."""
+        raise NotImplementedError("videorouter answers single questions: choose a task without rounds")
+
+    def _watch(self, video: str) -> Any:
+        return self.router.watch(video, frames=self.frames, on_demand=self._on_demand)
+
+    def _note(self, request: VideoRequest, answer: Answer) -> None:
+        if self.answers_out is None:
+            return
+        row = {
+            "task": request.task,
+            "doc_id": request.document,
+            "video": request.video,
+            "system": answer.system,
+            "text": answer.text,
+            "policy": answer.policy,
+            "tokens": answer.tokens,
+            "tokens_by_frame": answer.tokens_by_frame,
+            "relevance": answer.relevance,
+            "seconds_by_stage": answer.seconds_by_stage,
+        }
+        with self.answers_out.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def _own_file(path: str | None, rank: int, ranks: int) -> Path | None:
+    if path is None:
+        return None
+    own = Path(path) if ranks == 1 else Path(path).with_suffix(f".{rank}{Path(path).suffix}")
+    if own.exists():
+        raise ValueError(f"{own} exists already: name another answers_out, runs are never mixed")
+    own.parent.mkdir(parents=True, exist_ok=True)
+    return own
