@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,9 +27,9 @@ class Strip:
     reason: str = ""
 
 
-def strip(watched: Watched, run: Path) -> Strip:
-    """The strip of a video, whose path is the one it had when it was run, or counts from the run's folder."""
-    given = [path for path in (Path(watched.path), run / watched.path) if path.is_file()]
+def strip(watched: Watched, runs: Sequence[Path]) -> Strip:
+    """The strip of a video, whose path is the one it had when it was run, or counts from the folder of a run."""
+    given = [path for path in (Path(watched.path), *(run / watched.path for run in runs)) if path.is_file()]
     if not given or not watched.seconds:
         return Strip([], [], "video not here")
     count = min(COUNT, len(watched.seconds))
