@@ -20,9 +20,9 @@ def notes(figures: Sequence[CellFigures], gathered: Gathered, mix_budgets: bool)
     if mix_budgets and any(not row.equal and not row.apart for row in rows):
         found.append("Budgets are mixed: rows marked ≠ were fed other tokens than the reference, and are no comparison at equal cost.")
     if failed:
-        found.append(f"{failed} answers could not be given. Accuracy is over the answers there are; the column “failed” counts the others.")
+        found.append(f"{_answers(failed)} could not be given. Accuracy is over the answers there are; the column “failed” counts the others.")
     if unparsed:
-        found.append(f"{unparsed} answers named no option. They count as wrong.")
+        found.append(f"{_answers(unparsed)} named no option, and counted as wrong.")
     if few < FEW_VIDEOS:
         found.append(f"A cell holds only {few} videos. Intervals resample whole videos, and are rough below {FEW_VIDEOS}.")
     if "shared prefill" in stages:
@@ -39,3 +39,7 @@ def notes(figures: Sequence[CellFigures], gathered: Gathered, mix_budgets: bool)
         if missing := unsaid(manifest):
             found.append(f"The manifest of {path.name} does not say: {', '.join(missing)}.")
     return found
+
+
+def _answers(count: int) -> str:
+    return f"{count:,} answer{'' if count == 1 else 's'}"

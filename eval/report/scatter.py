@@ -11,8 +11,8 @@ from eval.report.pareto import pareto_front
 
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, TOP, BOTTOM = 42, 12, 10, 42
-APART: Final = 13  # units of the drawing between points that would cover each other
-FAR: Final = 8  # a cost so many times another needs a logarithmic axis
+APART: Final = 9  # units of the drawing between points that would cover each other
+FAR: Final = 4  # a cost so many times another needs a logarithmic axis
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def scatter(points: Sequence[Point], axis: str, said: str, guessing: float, *, d
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(name)}</text>')
     middle = (TOP + HEIGHT - BOTTOM) / 2
     parts.append(f'<text x="11" y="{middle}" text-anchor="middle" transform="rotate(-90 11 {middle})">accuracy, %</text>')
+    parts += _brackets([across(point.cost) for point in points], places)
     if len(front) > 1:
         steps = "".join(f"H{places[n]:.1f}V{up(points[n].accuracy):.1f}" for n in front[1:])
         parts.append(f'<path class="front" d="M{places[front[0]]:.1f},{up(points[front[0]].accuracy):.1f}{steps}"/>')
@@ -73,7 +74,7 @@ def scatter(points: Sequence[Point], axis: str, said: str, guessing: float, *, d
 
 def _drawn(point: Point, x: float, up, *, ringed: bool, digits: int, axis: str) -> str:  # type: ignore[no-untyped-def]
     y = up(point.accuracy)
-    ring = f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="9.5"/>' if ringed else ""
+    ring = f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="7.5"/>' if ringed else ""
     words = (
         f"{point.label}: {100 * point.accuracy:.1f} % ({100 * point.low:.1f} to {100 * point.high:.1f}) at "
         f"{point.cost:,.{digits}f} {axis.split(',')[0]}" + (", on the Pareto front" if ringed else "")
@@ -81,7 +82,7 @@ def _drawn(point: Point, x: float, up, *, ringed: bool, digits: int, axis: str) 
     return (
         f'<g><title>{escape(words)}</title><path class="whisker c{point.mark.colour}" d="M{x:.1f},{up(point.low):.1f}V{up(point.high):.1f}'
         f'M{x - 3:.1f},{up(point.low):.1f}h6M{x - 3:.1f},{up(point.high):.1f}h6"/>{ring}'
-        f'<path class="{point.mark.css}" transform="translate({x:.1f} {y:.1f})" d="{point.mark.path}"/></g>'
+        f'<path class="{point.mark.css}" transform="translate({x:.1f} {y:.1f}) scale(.8)" d="{point.mark.path}"/></g>'
     )
 
 
@@ -104,16 +105,35 @@ def _round_steps(end: float) -> list[float]:
     return [round(step * count, 10) for count in range(floor(end / step) + 1)]
 
 
+def _together(positions: Sequence[float]) -> list[list[int]]:
+    """Which of the points would cover each other."""
+    clusters: list[list[int]] = []
+    for number in sorted(range(len(positions)), key=lambda n: (positions[n], n)):
+        if clusters and positions[number] - positions[clusters[-1][0]] < APART / 2:
+            clusters[-1].append(number)
+        else:
+            clusters.append([number])
+    return clusters
+
+
+def _brackets(positions: Sequence[float], places: Sequence[float]) -> list[str]:
+    """Above the axis, from the points that were moved apart to the cost that they share."""
+    base = HEIGHT - BOTTOM
+    return [
+        f'<path class="bracket" d="M{min(places[n] for n in own):.1f},{base - 9}v4H{max(places[n] for n in own):.1f}v-4'
+        f'M{sum(positions[n] for n in own) / len(own):.1f},{base - 5}v5"/>'
+        for own in _together(positions)
+        if len(own) > 1
+    ]
+
+
 def _side_by_side(positions: Sequence[float]) -> list[float]:
     """Positions, moved apart around their middle where points would cover each other, and kept inside the drawing."""
     moved = list(positions)
-    order = sorted(range(len(positions)), key=lambda n: (positions[n], n))
-    while order:
-        together = [n for n in order if positions[n] - positions[order[0]] < APART / 2]
+    for together in _together(positions):
         middle = sum(positions[n] for n in together) / len(together)
         half = APART * (len(together) - 1) / 2
         middle = min(max(middle, LEFT + 6 + half), WIDTH - RIGHT - 6 - half)
         for place, number in enumerate(together):
             moved[number] = middle + APART * place - half
-        order = order[len(together) :]
     return moved
