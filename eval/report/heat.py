@@ -16,7 +16,9 @@ class HeatCell(NamedTuple):
     shade: int
 
 
-def heat_map(figures: CellFigures, groups: dict[str, list[Row]], gathered: Gathered) -> list[tuple[str, list[HeatCell | None]]]:
+def heat_map(
+    figures: CellFigures, groups: dict[str, list[Row]], gathered: Gathered
+) -> list[tuple[str, list[HeatCell | None]]]:
     """A row a contender, in the order of the cell's table; None where a group was not answered."""
     rows = []
     for row in figures.rows:

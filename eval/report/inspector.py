@@ -24,7 +24,9 @@ def watched_of(gathered: Gathered, benchmark: str, item: Item) -> Watched | None
     return max(found, key=lambda video: video.sampled, default=None)
 
 
-def inspected(questions: Sequence[tuple[str, Item]], gathered: Gathered, strips: dict[str, Strip]) -> list[dict[str, Any]]:
+def inspected(
+    questions: Sequence[tuple[str, Item]], gathered: Gathered, strips: dict[str, Strip]
+) -> list[dict[str, Any]]:
     """One JSON object a question; the script of the page says what it reads of it."""
     return [_question(benchmark, item, gathered, strips) for benchmark, item in questions]
 
@@ -34,8 +36,12 @@ def _question(benchmark: str, item: Item, gathered: Gathered, strips: dict[str, 
     key = video_key(benchmark, item)
     strip = strips.get(key, Strip([], [], "thumbnails left out to keep the page small"))
     known = [(*span, "known") for span in item.truth.evidence] if item.truth else []
-    marked = [(*span, "marked") for span in item.evidence_spans if item.truth is None or span not in item.truth.evidence]
-    moments = np.interp(item.evidence_frames, watched.indices, watched.seconds) if watched and item.evidence_frames else []
+    marked = [
+        (*span, "marked") for span in item.evidence_spans if item.truth is None or span not in item.truth.evidence
+    ]
+    moments = (
+        np.interp(item.evidence_frames, watched.indices, watched.seconds) if watched and item.evidence_frames else []
+    )
     return {
         "id": item.id,
         "benchmark": benchmark,
@@ -88,7 +94,9 @@ def _answer(cell: Cell, contender: Contender, prediction: Prediction, gathered: 
         # frame number, second, tokens
         "kept": [
             (frame, round(shown[index], 2) if index in shown else None, tokens)
-            for frame, index, tokens in zip(prediction.frames, prediction.indices, prediction.tokens_by_frame, strict=True)
+            for frame, index, tokens in zip(
+                prediction.frames, prediction.indices, prediction.tokens_by_frame, strict=True
+            )
         ],
         "relevance": [round(score, 2) for score in relevance],
         "patch": patch,

@@ -44,12 +44,15 @@ function evidenceLane(question, of) {
 
 const shadows = (question, of) => question.evidence.map(([start, end]) => block("shadow", start, end, of));
 
-function relevanceLane(question, answer, of) {
-  if (!answer.relevance.length || !answer.seconds.length) return make("p", { class: "soft" }, `${answer.system} scores no frames.`);
+// The chosen system's own scores, or else those of a router in the same table.
+function relevanceLane(question, chosen, of) {
+  const scored = other => !other.failed && other.relevance.length && other.seconds.length;
+  const answer = scored(chosen) ? chosen : question.answers.find(other => scored(other) && other.cell === chosen.cell);
+  if (!answer) return make("p", { class: "soft" }, "No system in this table scored frames.");
   const last = n => Math.min(answer.seconds.length, (n + 1) * answer.patch) - 1;
   const bars = answer.relevance.map((score, n) => block("score", stretch(answer.seconds, n * answer.patch, of)[0], stretch(answer.seconds, last(n), of)[1], of, score, `frame ${n}, ${clock(answer.seconds[n * answer.patch])}: relevance ${score}`));
   const best = answer.relevance.indexOf(Math.max(...answer.relevance));
-  return track("relevance by frame, 0 to 1", `Relevance of ${answer.relevance.length} frames, highest ${answer.relevance[best]} at ${clock(answer.seconds[best * answer.patch])}`, { inside: [...shadows(question, of), ...bars] });
+  return track(`relevance by frame, 0 to 1, as ${answer.system} scored it`, `Relevance of ${answer.relevance.length} frames, highest ${answer.relevance[best]} at ${clock(answer.seconds[best * answer.patch])}`, { inside: [...shadows(question, of), ...bars] });
 }
 
 function tokensLane(question, answer, of) {

@@ -57,9 +57,7 @@ def page(
     return _rendered(told, said, inspected(questions, gathered, strips), pictures)
 
 
-def _strips(
-    questions: Sequence[tuple[str, Item]], gathered: Gathered, room: int
-) -> tuple[dict[str, Strip], int]:
+def _strips(questions: Sequence[tuple[str, Item]], gathered: Gathered, room: int) -> tuple[dict[str, Strip], int]:
     """Strips by video in the order of the questions while there is room for them, and how many thumbnails there was none for."""
     strips: dict[str, Strip] = {}
     left_out: dict[str, int] = {}

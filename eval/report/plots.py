@@ -34,15 +34,21 @@ def plots(figures: Sequence[CellFigures], gathered: Gathered, reference: str) ->
         rows = [(own, row) for own in those for row in own.rows]
         names = dict.fromkeys(gathered.said(row.contender) for _, row in rows)
         guessing = rows[0][1].summary.chance
-        tokens = [_point(own, row, gathered, looks, row.summary.tokens_mean, _level(own, row, reference)) for own, row in rows]
+        tokens = [
+            _point(own, row, gathered, looks, row.summary.tokens_mean, _level(own, row, reference)) for own, row in rows
+        ]
         seconds = [_point(own, row, gathered, looks, row.seconds, row.seconds) for own, row in rows]
         title = f"{benchmark}, {frames} frames sampled"
         said = f"of {len(names)} systems on {title}; the tables hold the same figures"
         made.append(
             Plotted(
                 title,
-                scatter(tokens, "visual tokens a question, mean", f"Accuracy against tokens {said}", guessing, digits=1),
-                scatter(seconds, "seconds a question, all stages", f"Accuracy against seconds {said}", guessing, digits=2),
+                scatter(
+                    tokens, "visual tokens a question, mean", f"Accuracy against tokens {said}", guessing, digits=1
+                ),
+                scatter(
+                    seconds, "seconds a question, all stages", f"Accuracy against seconds {said}", guessing, digits=2
+                ),
                 [(name, looks[name]) for name in names],
             )
         )

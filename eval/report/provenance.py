@@ -3,14 +3,28 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-EXPECTED: Final = ("versions", "machine", "models", "seeds", "prompt", "frames", "sampler", "decoder", "dtype", "subtitles", "scoring")
+EXPECTED: Final = (
+    "versions",
+    "machine",
+    "models",
+    "seeds",
+    "prompt",
+    "frames",
+    "sampler",
+    "decoder",
+    "dtype",
+    "subtitles",
+    "scoring",
+)
 """What a reader needs; a manifest's key counts that holds one of these words, without the plural's s."""
 
 
 def facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     """Name and value of everything in a manifest, `machine.cpu` for what is nested; the expected names first."""
     found = list(_flat("", manifest))
-    return sorted(found, key=lambda fact: next((n for n, word in enumerate(EXPECTED) if _names(word, fact[0])), len(EXPECTED)))
+    return sorted(
+        found, key=lambda fact: next((n for n, word in enumerate(EXPECTED) if _names(word, fact[0])), len(EXPECTED))
+    )
 
 
 def unsaid(manifest: dict[str, Any]) -> list[str]:
@@ -37,4 +51,8 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _plain(value: Any) -> str:
-    return {True: "yes", False: "no", None: "none"}.get(value, str(value)) if isinstance(value, bool | None) else str(value)
+    return (
+        {True: "yes", False: "no", None: "none"}.get(value, str(value))
+        if isinstance(value, bool | None)
+        else str(value)
+    )

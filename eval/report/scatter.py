@@ -1,6 +1,6 @@
 """Accuracy against a cost as inline SVG: intervals, the Pareto front dashed and ringed, points at one cost side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
@@ -13,6 +13,9 @@ WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, TOP, BOTTOM = 42, 12, 10, 42
 APART: Final = 9  # units of the drawing between points that would cover each other
 FAR: Final = 4  # a cost so many times another needs a logarithmic axis
+
+Place = Callable[[float], float]
+"""From a figure to where it is drawn."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ def scatter(points: Sequence[Point], axis: str, said: str, guessing: float, *, d
     name = axis + (", logarithmic" if logarithmic else "")
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(name)}</text>')
     middle = (TOP + HEIGHT - BOTTOM) / 2
-    parts.append(f'<text x="11" y="{middle}" text-anchor="middle" transform="rotate(-90 11 {middle})">accuracy, %</text>')
+    parts.append(
+        f'<text x="11" y="{middle}" text-anchor="middle" transform="rotate(-90 11 {middle})">accuracy, %</text>'
+    )
     parts += _brackets([across(point.cost) for point in points], places)
     if len(front) > 1:
         steps = "".join(f"H{places[n]:.1f}V{up(points[n].accuracy):.1f}" for n in front[1:])
@@ -72,7 +77,7 @@ def scatter(points: Sequence[Point], axis: str, said: str, guessing: float, *, d
     return "".join([*parts, "</svg>"])
 
 
-def _drawn(point: Point, x: float, up, *, ringed: bool, digits: int, axis: str) -> str:  # type: ignore[no-untyped-def]
+def _drawn(point: Point, x: float, up: Place, *, ringed: bool, digits: int, axis: str) -> str:
     y = up(point.accuracy)
     ring = f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="7.5"/>' if ringed else ""
     words = (
@@ -86,7 +91,7 @@ def _drawn(point: Point, x: float, up, *, ringed: bool, digits: int, axis: str) 
     )
 
 
-def _cost_axis(costs: Sequence[float]):  # type: ignore[no-untyped-def]
+def _cost_axis(costs: Sequence[float]) -> tuple[Place, list[float], bool]:
     """Where a cost lies, the round costs that are written, and whether the axis is logarithmic."""
     least, most = min(costs), max(costs)
     width = WIDTH - LEFT - RIGHT
