@@ -19,7 +19,11 @@ def parser() -> ArgumentParser:
     running.add_class_arguments(EvalConfig, nested_key=None)
     reporting = ArgumentParser(description="Write a page and tables of finished runs, from their folders alone.")
     reporting.add_argument("runs", nargs="+", type=Path, help="folders of finished runs")
-    reporting.add_class_arguments(ReportConfig, nested_key=None)
+    reporting.add_argument("--apart", nargs="+", default=[], help="more systems whose rows are set apart")
+    reporting.add_argument(
+        "--mix_budgets", action="store_true", help="report systems fed other tokens than the reference, too"
+    )
+    reporting.add_class_arguments(ReportConfig, nested_key=None, skip={"apart", "mix_budgets"})
     door = ArgumentParser(prog="python -m eval", description=__doc__)
     subcommands = door.add_subcommands()
     subcommands.add_subcommand("run", running)

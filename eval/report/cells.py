@@ -72,7 +72,9 @@ def all_figures(
 def _check(
     cell: Cell, made: dict[str, list[Prediction]], reference: str, mix_budgets: bool, apart: tuple[str, ...]
 ) -> None:
-    compared = {s: [p.tokens for p in those] for s, those in made.items() if not stands_apart(s, apart)}
+    compared: dict[str, Sequence[int]] = {
+        s: [p.tokens for p in those] for s, those in made.items() if not stands_apart(s, apart)
+    }
     where = f"{cell.benchmark} at {cell.frames} frames and cap {cell.cap}"
     if compared and reference not in made:
         raise ValueError(

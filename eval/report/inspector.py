@@ -39,9 +39,9 @@ def _question(benchmark: str, item: Item, gathered: Gathered, strips: dict[str, 
     marked = [
         (*span, "marked") for span in item.evidence_spans if item.truth is None or span not in item.truth.evidence
     ]
-    moments = (
-        np.interp(item.evidence_frames, watched.indices, watched.seconds) if watched and item.evidence_frames else []
-    )
+    moments: list[float] = []
+    if watched and item.evidence_frames:
+        moments = np.interp(item.evidence_frames, watched.indices, watched.seconds).tolist()
     return {
         "id": item.id,
         "benchmark": benchmark,
@@ -54,7 +54,7 @@ def _question(benchmark: str, item: Item, gathered: Gathered, strips: dict[str, 
         "answer": item.answer,
         "groups": list(item.groups.items()),
         "evidence": [(round(start, 2), round(end, 2), kind) for start, end, kind in (*known, *marked)],
-        "moments": [round(float(second), 2) for second in moments],
+        "moments": [round(second, 2) for second in moments],
         "answers": _answers(benchmark, item, gathered),
     }
 

@@ -37,7 +37,8 @@ def notes(figures: Sequence[CellFigures], gathered: Gathered, mix_budgets: bool)
         )
     if stages & {"decode", "vision"}:
         found.append(
-            "Decoding and vision encoding are counted in full with every question, though a video is encoded once for all of its questions."
+            "Decoding and vision encoding are counted in full with every question, though a video is encoded once for "
+            "all of its questions."
         )
     if any(knows_truth(row.contender.system) for row in rows):
         found.append(

@@ -85,7 +85,8 @@ def _drawn(point: Point, x: float, up: Place, *, ringed: bool, digits: int, axis
         f"{point.cost:,.{digits}f} {axis.split(',')[0]}" + (", on the Pareto front" if ringed else "")
     )
     return (
-        f'<g><title>{escape(words)}</title><path class="whisker c{point.mark.colour}" d="M{x:.1f},{up(point.low):.1f}V{up(point.high):.1f}'
+        f'<g><title>{escape(words)}</title><path class="whisker c{point.mark.colour}" '
+        f'd="M{x:.1f},{up(point.low):.1f}V{up(point.high):.1f}'
         f'M{x - 3:.1f},{up(point.low):.1f}h6M{x - 3:.1f},{up(point.high):.1f}h6"/>{ring}'
         f'<path class="{point.mark.css}" transform="translate({x:.1f} {y:.1f}) scale(.8)" d="{point.mark.path}"/></g>'
     )

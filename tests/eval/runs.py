@@ -10,6 +10,7 @@ from eval import predictions as storage
 from eval.items import Item, KnownTruth
 from eval.predictions import Prediction
 from eval.run_folder import FAILURES, ITEMS, MANIFEST, PREDICTIONS, VIDEOS, Failure, Watched, item_row, write_rows
+from tests.video.ffmpeg import ffmpeg
 
 SKILL = {
     "videorouter": 0.74, "uniform_pooling": 0.58, "frame_budget": 0.52, "vidcom2": 0.62, "adapttoken_lite(max_entropy=0.3)": 0.66,
@@ -24,6 +25,16 @@ GROUPS = (
 )
 CAPS = (512, 1024)
 PER_FRAME = 64
+
+
+def write_videos(out: Path, count: int) -> list[Path]:
+    """Real files of 20 s, 8 frames a second: `seen-0.mp4`, `seen-1.mp4`, ..."""
+    out.mkdir(parents=True, exist_ok=True)
+    files = [out / f"seen-{number}.mp4" for number in range(count)]
+    for number, file in enumerate(files):
+        picture = f"testsrc=size=160x90:rate=8:duration=20,hue=h={60 * number}"
+        ffmpeg("-f", "lavfi", "-i", picture, "-c:v", "libx264", "-preset", "ultrafast", file)
+    return files
 
 
 def write_run(
@@ -112,11 +123,8 @@ def _answer(
     else:
         kept = cap // PER_FRAME
         given = {int((n + 0.5) * sampled / kept): PER_FRAME for n in range(kept)}
-    choice = (
-        item.answer
-        if right
-        else random.choice([c for c in "ABCD" if c != item.answer] + ([None] if random.random() < 0.1 else []))
-    )  # type: ignore[list-item]
+    wrong: list[str | None] = [letter for letter in "ABCD" if letter != item.answer]
+    choice = item.answer if right else random.choice([*wrong, *([None] if random.random() < 0.1 else [])])
     busy = SPEED.get(system, 0.8) * sum(given.values()) / 512 * random.uniform(0.9, 1.1)
     stages = {
         "decode": 0.4,
@@ -128,7 +136,8 @@ def _answer(
     return Prediction(
         benchmark, item.id, item.video.name, item.group, "tiny", system, sampled, cap, cap, sum(given.values()), list(given),
         [int(8 * 20.0 * (frame + 0.5) / sampled) for frame in given], list(given.values()),
-        relevance if "router" in system else None, "fragment" if "router" in system else None, "house@1a2b3c", choice or "I see a door.",
+        relevance if "router" in system else None, "fragment" if "router" in system else None, "house@1a2b3c",
+        choice or "I see a door.",
         choice, item.answer, len(item.options), stages,
     )  # fmt: skip
 

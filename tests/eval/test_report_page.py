@@ -9,22 +9,29 @@ from pathlib import Path
 import pytest
 
 from eval.__main__ import main
-from tests.eval.runs import write_run
+from tests.eval.runs import write_run, write_videos
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PROBE = """<script>addEventListener("load", () => {
-  const first = document.getElementById("pick").value, loaded = performance.now();
-  document.body.focus(); document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
-  const second = document.getElementById("pick").value;
-  document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft", bubbles: true }));
-  document.querySelectorAll("details").forEach(one => { one.open = true });
-  const buttons = [...document.querySelectorAll("#shown button:not([disabled])")]; buttons.at(-1).click();
-  const chosen = [...document.querySelectorAll("#shown [aria-pressed=true]")];
-  const wide = [...document.querySelectorAll("body *")].filter(one => !one.closest(".hidden, thead, .skip") && one.getBoundingClientRect().right > innerWidth + 1);
-  const seen = { loaded, first, second, back: document.getElementById("pick").value, chosen: chosen.length, focused: document.activeElement === chosen[0],
-    scheme: getComputedStyle(document.body).backgroundColor, width: document.documentElement.scrollWidth, inner: innerWidth,
-    wide: wide.slice(0, 5).map(one => one.outerHTML.slice(0, 120)), unnamed: [...document.querySelectorAll("[role=img]")].filter(one => !one.getAttribute("aria-label")).length };
-  document.body.dataset.seen = JSON.stringify(seen); parent.postMessage(seen, "*");
+  const loaded = performance.now(), pick = document.getElementById("pick"), first = pick.value;
+  const press = key => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  const all = selector => [...document.querySelectorAll(selector)];
+  press("ArrowRight");
+  const second = pick.value;
+  press("ArrowLeft");
+  all("details").forEach(one => { one.open = true });
+  all("#shown button:not([disabled])").at(-1).click();
+  const chosen = all("#shown [aria-pressed=true]");
+  const shown = all("body *").filter(one => !one.closest(".hidden, thead, .skip"));
+  const seen = {
+    loaded, first, second, back: pick.value, chosen: chosen.length, focused: document.activeElement === chosen[0],
+    background: getComputedStyle(document.body).backgroundColor,
+    width: document.documentElement.scrollWidth, inner: innerWidth,
+    wide: shown.filter(one => one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 120)),
+    unnamed: all("[role=img]").filter(one => !one.getAttribute("aria-label")).length,
+  };
+  document.body.dataset.seen = JSON.stringify(seen);
+  parent.postMessage(seen, "*");
 })</script>"""
 FRAME = """<body><iframe src="page.html" style="width:390px;height:900px;border:0"></iframe>
 <script>addEventListener("message", event => { document.body.dataset.seen = JSON.stringify(event.data) })</script></body>"""
@@ -41,10 +48,10 @@ def browser() -> str:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, world: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`page.html`, the page with a probe behind it, and `phone.html`, which shows that 390 pixels wide."""
     folder = tmp_path_factory.mktemp("browser")
-    run = write_run(folder / "run", videos=sorted((world / "videos").iterdir()), unseen=6)
+    run = write_run(folder / "run", videos=write_videos(folder / "videos", 6), unseen=6)
     assert main(["report", str(run), "--out", str(folder / "report")]) == 0
     html = (folder / "report" / "index.html").read_text()
     (folder / "page.html").write_text(html.replace("</body>", PROBE + "</body>"))
@@ -92,5 +99,5 @@ def test_a_phone_does_not_scroll_sideways(browser: str, folder: Path) -> None:
 def test_it_is_dark_where_that_is_preferred(browser: str, folder: Path) -> None:
     light = seen(browser, folder, "page.html", "--blink-settings=preferredColorScheme=1")
     dark = seen(browser, folder, "page.html", "--blink-settings=preferredColorScheme=0")
-    assert sum(map(int, re.findall(r"\d+", light["scheme"])[:3])) > 600
-    assert sum(map(int, re.findall(r"\d+", dark["scheme"])[:3])) < 150
+    assert sum(map(int, re.findall(r"\d+", light["background"])[:3])) > 600
+    assert sum(map(int, re.findall(r"\d+", dark["background"])[:3])) < 150
