@@ -72,8 +72,7 @@ def _reporting() -> ArgumentParser:
 
 
 def _converting() -> ArgumentParser:
-    from eval.converters.convert import ConvertConfig
-    from eval.converters.foreign import Toolkit
+    from eval.converters.convert import ConvertConfig, Toolkit
 
     options = ArgumentParser(description="Make a run folder of another toolkit's results.")
     options.add_argument("files", type=Path, nargs="+", help="result files of one model on one benchmark")

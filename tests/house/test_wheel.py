@@ -103,3 +103,10 @@ def test_prompts_and_templates_are_in_it(installed: Path, elsewhere: Path) -> No
         "print(load_prompt('answer').hash, (Path(miniature.__file__).parent / 'chat_template.jinja').stat().st_size)"
     )
     assert len(run([installed / "python", "-c", code], elsewhere).split()) == 2
+
+
+def test_the_report_page_is_in_it_whole(installed: Path, elsewhere: Path) -> None:
+    code = "from pathlib import Path; import eval.report as r; print(*sorted(p.name for p in Path(r.__file__).parent.glob('*.*')))"
+    assert {"page.html", "page.css", "page.js", "install_browser.sh"} <= set(
+        run([installed / "python", "-c", code], elsewhere).split()
+    )

@@ -138,3 +138,19 @@ def test_uniform_pooling_trains_the_language_model_alone(router: Path) -> None:
     module = JointModule(str(router), routing="uniform")
     assert module.system().name == "uniform_pooling"
     assert not any(name.startswith(("semantic", "image")) for name, _ in module.named_parameters())
+
+
+@pytest.mark.parametrize("checkpointing", [True, False])
+def test_layers_are_computed_again_on_the_way_back_where_that_is_asked_for(
+    router: Path, flr: Path, qtr: Path, checkpointing: bool
+) -> None:
+    data = AnswerData(str(flr), str(qtr), batch_size=1, questions_per_item=1)
+    data.setup("fit")
+    module, calls = JointModule(str(router), gradient_checkpointing=checkpointing), []
+    module.setup("fit")
+    attention = module.trained["layers"][1].self_attn  # type: ignore[index]
+    attention.register_forward_hook(lambda *_: calls.append(1))
+    module._take_heads()
+    batch = next(iter(data.train_dataloader()))
+    module.losses(batch)["answers"][1].backward()
+    assert len(calls) == (2 if checkpointing else 1) * batch.widest

@@ -108,6 +108,7 @@ class JointModule(TrainedModule):
         language = backbone.model.model.language_model
         if gradient_checkpointing:
             language.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+            language.layers.train()  # only then do they forget; Lightning leaves modes as they are
         compile_layers(language.layers, compile)
         # What is trained and no more is part of this module: ZeRO shards it, and ranks call all of it equally often.
         self.trained = nn.ModuleDict(

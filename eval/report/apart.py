@@ -1,0 +1,20 @@
+"""Which rows stand apart from the compared ones."""
+
+from typing import Final
+
+from routers.systems import parse_spec
+
+REFERENCES: Final = ("dense", "oracle")
+"""Systems whose rows say what is at stake: without a budget, or told the truth (`System.reference`)."""
+ROUTED: Final = "videorouter"
+
+
+def stands_apart(system: str, named: tuple[str, ...] = ()) -> bool:
+    """Whether `system` is a reference, `videorouter` with options of its own, or among those `named` by the user."""
+    name = parse_spec(system).name
+    return system in named or name in REFERENCES or (name == ROUTED and system != ROUTED)
+
+
+def knows_truth(system: str) -> bool:
+    """Whether the system is told what no real one knows."""
+    return parse_spec(system).name == "oracle"

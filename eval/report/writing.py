@@ -1,0 +1,56 @@
+"""`eval report`: the page and the tables of finished runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eval.report.apart import ROUTED
+from eval.report.cells import all_figures
+from eval.report.chosen import chosen_questions
+from eval.report.comma_separated import comma_separated
+from eval.report.gathered import gather
+from eval.report.latex import latex
+from eval.report.markdown import markdown
+from eval.report.page import page
+
+
+@dataclass
+class ReportConfig:
+    """One report.
+
+    Args:
+        out: folder to write index.html, tables.md, tables.tex and tables.csv in; what is there of these is replaced
+        reference: system that differences are taken to, and whose tokens the compared ones must have been fed
+        mix_budgets: report systems fed other tokens than the reference, too, and add a table across budgets
+        questions: how many questions the page shows one by one
+        apart: more systems whose rows are set apart from the comparison
+    """
+
+    out: Path = Path("report")
+    reference: str = ROUTED
+    mix_budgets: bool = False
+    questions: int = 24
+    apart: list[str] = field(default_factory=list)
+
+
+def write_report(runs: Sequence[Path], config: ReportConfig) -> Path:
+    """Write the report of `runs` from their folders alone; the page's path.
+
+    Raises `ValueError` for folders without a finished run, runs that contradict each other, a reference that is not there,
+    unequal budgets without `mix_budgets`, and a page that cannot be kept small.
+    """
+    if config.questions < 0:
+        raise ValueError(f"--questions is {config.questions}: give 0 or more")
+    gathered = gather(runs)
+    figures = all_figures(gathered, config.reference, mix_budgets=config.mix_budgets, apart=tuple(config.apart))
+    shown = chosen_questions(gathered, config.questions)
+    files = {
+        "index.html": page(figures, gathered, shown, config.reference, mix_budgets=config.mix_budgets),
+        "tables.md": markdown(figures, gathered, config.reference, config.mix_budgets),
+        "tables.tex": latex(figures, gathered, config.reference, config.mix_budgets),
+        "tables.csv": comma_separated(figures),
+    }
+    config.out.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (config.out / name).write_text(text, encoding="utf-8", newline="\n")
+    return config.out / "index.html"
