@@ -9,13 +9,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from eval import predictions as storage
-from eval.benchmarks import load_items
+from eval.benchmarks import load_benchmark, load_items
 from eval.budgets import check_equal, item_budgets
 from eval.items import Item
+from eval.journal import Journal
+from eval.manifest import begin, made_manifest
 from eval.plot import accuracy_against_tokens
 from eval.predictions import Prediction
+from eval.prompts import usual_wording
 from eval.router_quality import measure
+from eval.run_folder import FAILURES, ITEMS, PREDICTIONS, VIDEOS, item_row, write_rows
 from eval.runner import Runner, Scoring
 from eval.statistics import Summary, summarise
 from eval.tables import results_table, router_table
@@ -33,10 +36,13 @@ class EvalConfig:
     Args:
         model: router folder
         data: benchmark folder
-        out: folder for predictions, tables and plots; must not exist yet
+        out: folder for everything that the run leaves (`eval.run_folder`); an interrupted run goes on there
         benchmark: benchmark name
+        model_name: what predictions call the model
+        subtitles: ask in the wording with subtitles, where the benchmark has one
         split: split that is compared on
-        validation_split: split on which `uniform_pooling` chooses its scale; router quality is reported on both
+        validation_split: split on which `uniform_pooling` chooses its scale, the finest that spends the tokens where null; router
+            quality is reported on both
         systems: systems compared; `videorouter` sets the tokens of the others
         budget: cap in visual tokens a question; the router's own where null
         scales: compression scales; the router's own where null
@@ -55,8 +61,10 @@ class EvalConfig:
     data: Path
     out: Path
     benchmark: str = "miniature"
+    model_name: str = "router"
+    subtitles: bool = False
     split: str = "test"
-    validation_split: str = "val"
+    validation_split: str | None = "val"
     systems: list[str] = field(
         default_factory=lambda: ["dense", "oracle", "frame_budget", "uniform_pooling", "videorouter"]
     )
@@ -84,21 +92,28 @@ def run(config: EvalConfig) -> list[Summary]:
     router = VideoRouter.from_pretrained(config.model, base=config.base, device=config.device)
     if config.scales is not None:
         router = router.rescaled(config.scales)
-    items = load_items(config.benchmark, config.data, config.split, config.limit)
-    validation = load_items(config.benchmark, config.data, config.validation_split, config.validation_limit)
-    config.out.mkdir(parents=True, exist_ok=True)
+    benchmark = load_benchmark(config.benchmark, config.data, config.split, config.limit)
+    items, validation = benchmark.items, []
+    if config.validation_split is not None:
+        validation = load_items(config.benchmark, config.data, config.validation_split, config.validation_limit)
+    wording = usual_wording(config.benchmark, config.subtitles)
+    begin(config.out, made_manifest(config, router, wording.id, len(benchmark.wrong)))
+    journal = Journal(config.out / "answered.jsonl")
     # A log file is no terminal of 80 columns: the table would lose its figures there.
     console = Console() if sys.stdout.isatty() else Console(width=150)
     with Progress(console=console, transient=True) as progress:
-        runner = Runner(router, config.scoring, share_prefixes=config.share_prefixes)
+        runner = Runner(
+            router, config.scoring, share_prefixes=config.share_prefixes, benchmark=config.benchmark,
+            model=config.model_name, wording=wording, journal=journal, tolerant=True,
+        )  # fmt: skip
         cap = config.budget or router.config.budget
         made = compare(runner, items, validation, config.systems, cap, progress, config.encoder)
         qualities = [
             measure(router, items_, name, progress)
             for name, items_ in ((config.validation_split, validation), (config.split, items))
-            if config.router_quality and all(item.truth for item in items_)
+            if name and config.router_quality and all(item.truth for item in items_)
         ]
-    storage.append(config.out / "predictions.jsonl", (p for group in made.values() for p in group))
+    _leave(config, runner, items, made)
     summaries = [summarise(made[name]) for name in config.systems]
     apart = [name for name in config.systems if is_apart(router.system(name, encoder=config.encoder))]
     check_equal({name: [p.fed for p in made[name]] for name in made if name not in apart}, ROUTED)
@@ -110,6 +125,22 @@ def run(config: EvalConfig) -> list[Summary]:
     for quality in qualities:
         console.print(router_table(quality))
     return summaries
+
+
+def _leave(config: EvalConfig, runner: Runner, items: Sequence[Item], made: dict[str, list[Prediction]]) -> None:
+    """Write everything but tables; answers last, in the order of items, then of systems: with them the run is finished."""
+    asked = {item.id: place for place, item in enumerate(items)}
+    for item in items:
+        if item.video.name not in runner.watched and not any(failure.item == item.id for failure in runner.failures):
+            runner.seen(item)  # all of its answers were kept before an interruption
+    write_rows(config.out / ITEMS, (item_row(config.benchmark, item) for item in items))
+    write_rows(config.out / VIDEOS, (asdict(runner.watched[name]) for name in sorted(runner.watched)))
+    write_rows(config.out / FAILURES, (asdict(failure) for failure in runner.failures))
+    order = sorted(
+        (asked[p.item], place, asdict(p)) for place, name in enumerate(config.systems) for p in made.get(name, [])
+    )
+    write_rows(config.out / PREDICTIONS, (row for _, _, row in order))
+    (config.out / "answered.jsonl").unlink(missing_ok=True)
 
 
 def is_apart(system: System) -> bool:
@@ -135,8 +166,12 @@ def compare(
     if mean_tokens is None or ROUTED in systems:
         routed = runner.router.system()
         made[ROUTED] = list(runner.run(items, [routed], {ROUTED: [cap] * len(items)}, progress, cap))
+        if not made[ROUTED]:
+            raise ValueError(
+                f"{ROUTED} answered none of {len(items)} questions; the first failed so: {runner.failures[0].error}"
+            )
     if mean_tokens is None:
-        mean_tokens = sum(prediction.fed for prediction in made[ROUTED]) / len(items)
+        mean_tokens = sum(prediction.fed for prediction in made[ROUTED]) / len(made[ROUTED])
     per_frame = runner.router.backbone.tokens_per_frame
     others: list[System] = []
     for name in systems:
@@ -162,10 +197,12 @@ def _best_scale(runner: Runner, validation: Sequence[Item], mean_tokens: float, 
     able = [scale for scale in (2, 4, 8) if frames * scaled_tokens(per_frame, scale) >= mean_tokens]
     if len(able) < 2:
         return able[0] if able else 1
+    if not validation:
+        return min(able)
     budgets = item_budgets(mean_tokens, len(validation), per_frame, cap)
     accuracy: dict[int, float] = {}
     for scale in able:
         system = runner.router.system("uniform_pooling", scale=scale)
-        made = list(runner.run(validation, [system], {system.name: budgets}, progress))
+        made = list(runner.run(validation, [system], {system.name: budgets}, progress, keep=False))
         accuracy[scale] = sum(prediction.correct for prediction in made) / len(made)
     return max(able, key=lambda scale: (accuracy[scale], scale))

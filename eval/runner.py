@@ -5,19 +5,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import Literal
 
 import torch
 from rich.progress import Progress
 
 from eval.items import Item
+from eval.journal import Journal
 from eval.predictions import Prediction
+from eval.prompts import Wording, usual_wording
+from eval.run_folder import Failure, Watched
 from routers import VideoRouter
 from routers.answers import letters, parse_choice
 from routers.backbones import SharedPrefix, merged_any
 from routers.prompts import question_text
 from routers.systems import CompressedVideo, Query, System
 from routers.watched_video import WatchedVideo
+from video.errors import VideoError
 
 Scoring = Literal["likelihood", "generate"]
 
@@ -38,10 +43,15 @@ class Runner:
         share_prefixes: bool = False,
         benchmark: str = "miniature",
         model: str = "router",
+        wording: Wording | None = None,
+        journal: Journal | None = None,
+        tolerant: bool = False,
     ) -> None:
         """`remembered_videos` are kept encoded in host memory, for runs that come back to the same videos.
 
-        `benchmark` and `model` are named in predictions.
+        `benchmark` and `model` are named in predictions. `wording` is the benchmark's usual one where it is not given.
+        `journal` keeps every answer as it is given, and gives those kept before instead of asking again. A `tolerant`
+        runner keeps what cannot be watched or answered in `failures` and goes on.
 
         With `share_prefixes` a question goes on from the last one's video where a system kept the same tokens for both: the
         same answers sooner, but seconds of prefill that say nothing about a question alone.
@@ -50,6 +60,12 @@ class Runner:
         self.scoring = scoring
         self.share_prefixes = share_prefixes
         self.benchmark, self.model = benchmark, model
+        self.tolerant = tolerant
+        self.wording, self.journal = wording or usual_wording(benchmark), journal
+        self.watched: dict[str, Watched] = {}
+        """Every video watched so far, by its name."""
+        self._last: tuple[Path, WatchedVideo] | None = None
+        self.failures: list[Failure] = []
         self._watch = lru_cache(remembered_videos)(router.watch)
 
     def run(
@@ -59,23 +75,28 @@ class Runner:
         budgets: Mapping[str, Sequence[int]],
         progress: Progress,
         cap: int | None = None,
+        *,
+        keep: bool = True,
     ) -> Iterator[Prediction]:
         """Predictions of every system for every item; `budgets` holds one budget an item under each system's name.
 
-        `cap` is what any of them might be, the highest where it is not given. Asserts that no budgeted system exceeds its
-        budget on any item.
+        `cap` is what any of them might be, the highest where it is not given. Validation is not to
+        `keep`: systems of one name differ there. Asserts that no budgeted system exceeds its budget on any item.
         """
         task = progress.add_task(" ".join(system.name for system in systems), total=len(items))
         cap = cap or max(budget for own in budgets.values() for budget in own)
         position = {item.id: index for index, item in enumerate(items)}
         for _, group in groupby(items, key=lambda item: item.video):
-            questions = list(group)
-            watched = self.watch(questions[0])
             shared = {system.name: SharedPrefix() if self.share_prefixes else None for system in systems}
-            for item in questions:
+            for item in group:
                 for system in systems:
                     budget = budgets[system.name][position[item.id]]
-                    yield self._predict(item, watched, system, cap, budget, shared[system.name])
+                    known = self.journal.known(system.name, item.id, cap, budget) if self.journal and keep else None
+                    made = known or self._tried(item, system, cap, budget, shared[system.name])
+                    if self.journal is not None and keep and made is not None and made is not known:
+                        self.journal.keep(made)
+                    if made is not None:
+                        yield made
                 progress.advance(task)
 
     def watch(self, item: Item) -> WatchedVideo:
@@ -87,7 +108,36 @@ class Runner:
         truth = item.truth.of_frames(watched.sampled.seconds) if item.truth else None
         if truth is not None:
             truth = replace(truth, relevant=merged_any(truth.relevant, watched.frames_per_patch))
-        return watched.query(item.question, item.options, truth)
+        text = self.wording.render(item, watched.sampled.seconds)
+        return watched.query(item.question, item.options, truth, text)
+
+    def _tried(
+        self, item: Item, system: System, cap: int, budget: int, shared: SharedPrefix | None
+    ) -> Prediction | None:
+        """An answer; None where there is none to be had."""
+        try:
+            return self._predict(item, self.seen(item), system, cap, budget, shared)
+        except (VideoError, ValueError, RuntimeError) as error:
+            if not self.tolerant:
+                raise
+            frames = self.router.config.frames
+            told = f"{type(error).__name__}: {error}"
+            self.failures.append(
+                Failure(self.benchmark, item.id, item.video.name, self.model, system.name, frames, cap, told)
+            )
+            return None
+
+    def seen(self, item: Item) -> WatchedVideo:
+        """The item's video, watched once for all questions that follow one another; what was sampled is noted in `watched`."""
+        if self._last is None or self._last[0] != item.video:
+            self._last = None  # one video at a time
+            self._last = item.video, self.watch(item)
+            sampled = self._last[1].sampled
+            self.watched[item.video.name] = Watched(
+                self.benchmark, item.video.name, str(item.video), self.router.config.frames, list(sampled.indices),
+                [round(second, 4) for second in sampled.seconds], sampled.duration,
+            )  # fmt: skip
+        return self._last[1]
 
     @torch.no_grad()
     def _predict(
@@ -109,7 +159,7 @@ class Runner:
             group=item.group,
             model=self.model,
             system=system.name,
-            sampled=len(watched.sampled.indices),
+            sampled=self.router.config.frames,
             cap=cap,
             budget=budget,
             tokens=kept.tokens,
@@ -118,7 +168,7 @@ class Runner:
             tokens_by_frame=[span.tokens for span in spans],
             relevance=None if kept.relevance is None else [round(float(score), 4) for score in kept.relevance],
             policy=kept.policy,
-            prompt="house",
+            prompt=self.wording.id,
             text=text,
             choice=choice,
             answer=item.answer,

@@ -1,0 +1,111 @@
+"""An interrupted run goes on where it stood and ends as an unbroken one; what cannot be answered is told and costs no more."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.__main__ import main
+from eval.report.writing import ReportConfig, write_report
+from eval.run_folder import FAILURES, MANIFEST, PREDICTIONS, VIDEOS, read_rows, read_run
+
+SYSTEMS = ("--systems", '["videorouter", "frame_budget", "uniform_pooling", "dense"]')
+
+
+def command(world: Path, router: Path, out: Path) -> list[str]:
+    options = [
+        "--model",
+        str(router),
+        "--data",
+        str(world),
+        "--out",
+        str(out),
+        "--limit",
+        "8",
+        "--validation_limit",
+        "4",
+    ]
+    return ["run", "--config", "eval/miniature", *options, *SYSTEMS, "--router_quality", "false"]
+
+
+@pytest.fixture(scope="module")
+def whole(world: Path, router: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert main(command(world, router, out)) == 0
+    return out
+
+
+def answers(run: Path) -> list[dict[str, Any]]:
+    """Without what a clock says."""
+    return [{**row, "seconds_by_stage": None} for row in read_rows(run / PREDICTIONS)]
+
+
+def moved(manifest: Path, out: Path) -> dict[str, Any]:
+    """A run's manifest as if it had been asked for in another folder."""
+    told: dict[str, Any] = json.loads(manifest.read_text())
+    told["config"]["out"] = str(out)
+    return told
+
+
+def test_a_run_goes_on_from_what_was_answered_and_asks_a_torn_line_again(
+    whole: Path, world: Path, router: Path, tmp_path: Path
+) -> None:
+    lines = (whole / PREDICTIONS).read_text().splitlines(keepends=True)
+    (tmp_path / "answered.jsonl").write_text("".join(lines[:17]) + lines[17][:40])
+    (tmp_path / MANIFEST).write_text(json.dumps(moved(whole / MANIFEST, tmp_path)))
+    assert main(command(world, router, tmp_path)) == 0
+    assert answers(tmp_path) == answers(whole)
+    kept = [row["seconds_by_stage"] for row in read_rows(whole / PREDICTIONS)[:17]]
+    assert [row["seconds_by_stage"] for row in read_rows(tmp_path / PREDICTIONS)[:17]] == kept
+    assert read_rows(tmp_path / VIDEOS) == read_rows(whole / VIDEOS)
+    tables = [
+        (write_report([run], ReportConfig(out=run / "report", questions=0)).parent / "tables.csv").read_text()
+        for run in (whole, tmp_path)
+    ]
+    assert [line.rsplit(",", 4)[0] for line in tables[0].splitlines()] == [
+        line.rsplit(",", 4)[0] for line in tables[1].splitlines()
+    ]
+
+
+def test_another_configuration_does_not_go_on_there(
+    whole: Path, world: Path, router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / MANIFEST).write_text(json.dumps(moved(whole / MANIFEST, tmp_path)))
+    assert main([*command(world, router, tmp_path), "--budget", "256"]) == 1
+    assert "was begun with another config" in capsys.readouterr().err
+
+
+def test_a_video_that_cannot_be_read_is_a_failure_of_its_questions_alone(
+    whole: Path, world: Path, router: Path, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "world"
+    shutil.copytree(world, damaged)
+    first = read_run(whole).items["miniature"][0].video.name
+    (damaged / "videos" / first).write_bytes(b"no video")
+    assert main([*command(damaged, router, tmp_path / "run"), "--limit", "16"]) == 0
+    run = read_run(tmp_path / "run")
+    assert {failure.video for failure in run.failures} == {first}
+    assert len(run.failures) == 4 * sum(item.video.name == first for item in run.items["miniature"])
+    assert {prediction.video for prediction in run.predictions}.isdisjoint({first})
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_as_an_unbroken_one(whole: Path, world: Path, router: Path, tmp_path: Path) -> None:
+    asked = [sys.executable, "-m", "eval", *command(world, router, tmp_path / "run")]
+    running = subprocess.Popen(asked, cwd=Path(__file__).parents[2], start_new_session=True)
+    journal = tmp_path / "run" / "answered.jsonl"
+    while running.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 10):
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert not (tmp_path / "run" / PREDICTIONS).exists()
+    assert main(command(world, router, tmp_path / "run")) == 0
+    assert answers(tmp_path / "run") == answers(whole)
+    assert not read_rows(tmp_path / "run" / FAILURES)
