@@ -8,7 +8,7 @@ KILLS ?= 100
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real miniature-base report build-flr build-qtr train-image-router train-semantic-router train-joint export eval test \
+.PHONY: help setup demo demo-real miniature-base study build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test \
 	crash-test crash-train bench-loader bench-builders bench-decoding bench-latency bench-training bench-gpu lint clean
 
 help:  ## list the commands
@@ -32,8 +32,8 @@ miniature-base: setup  ## train both miniature bases and their routers, in place
 	$(BIN)/python -m miniature train-base --out $(RUNS)/miniature-base
 	$(BIN)/python -m miniature ship --trained $(RUNS)/miniature-base --work $(RUNS)/miniature-routers
 
-report: setup  ## accuracy against tokens of every system on 1,008 held-out questions
-	$(BIN)/python -m miniature report --out $(RUNS)/report
+study: setup  ## accuracy against tokens of every system on 1,008 held-out questions of the miniature
+	$(BIN)/python -m miniature report --out $(RUNS)/study
 
 build-flr: setup  ## frame relevance labels: QUESTIONS, VIDEOS, TEACHER (an OpenAI-compatible URL), MODEL, BUILD (more options)
 	$(BIN)/python -m data_builders flr annotate --config configs/build/flr_annotate.yaml \
@@ -58,6 +58,9 @@ export: setup  ## both trained heads in one folder, $(RUNS)/router
 
 eval: setup  ## compare systems at equal tokens on the demo's world
 	$(BIN)/python -m eval run --config configs/eval/miniature.yaml --out $(RUNS)/eval
+
+report: setup  ## one page and tables of what `make eval` ran
+	$(BIN)/python -m eval report $(RUNS)/eval --out $(RUNS)/report
 
 test: setup  ## all tests that need neither a GPU nor minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
