@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from eval.manifest import begin, made_manifest
 from eval.plot import accuracy_against_tokens
 from eval.predictions import Prediction
 from eval.prompts import usual_wording
+from eval.ranks import Ranks
 from eval.router_quality import measure
 from eval.run_folder import FAILURES, ITEMS, PREDICTIONS, VIDEOS, item_row, write_rows
 from eval.runner import Runner, Scoring
@@ -97,23 +99,30 @@ def run(config: EvalConfig) -> list[Summary]:
     if config.validation_split is not None:
         validation = load_items(config.benchmark, config.data, config.validation_split, config.validation_limit)
     wording = usual_wording(config.benchmark, config.subtitles)
-    begin(config.out, made_manifest(config, router, wording.id, len(benchmark.wrong)))
-    journal = Journal(config.out / "answered.jsonl")
+    ranks = Ranks.joined()
+    if ranks.first:
+        begin(config.out, made_manifest(config, router, wording.id, len(benchmark.wrong)))
+    ranks.wait()
+    journal = Journal(config.out, ranks.rank)
+    ranks.wait()
     # A log file is no terminal of 80 columns: the table would lose its figures there.
     console = Console() if sys.stdout.isatty() else Console(width=150)
     with Progress(console=console, transient=True) as progress:
         runner = Runner(
             router, config.scoring, share_prefixes=config.share_prefixes, benchmark=config.benchmark,
-            model=config.model_name, wording=wording, journal=journal, tolerant=True,
+            model=config.model_name, wording=wording, journal=journal, tolerant=True, ranks=ranks,
         )  # fmt: skip
         cap = config.budget or router.config.budget
         made = compare(runner, items, validation, config.systems, cap, progress, config.encoder)
         qualities = [
             measure(router, items_, name, progress)
             for name, items_ in ((config.validation_split, validation), (config.split, items))
-            if name and config.router_quality and all(item.truth for item in items_)
+            if name and ranks.first and config.router_quality and all(item.truth for item in items_)
         ]
     _leave(config, runner, items, made)
+    if not ranks.first:
+        ranks.leave()
+        return []
     summaries = [summarise(made[name]) for name in config.systems]
     apart = [name for name in config.systems if is_apart(router.system(name, encoder=config.encoder))]
     check_equal({name: [p.fed for p in made[name]] for name in made if name not in apart}, ROUTED)
@@ -129,18 +138,27 @@ def run(config: EvalConfig) -> list[Summary]:
 
 def _leave(config: EvalConfig, runner: Runner, items: Sequence[Item], made: dict[str, list[Prediction]]) -> None:
     """Write everything but tables; answers last, in the order of items, then of systems: with them the run is finished."""
-    asked = {item.id: place for place, item in enumerate(items)}
-    for item in items:
-        if item.video.name not in runner.watched and not any(failure.item == item.id for failure in runner.failures):
+    asked, ranks = {item.id: place for place, item in enumerate(items)}, runner.ranks
+    for place, (_, group) in enumerate(groupby(items, key=lambda item: item.video)):
+        item = next(group)
+        if (
+            ranks.owns(place)
+            and item.video.name not in runner.watched
+            and item.id not in {f.item for f in runner.failures}
+        ):
             runner.seen(item)  # all of its answers were kept before an interruption
+    watched = sorted(ranks.together(list(runner.watched.values())), key=lambda one: one.video)
+    failures = sorted(ranks.together(runner.failures), key=lambda one: (asked.get(one.item, -1), one.system or ""))
+    if not ranks.first:
+        return
     write_rows(config.out / ITEMS, (item_row(config.benchmark, item) for item in items))
-    write_rows(config.out / VIDEOS, (asdict(runner.watched[name]) for name in sorted(runner.watched)))
-    write_rows(config.out / FAILURES, (asdict(failure) for failure in runner.failures))
+    write_rows(config.out / VIDEOS, (asdict(one) for one in watched))
+    write_rows(config.out / FAILURES, (asdict(failure) for failure in failures))
     order = sorted(
         (asked[p.item], place, asdict(p)) for place, name in enumerate(config.systems) for p in made.get(name, [])
     )
     write_rows(config.out / PREDICTIONS, (row for _, _, row in order))
-    (config.out / "answered.jsonl").unlink(missing_ok=True)
+    runner.journal.close()  # type: ignore[union-attr]
 
 
 def is_apart(system: System) -> bool:
@@ -165,7 +183,7 @@ def compare(
     made: dict[str, list[Prediction]] = {}
     if mean_tokens is None or ROUTED in systems:
         routed = runner.router.system()
-        made[ROUTED] = list(runner.run(items, [routed], {ROUTED: [cap] * len(items)}, progress, cap))
+        made[ROUTED] = runner.answers(items, [routed], {ROUTED: [cap] * len(items)}, progress, cap)
         if not made[ROUTED]:
             raise ValueError(
                 f"{ROUTED} answered none of {len(items)} questions; the first failed so: {runner.failures[0].error}"
@@ -184,7 +202,7 @@ def compare(
     # What routes decides itself how much of the cap it spends.
     at_cap = {system.name for system in others if system.reference or parse_spec(system.name).name.endswith(ROUTED)}
     budgets = {system.name: [cap] * len(items) if system.name in at_cap else equal for system in others}
-    for prediction in runner.run(items, others, budgets, progress, cap):
+    for prediction in runner.answers(items, others, budgets, progress, cap):
         made.setdefault(prediction.system, []).append(prediction)
     return made
 
@@ -203,6 +221,6 @@ def _best_scale(runner: Runner, validation: Sequence[Item], mean_tokens: float, 
     accuracy: dict[int, float] = {}
     for scale in able:
         system = runner.router.system("uniform_pooling", scale=scale)
-        made = list(runner.run(validation, [system], {system.name: budgets}, progress, keep=False))
+        made = runner.answers(validation, [system], {system.name: budgets}, progress, keep=False)
         accuracy[scale] = sum(prediction.correct for prediction in made) / len(made)
     return max(able, key=lambda scale: (accuracy[scale], scale))

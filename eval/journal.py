@@ -9,20 +9,19 @@ from eval.predictions import Prediction
 
 
 class Journal:
-    """Answers in a file of JSON lines, and by what was asked. A line that a kill cut short is asked again."""
+    """Answers in files of JSON lines, one a rank, and by what was asked. A line that a kill cut short is asked again."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Path, rank: int = 0) -> None:
+        """Read what ranks, however many they were, kept in `folder`."""
+        self.folder, self.path = folder, folder / f"answered-{rank}.jsonl"
         self._known: dict[tuple[str, str, int, int | None], Prediction] = {}
-        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
-            if not line.endswith(b"\n"):
-                os.truncate(path, path.stat().st_size - len(line))
-                break
-            made = Prediction(**json.loads(line))
-            self._known[made.system, made.item, made.cap, made.budget] = made
-
-    def __len__(self) -> int:
-        return len(self._known)
+        for path in self._files():
+            for line in path.read_bytes().splitlines(keepends=True):
+                if line.endswith(b"\n"):
+                    made = Prediction(**json.loads(line))
+                    self._known[made.system, made.item, made.cap, made.budget] = made
+                elif path == self.path:
+                    os.truncate(path, path.stat().st_size - len(line))
 
     def known(self, system: str, item: str, cap: int, budget: int) -> Prediction | None:
         """The answer that was kept, if one was."""
@@ -34,3 +33,11 @@ class Journal:
             file.write(json.dumps(asdict(made)) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """The run is finished: its answers lie in another file."""
+        for path in self._files():
+            path.unlink()
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("answered-*.jsonl"))

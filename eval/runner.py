@@ -15,6 +15,7 @@ from eval.items import Item
 from eval.journal import Journal
 from eval.predictions import Prediction
 from eval.prompts import Wording, usual_wording
+from eval.ranks import Ranks
 from eval.run_folder import Failure, Watched
 from routers import VideoRouter
 from routers.answers import letters, parse_choice
@@ -46,12 +47,13 @@ class Runner:
         wording: Wording | None = None,
         journal: Journal | None = None,
         tolerant: bool = False,
+        ranks: Ranks | None = None,
     ) -> None:
         """`remembered_videos` are kept encoded in host memory, for runs that come back to the same videos.
 
         `benchmark` and `model` are named in predictions. `wording` is the benchmark's usual one where it is not given.
         `journal` keeps every answer as it is given, and gives those kept before instead of asking again. A `tolerant`
-        runner keeps what cannot be watched or answered in `failures` and goes on.
+        runner keeps what cannot be watched or answered in `failures` and goes on. Of `ranks` each takes its own videos.
 
         With `share_prefixes` a question goes on from the last one's video where a system kept the same tokens for both: the
         same answers sooner, but seconds of prefill that say nothing about a question alone.
@@ -60,7 +62,7 @@ class Runner:
         self.scoring = scoring
         self.share_prefixes = share_prefixes
         self.benchmark, self.model = benchmark, model
-        self.tolerant = tolerant
+        self.tolerant, self.ranks = tolerant, ranks or Ranks()
         self.wording, self.journal = wording or usual_wording(benchmark), journal
         self.watched: dict[str, Watched] = {}
         """Every video watched so far, by its name."""
@@ -78,7 +80,7 @@ class Runner:
         *,
         keep: bool = True,
     ) -> Iterator[Prediction]:
-        """Predictions of every system for every item; `budgets` holds one budget an item under each system's name.
+        """This rank's predictions of every system; `budgets` holds one budget an item under each system's name.
 
         `cap` is what any of them might be, the highest where it is not given. Validation is not to
         `keep`: systems of one name differ there. Asserts that no budgeted system exceeds its budget on any item.
@@ -86,7 +88,10 @@ class Runner:
         task = progress.add_task(" ".join(system.name for system in systems), total=len(items))
         cap = cap or max(budget for own in budgets.values() for budget in own)
         position = {item.id: index for index, item in enumerate(items)}
-        for _, group in groupby(items, key=lambda item: item.video):
+        for place, (_, group) in enumerate(groupby(items, key=lambda item: item.video)):
+            if not self.ranks.owns(place):
+                progress.advance(task, len(list(group)))
+                continue
             shared = {system.name: SharedPrefix() if self.share_prefixes else None for system in systems}
             for item in group:
                 for system in systems:
@@ -98,6 +103,22 @@ class Runner:
                     if made is not None:
                         yield made
                 progress.advance(task)
+
+    def answers(
+        self,
+        items: Sequence[Item],
+        systems: Sequence[System],
+        budgets: Mapping[str, Sequence[int]],
+        progress: Progress,
+        cap: int | None = None,
+        *,
+        keep: bool = True,
+    ) -> list[Prediction]:
+        """What `run` gives on all ranks, in the order of items, then of systems."""
+        place = {item.id: number for number, item in enumerate(items)}
+        turn = {system.name: number for number, system in enumerate(systems)}
+        made = self.ranks.together(list(self.run(items, systems, budgets, progress, cap, keep=keep)))
+        return sorted(made, key=lambda one: (place[one.item], turn[one.system]))
 
     def watch(self, item: Item) -> WatchedVideo:
         """Decode and encode the item's video as the router was exported to: frames, sampler."""

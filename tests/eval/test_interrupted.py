@@ -15,6 +15,7 @@ import pytest
 from eval.__main__ import main
 from eval.report.writing import ReportConfig, write_report
 from eval.run_folder import FAILURES, MANIFEST, PREDICTIONS, VIDEOS, read_rows, read_run
+from tests.train.ranks import free_port
 
 SYSTEMS = ("--systems", '["videorouter", "frame_budget", "uniform_pooling", "dense"]')
 
@@ -58,7 +59,7 @@ def test_a_run_goes_on_from_what_was_answered_and_asks_a_torn_line_again(
     whole: Path, world: Path, router: Path, tmp_path: Path
 ) -> None:
     lines = (whole / PREDICTIONS).read_text().splitlines(keepends=True)
-    (tmp_path / "answered.jsonl").write_text("".join(lines[:17]) + lines[17][:40])
+    (tmp_path / "answered-0.jsonl").write_text("".join(lines[:17]) + lines[17][:40])
     (tmp_path / MANIFEST).write_text(json.dumps(moved(whole / MANIFEST, tmp_path)))
     assert main(command(world, router, tmp_path)) == 0
     assert answers(tmp_path) == answers(whole)
@@ -100,7 +101,7 @@ def test_a_video_that_cannot_be_read_is_a_failure_of_its_questions_alone(
 def test_a_killed_run_ends_as_an_unbroken_one(whole: Path, world: Path, router: Path, tmp_path: Path) -> None:
     asked = [sys.executable, "-m", "eval", *command(world, router, tmp_path / "run")]
     running = subprocess.Popen(asked, cwd=Path(__file__).parents[2], start_new_session=True)
-    journal = tmp_path / "run" / "answered.jsonl"
+    journal = tmp_path / "run" / "answered-0.jsonl"
     while running.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 10):
         time.sleep(0.02)
     os.killpg(running.pid, signal.SIGKILL)
@@ -109,3 +110,21 @@ def test_a_killed_run_ends_as_an_unbroken_one(whole: Path, world: Path, router: 
     assert main(command(world, router, tmp_path / "run")) == 0
     assert answers(tmp_path / "run") == answers(whole)
     assert not read_rows(tmp_path / "run" / FAILURES)
+
+
+@pytest.mark.slow
+def test_two_ranks_give_what_one_process_gives(whole: Path, world: Path, router: Path, tmp_path: Path) -> None:
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--master_port",
+        str(free_port()),
+    ]
+    asked = [*torchrun, "-m", "eval", *command(world, router, tmp_path / "run")]
+    subprocess.run(asked, cwd=Path(__file__).parents[2], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert answers(tmp_path / "run") == answers(whole)
+    assert read_rows(tmp_path / "run" / VIDEOS) == read_rows(whole / VIDEOS)
+    assert not list((tmp_path / "run").glob("answered-*"))
