@@ -88,12 +88,15 @@ def _prepare(options: dict[str, Any]) -> int:
 
 
 def _run(options: dict[str, Any]) -> int:
-    from eval.experiment import EvalConfig, run
+    from eval.experiment import EvalConfig, Point, run
     from routers.systems import Scales
 
-    if options["scales"] is not None:
-        options["scales"] = Scales(**options["scales"])
-    run(EvalConfig(**options))
+    def scaled(values: dict[str, Any]) -> dict[str, Any]:
+        return values | {"scales": Scales(**values["scales"]) if values["scales"] is not None else None}
+
+    if options["points"] is not None:
+        options["points"] = [Point(**scaled(dict(point))) for point in options["points"]]
+    run(EvalConfig(**scaled(options)))
     return 0
 
 

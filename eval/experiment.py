@@ -16,7 +16,7 @@ from eval.items import Item
 from eval.journal import Journal
 from eval.manifest import begin, made_manifest
 from eval.plot import accuracy_against_tokens
-from eval.predictions import Prediction
+from eval.predictions import Cell, Prediction
 from eval.prompts import usual_wording
 from eval.ranks import Ranks
 from eval.router_quality import measure
@@ -31,9 +31,18 @@ from routers.systems import Scales, System, parse_spec
 ROUTED = "videorouter"
 
 
+@dataclass(frozen=True)
+class Point:
+    """Where systems are compared: at most `budget` visual tokens a question; frames and scales are the config's where null."""
+
+    budget: int
+    frames: int | None = None
+    scales: Scales | None = None
+
+
 @dataclass
 class EvalConfig:
-    """One comparison.
+    """One comparison, or as many as there are `points`.
 
     Args:
         model: router folder
@@ -47,7 +56,10 @@ class EvalConfig:
             quality is reported on both
         systems: systems compared; `videorouter` sets the tokens of the others
         budget: cap in visual tokens a question; the router's own where null
+        frames: frames sampled a video; the router's own where null
         scales: compression scales; the router's own where null
+        points: several budgets, frames and scales in one run, in place of these
+        remembered_videos: videos kept encoded in host memory from one point to the next
         scoring: likelihood (of option letters) or generate (and parse)
         share_prefixes: questions of a video go on from one another where a system kept the same tokens: the same answers
             sooner, but no honest seconds of prefill
@@ -71,7 +83,10 @@ class EvalConfig:
         default_factory=lambda: ["dense", "oracle", "frame_budget", "uniform_pooling", "videorouter"]
     )
     budget: int | None = None
+    frames: int | None = None
     scales: Scales | None = None
+    points: list[Point] | None = None
+    remembered_videos: int = 0
     scoring: Scoring = "generate"
     share_prefixes: bool = False
     limit: int | None = None
@@ -92,8 +107,6 @@ def run(config: EvalConfig) -> list[Summary]:
     if (config.out / "predictions.jsonl").exists():
         raise ValueError(f"{config.out} already holds predictions: choose another --out, runs are never mixed")
     router = VideoRouter.from_pretrained(config.model, base=config.base, device=config.device)
-    if config.scales is not None:
-        router = router.rescaled(config.scales)
     benchmark = load_benchmark(config.benchmark, config.data, config.split, config.limit)
     items, validation = benchmark.items, []
     if config.validation_split is not None:
@@ -107,58 +120,83 @@ def run(config: EvalConfig) -> list[Summary]:
     ranks.wait()
     # A log file is no terminal of 80 columns: the table would lose its figures there.
     console = Console() if sys.stdout.isatty() else Console(width=150)
+    runners: dict[int, Runner] = {}
+    made: dict[Cell, dict[str, list[Prediction]]] = {}
     with Progress(console=console, transient=True) as progress:
-        runner = Runner(
-            router, config.scoring, share_prefixes=config.share_prefixes, benchmark=config.benchmark,
-            model=config.model_name, wording=wording, journal=journal, tolerant=True, ranks=ranks,
-        )  # fmt: skip
-        cap = config.budget or router.config.budget
-        made = compare(runner, items, validation, config.systems, cap, progress, config.encoder)
+        for point in config.points or [Point(config.budget or router.config.budget)]:
+            placed = _placed(router, config, point)
+            frames = placed.config.frames
+            if frames not in runners:
+                runners[frames] = Runner(
+                    placed, config.scoring, config.remembered_videos, share_prefixes=config.share_prefixes,
+                    benchmark=config.benchmark, model=config.model_name, wording=wording, journal=journal,
+                    tolerant=True, ranks=ranks,
+                )  # fmt: skip
+            runners[frames].router = placed
+            cell = Cell(config.benchmark, frames, point.budget)
+            made[cell] = compare(
+                runners[frames], items, validation, config.systems, point.budget, progress, config.encoder
+            )
         qualities = [
-            measure(router, items_, name, progress)
+            measure(placed, items_, name, progress)
             for name, items_ in ((config.validation_split, validation), (config.split, items))
             if name and ranks.first and config.router_quality and all(item.truth for item in items_)
         ]
-    _leave(config, runner, items, made)
+    _leave(config, list(runners.values()), items, made)
     if not ranks.first:
         ranks.leave()
         return []
-    summaries = [summarise(made[name]) for name in config.systems]
+    journal.close()
     apart = [name for name in config.systems if is_apart(router.system(name, encoder=config.encoder))]
-    check_equal({name: [p.fed for p in made[name]] for name in made if name not in apart}, ROUTED)
-    (config.out / "summary.json").write_text(
-        json.dumps({"systems": [asdict(s) for s in summaries], "routers": [asdict(q) for q in qualities]}, indent=2)
-    )
-    accuracy_against_tokens(summaries, apart, config.out / "accuracy_against_tokens.png")
-    console.print(results_table(summaries, apart))
+    rows = []
+    for cell, found in made.items():
+        summaries = [summarise(found[name]) for name in config.systems]
+        check_equal({name: [p.fed for p in found[name]] for name in found if name not in apart}, ROUTED)
+        rows += [{"frames": cell.frames, "cap": cell.cap, **asdict(summary)} for summary in summaries]
+        name = "accuracy_against_tokens" + (f"-{cell.frames}-{cell.cap}" if len(made) > 1 else "")
+        accuracy_against_tokens(summaries, apart, config.out / f"{name}.png")
+        console.print(
+            f"{cell.benchmark}, {cell.frames} frames, at most {cell.cap} tokens", results_table(summaries, apart)
+        )
+    content = {"systems": rows, "routers": [asdict(quality) for quality in qualities]}
+    (config.out / "summary.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
     for quality in qualities:
         console.print(router_table(quality))
     return summaries
 
 
-def _leave(config: EvalConfig, runner: Runner, items: Sequence[Item], made: dict[str, list[Prediction]]) -> None:
-    """Write everything but tables; answers last, in the order of items, then of systems: with them the run is finished."""
-    asked, ranks = {item.id: place for place, item in enumerate(items)}, runner.ranks
-    for place, (_, group) in enumerate(groupby(items, key=lambda item: item.video)):
-        item = next(group)
-        if (
-            ranks.owns(place)
-            and item.video.name not in runner.watched
-            and item.id not in {f.item for f in runner.failures}
-        ):
-            runner.seen(item)  # all of its answers were kept before an interruption
-    watched = sorted(ranks.together(list(runner.watched.values())), key=lambda one: one.video)
-    failures = sorted(ranks.together(runner.failures), key=lambda one: (asked.get(one.item, -1), one.system or ""))
+def _placed(router: VideoRouter, config: EvalConfig, point: Point) -> VideoRouter:
+    frames, scales = point.frames or config.frames, point.scales or config.scales
+    router = router.resampled(frames) if frames else router
+    return router.rescaled(scales) if scales else router
+
+
+def _leave(
+    config: EvalConfig,
+    runners: Sequence[Runner],
+    items: Sequence[Item],
+    made: dict[Cell, dict[str, list[Prediction]]],
+) -> None:
+    """Write everything but tables; answers last, in the order of items, points and systems: with them the run is finished."""
+    asked, ranks = {item.id: place for place, item in enumerate(items)}, runners[0].ranks
+    for runner in runners:
+        failed = {failure.item for failure in runner.failures}
+        for place, (_, group) in enumerate(groupby(items, key=lambda item: item.video)):
+            item = next(group)
+            if ranks.owns(place) and item.video.name not in runner.watched and item.id not in failed:
+                runner.seen(item)  # all of its answers were kept before an interruption
+    watched = ranks.together([one for runner in runners for one in runner.watched.values()])
+    failures = ranks.together([one for runner in runners for one in runner.failures])
     if not ranks.first:
         return
+    watched.sort(key=lambda one: (one.video, one.sampled))
+    failures.sort(key=lambda one: (asked.get(one.item, -1), one.sampled, one.cap, one.system or ""))
     write_rows(config.out / ITEMS, (item_row(config.benchmark, item) for item in items))
     write_rows(config.out / VIDEOS, (asdict(one) for one in watched))
     write_rows(config.out / FAILURES, (asdict(failure) for failure in failures))
-    order = sorted(
-        (asked[p.item], place, asdict(p)) for place, name in enumerate(config.systems) for p in made.get(name, [])
-    )
+    turns = [found.get(name, []) for found in made.values() for name in config.systems]
+    order = sorted((asked[p.item], turn, asdict(p)) for turn, those in enumerate(turns) for p in those)
     write_rows(config.out / PREDICTIONS, (row for _, _, row in order))
-    runner.journal.close()  # type: ignore[union-attr]
 
 
 def is_apart(system: System) -> bool:

@@ -14,18 +14,18 @@ class Journal:
     def __init__(self, folder: Path, rank: int = 0) -> None:
         """Read what ranks, however many they were, kept in `folder`."""
         self.folder, self.path = folder, folder / f"answered-{rank}.jsonl"
-        self._known: dict[tuple[str, str, int, int | None], Prediction] = {}
+        self._known: dict[tuple[str, str, int, int, int | None], Prediction] = {}
         for path in self._files():
             for line in path.read_bytes().splitlines(keepends=True):
                 if line.endswith(b"\n"):
                     made = Prediction(**json.loads(line))
-                    self._known[made.system, made.item, made.cap, made.budget] = made
+                    self._known[made.system, made.item, made.sampled, made.cap, made.budget] = made
                 elif path == self.path:
                     os.truncate(path, path.stat().st_size - len(line))
 
-    def known(self, system: str, item: str, cap: int, budget: int) -> Prediction | None:
+    def known(self, system: str, item: str, sampled: int, cap: int, budget: int) -> Prediction | None:
         """The answer that was kept, if one was."""
-        return self._known.get((system, item, cap, budget))
+        return self._known.get((system, item, sampled, cap, budget))
 
     def keep(self, made: Prediction) -> None:
         """Append an answer and flush it to disk."""

@@ -68,7 +68,7 @@ class Runner:
         """Every video watched so far, by its name."""
         self._last: tuple[Path, WatchedVideo] | None = None
         self.failures: list[Failure] = []
-        self._watch = lru_cache(remembered_videos)(router.watch)
+        self._watch = lru_cache(remembered_videos)(router.watch)  # the encoder and the frames stay when scales change
 
     def run(
         self,
@@ -96,13 +96,17 @@ class Runner:
             for item in group:
                 for system in systems:
                     budget = budgets[system.name][position[item.id]]
-                    known = self.journal.known(system.name, item.id, cap, budget) if self.journal and keep else None
+                    known = self._known(system.name, item.id, cap, budget) if self.journal and keep else None
                     made = known or self._tried(item, system, cap, budget, shared[system.name])
                     if self.journal is not None and keep and made is not None and made is not known:
                         self.journal.keep(made)
                     if made is not None:
                         yield made
                 progress.advance(task)
+
+    def _known(self, system: str, item: str, cap: int, budget: int) -> Prediction | None:
+        assert self.journal is not None
+        return self.journal.known(system, item, self.router.config.frames, cap, budget)
 
     def answers(
         self,

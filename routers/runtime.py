@@ -144,6 +144,10 @@ class VideoRouter:
         """The same routers with other compression scales."""
         return type(self)(self.backbone, replace(self.config, scales=scales), self.semantic, self.image, self.folder)
 
+    def resampled(self, frames: int) -> Self:
+        """The same routers on so many frames a video."""
+        return type(self)(self.backbone, replace(self.config, frames=frames), self.semantic, self.image, self.folder)
+
     def system(
         self,
         spec: str = "videorouter",

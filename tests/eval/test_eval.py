@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from eval.predictions import read
 from eval.statistics import bootstrap_interval, summarise
 
 STEP = 16
+TRUE_DIFFERENCE = NormalDist().cdf(0.3 / (1 + 0.8**2 + 0.5**2 + 0.6**2) ** 0.5) - 0.5
+"""Of the simulated systems: a probit of normal effects is a probit again."""
 
 
 @given(st.floats(16, 900), st.integers(1, 400))
@@ -42,6 +45,25 @@ def test_the_interval_covers_the_true_mean_about_as_often_as_it_says() -> None:
         low, high = bootstrap_interval(values, [str(v) for v in videos], seed=experiment)
         covered += low <= 0.6 <= high
     assert 0.90 <= covered / 200 <= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_paired_intervals_cover_the_true_difference_in_93_to_97_of_100_experiments(seed: int) -> None:
+    """Two systems, 220 videos of one to five questions each, right or wrong together more often than by chance."""
+    random = np.random.default_rng(seed)
+    covered, experiments = 0, 5000
+    for experiment in range(experiments):
+        sizes = random.integers(1, 6, 220)
+        videos = np.repeat(np.arange(220), sizes)
+        hardness = random.normal(0, 0.8, 220)[videos] + random.normal(0, 0.5, len(videos))
+        advantage = random.normal(0.3, 0.6, 220)[videos]
+        first = random.normal(size=len(videos)) < hardness + advantage
+        second = random.normal(size=len(videos)) < hardness
+        low, high = bootstrap_interval(first.astype(float) - second, [str(v) for v in videos], seed=experiment)
+        covered += low <= TRUE_DIFFERENCE <= high
+    print(f"seed {seed}: {covered / experiments:.4f}")
+    assert 0.93 <= covered / experiments <= 0.97
 
 
 def test_questions_of_one_video_are_not_independent() -> None:

@@ -97,6 +97,18 @@ def test_a_video_that_cannot_be_read_is_a_failure_of_its_questions_alone(
     assert {prediction.video for prediction in run.predictions}.isdisjoint({first})
 
 
+def test_one_run_may_hold_several_budgets_and_frame_counts(world: Path, router: Path, tmp_path: Path) -> None:
+    scales = '{"global_scale": 2, "relevant_scale": 1, "irrelevant_scale": 4}'
+    points = f'[{{"budget": 329}}, {{"budget": 256, "frames": 32, "scales": {scales}}}]'
+    assert main([*command(world, router, tmp_path / "run"), "--points", points]) == 0
+    run = read_run(tmp_path / "run")
+    assert {(p.sampled, p.cap) for p in run.predictions} == {(64, 329), (32, 256)}
+    assert len(run.predictions) == 2 * 4 * 8
+    assert {one.sampled for one in run.videos} == {64, 32}
+    write_report([run.path], ReportConfig(out=tmp_path / "report", questions=2))
+    assert "miniature, 32 frames sampled, at most 256 tokens" in (tmp_path / "report" / "tables.md").read_text()
+
+
 @pytest.mark.slow
 def test_a_killed_run_ends_as_an_unbroken_one(whole: Path, world: Path, router: Path, tmp_path: Path) -> None:
     asked = [sys.executable, "-m", "eval", *command(world, router, tmp_path / "run")]
