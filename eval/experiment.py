@@ -68,7 +68,7 @@ class EvalConfig:
         router_quality: whether the routers themselves are measured, too, where the truth is known
         encoder: CLIP or SigLIP checkpoint that relevance_pooling compares frames and questions with
         base: where the base model lies, if not where the router folder says
-        device: torch device
+        device: torch device; `cuda` is each rank's own GPU under torchrun
     """
 
     model: Path
@@ -106,7 +106,8 @@ def run(config: EvalConfig) -> list[Summary]:
         raise ValueError(f"`systems` needs {ROUTED!r}: its fed tokens are what the others are given")
     if (config.out / "predictions.jsonl").exists():
         raise ValueError(f"{config.out} already holds predictions: choose another --out, runs are never mixed")
-    router = VideoRouter.from_pretrained(config.model, base=config.base, device=config.device)
+    device = Ranks.own_device(config.device)
+    router = VideoRouter.from_pretrained(config.model, base=config.base, device=device)
     benchmark = load_benchmark(config.benchmark, config.data, config.split, config.limit)
     items, validation = benchmark.items, []
     if config.validation_split is not None:

@@ -28,6 +28,12 @@ class Ranks:
     def first(self) -> bool:
         return self.rank == 0
 
+    @staticmethod
+    def own_device(device: str) -> str:
+        """Of "cuda" the GPU that torchrun's local rank counts; any other device as it is."""
+        local = os.environ.get("LOCAL_RANK")
+        return f"cuda:{local}" if device == "cuda" and local is not None else device
+
     def owns(self, place: int) -> bool:
         """Whether this rank takes the video number `place`."""
         return place % self.count == self.rank
