@@ -34,6 +34,7 @@ def router(base: Path, flr: Path, qtr: Path, tmp_path_factory: pytest.TempPathFa
     return export([path.with_name("last.ckpt") for path in best], folder / "router")
 
 
+@pytest.mark.slow
 def test_the_export_holds_the_layers_that_learned_and_they_moved(router: Path, base: Path) -> None:
     tensors, of_base = load_file(router / "model.safetensors"), load_file(base / "model.safetensors")
     adapters = [name for name in tensors if name.startswith("image.shadow.") and ".lora_B." in name]
@@ -46,6 +47,7 @@ def test_the_export_holds_the_layers_that_learned_and_they_moved(router: Path, b
     assert torch.allclose(whole[matrix], same.float(), atol=0.05)
 
 
+@pytest.mark.slow
 def test_a_loaded_router_reads_with_them(router: Path, world: Path) -> None:
     loaded = VideoRouter.from_pretrained(router)
     video = loaded.watch(sorted((world / "videos").iterdir())[0])
@@ -59,6 +61,7 @@ def test_a_loaded_router_reads_with_them(router: Path, world: Path) -> None:
     assert loaded.policy_probabilities(QUESTION) != policies
 
 
+@pytest.mark.slow
 def test_the_base_is_as_it_was(router: Path, base: Path) -> None:
     record = read_record(router.parent / "image" / "checkpoints" / "last.ckpt")["videorouter"]
     assert record["base"]["sha256"] == weights_hash(base)
