@@ -60,7 +60,8 @@ class NativeBackbone(ABC):
     frame_size: int
 
     def __init__(self, path: str, **loading: Unpack[Loading]) -> None:
-        """Load a checkpoint folder or Hub id. Raises what transformers raises for a folder that is not the family's."""
+        """Load a checkpoint folder or Hub id. Raises what transformers raises for a folder that is not the family's, and
+        `ValueError` for a tokenizer of another model."""
         self.path = path
         self.device = torch.device(loading.get("device", "cpu"))
         revision = loading.get("revision")
@@ -69,6 +70,12 @@ class NativeBackbone(ABC):
         self._spread = loading.get("device_map") is not None
         self.tokenizer = load_tokenizer(path, revision)
         self.model: Any = self._load(path, loading)
+        rows = self.model.get_input_embeddings().num_embeddings
+        if len(self.tokenizer) > rows:
+            raise ValueError(
+                f"the tokenizer of {path} has {len(self.tokenizer)} tokens, its model rows for {rows}: they belong to different "
+                "models; fetch tokenizer files and weights of one revision"
+            )
         self.model.requires_grad_(False).eval()
         if self._spread:
             embeddings = self.model.get_input_embeddings()

@@ -81,7 +81,10 @@ def test_peak_memory_sees_what_was_held_and_let_go() -> None:
     device = torch.device("cpu")
     with peak_memory(device) as small:
         pass
-    with peak_memory(device) as large, mmap.mmap(-1, 64 * 2**20) as fresh:  # what malloc gives may have been resident before
+    with (
+        peak_memory(device) as large,
+        mmap.mmap(-1, 64 * 2**20) as fresh,
+    ):  # what malloc gives may have been resident before
         fresh.write(b"\1" * len(fresh))
     if small.bytes is None or large.bytes is None:
         pytest.skip("this system does not tell a process its peak")

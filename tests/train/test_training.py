@@ -1,5 +1,7 @@
 """Training changes the heads alone, on true features, and its checkpoints export."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,20 @@ def test_a_missing_base_ends_as_one_line(flr: Path, tmp_path: Path) -> None:
         SystemExit, match=r"^error: [^\n]*nothing is no folder: give the folder of a transformers checkpoint[^\n]*$"
     ):
         fit("image_router", tmp_path / "nothing", flr, tmp_path)
+
+
+def test_a_tokenizer_of_another_model_is_refused_with_the_remedy(base: Path, tmp_path: Path) -> None:
+    shutil.copytree(base, tmp_path / "base")
+    path = tmp_path / "base" / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    last = max(content["model"]["vocab"].values(), default=0)
+    content["added_tokens"] += [
+        {**content["added_tokens"][0], "id": last + 5000 + number, "content": f"<foreign_{number}>"}
+        for number in range(5000)
+    ]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ValueError, match="they belong to different models; fetch tokenizer files and weights"):
+        ImageRouterModule(str(tmp_path / "base"))
 
 
 def test_the_rate_warms_up_and_decays_to_zero() -> None:
