@@ -65,6 +65,7 @@ class EvalConfig:
             sooner, but no honest seconds of prefill
         limit: at most this many questions
         validation_limit: at most this many questions of the validation split
+        retry_failed: ask again what failed in a finished run of the same configuration in `out`
         router_quality: whether the routers themselves are measured, too, where the truth is known
         encoder: CLIP or SigLIP checkpoint that relevance_pooling compares frames and questions with
         base: where the base model lies, if not where the router folder says
@@ -91,6 +92,7 @@ class EvalConfig:
     share_prefixes: bool = False
     limit: int | None = None
     validation_limit: int | None = 40
+    retry_failed: bool = False
     router_quality: bool = True
     encoder: str | None = None
     base: str | None = None
@@ -104,8 +106,11 @@ def run(config: EvalConfig) -> list[Summary]:
     """
     if ROUTED not in config.systems:
         raise ValueError(f"`systems` needs {ROUTED!r}: its fed tokens are what the others are given")
-    if (config.out / "predictions.jsonl").exists():
-        raise ValueError(f"{config.out} already holds predictions: choose another --out, runs are never mixed")
+    if (config.out / PREDICTIONS).exists() and not config.retry_failed:
+        raise ValueError(
+            f"{config.out} already holds predictions: choose another --out, runs are never mixed; --retry-failed asks again what "
+            "failed there"
+        )
     device = Ranks.own_device(config.device)
     router = VideoRouter.from_pretrained(config.model, base=config.base, device=device)
     benchmark = load_benchmark(config.benchmark, config.data, config.split, config.limit)
@@ -116,6 +121,8 @@ def run(config: EvalConfig) -> list[Summary]:
     ranks = Ranks.joined()
     if ranks.first:
         begin(config.out, made_manifest(config, router, wording.id, len(benchmark.wrong)))
+        if (config.out / PREDICTIONS).exists():
+            (config.out / PREDICTIONS).rename(config.out / "answered-0.jsonl")
     ranks.wait()
     journal = Journal(config.out, ranks.rank)
     ranks.wait()

@@ -90,11 +90,20 @@ def test_a_video_that_cannot_be_read_is_a_failure_of_its_questions_alone(
     shutil.copytree(world, damaged)
     first = read_run(whole).items["miniature"][0].video.name
     (damaged / "videos" / first).write_bytes(b"no video")
-    assert main([*command(damaged, router, tmp_path / "run"), "--limit", "16"]) == 0
+    asked = [*command(damaged, router, tmp_path / "run"), "--limit", "16"]
+    assert main(asked) == 0
     run = read_run(tmp_path / "run")
     assert {failure.video for failure in run.failures} == {first}
     assert len(run.failures) == 4 * sum(item.video.name == first for item in run.items["miniature"])
     assert {prediction.video for prediction in run.predictions}.isdisjoint({first})
+
+    shutil.copy(world / "videos" / first, damaged / "videos" / first)
+    assert main([*asked, "--retry-failed", "true"]) == 0
+    again = read_run(tmp_path / "run")
+    assert not again.failures
+    assert {prediction.video for prediction in again.predictions} == {
+        item.video.name for item in again.items["miniature"]
+    }
 
 
 def test_one_run_may_hold_several_budgets_and_frame_counts(world: Path, router: Path, tmp_path: Path) -> None:
