@@ -229,7 +229,7 @@ def compare(
     made: dict[str, list[Prediction]] = {}
     if mean_tokens is None or ROUTED in systems:
         routed = runner.router.system()
-        made[ROUTED] = runner.answers(items, [routed], {ROUTED: [cap] * len(items)}, progress, cap)
+        made[ROUTED] = runner.run(items, [routed], {ROUTED: [cap] * len(items)}, progress, cap)
         if not made[ROUTED]:
             raise ValueError(
                 f"{ROUTED} answered none of {len(items)} questions; the first failed so: {runner.failures[0].error}"
@@ -248,7 +248,7 @@ def compare(
     # What routes decides itself how much of the cap it spends.
     at_cap = {system.name for system in others if system.reference or parse_spec(system.name).name.endswith(ROUTED)}
     budgets = {system.name: [cap] * len(items) if system.name in at_cap else equal for system in others}
-    for prediction in runner.answers(items, others, budgets, progress, cap):
+    for prediction in runner.run(items, others, budgets, progress, cap):
         made.setdefault(prediction.system, []).append(prediction)
     return made
 
@@ -267,6 +267,6 @@ def _best_scale(runner: Runner, validation: Sequence[Item], mean_tokens: float, 
     accuracy: dict[int, float] = {}
     for scale in able:
         system = runner.router.system("uniform_pooling", scale=scale)
-        made = runner.answers(validation, [system], {system.name: budgets}, progress, keep=False)
+        made = runner.run(validation, [system], {system.name: budgets}, progress, keep=False)
         accuracy[scale] = sum(prediction.correct for prediction in made) / len(made)
     return max(able, key=lambda scale: (accuracy[scale], scale))

@@ -1,7 +1,7 @@
 """Systems over items: each video is decoded and encoded once, every system answers all of its questions."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
@@ -79,50 +79,31 @@ class Runner:
         cap: int | None = None,
         *,
         keep: bool = True,
-    ) -> Iterator[Prediction]:
-        """This rank's predictions of every system; `budgets` holds one budget an item under each system's name.
+    ) -> list[Prediction]:
+        """Every system's predictions from all ranks, in the order of items, then of systems.
 
-        `cap` is what any of them might be, the highest where it is not given. Validation is not to
-        `keep`: systems of one name differ there. Asserts that no budgeted system exceeds its budget on any item.
+        `budgets` holds one budget an item under each system's name, `cap` is what any of them might be, the highest where it is
+        not given. Validation is not to `keep`: systems of one name differ there. Asserts that no budgeted system exceeds its
+        budget on any item.
         """
         task = progress.add_task(" ".join(system.name for system in systems), total=len(items))
         cap = cap or max(budget for own in budgets.values() for budget in own)
         position = {item.id: index for index, item in enumerate(items)}
+        journal = self.journal if keep else None
+        own: list[Prediction] = []
         for place, (_, group) in enumerate(groupby(items, key=lambda item: item.video)):
-            if not self.ranks.owns(place):
-                progress.advance(task, len(list(group)))
-                continue
-            shared = {system.name: SharedPrefix() if self.share_prefixes else None for system in systems}
-            for item in group:
-                for system in systems:
-                    budget = budgets[system.name][position[item.id]]
-                    known = self._known(system.name, item.id, cap, budget) if self.journal and keep else None
-                    made = known or self._tried(item, system, cap, budget, shared[system.name])
-                    if self.journal is not None and keep and made is not None and made is not known:
-                        self.journal.keep(made)
-                    if made is not None:
-                        yield made
-                progress.advance(task)
-
-    def _known(self, system: str, item: str, cap: int, budget: int) -> Prediction | None:
-        assert self.journal is not None
-        return self.journal.known(system, item, self.router.config.frames, cap, budget)
-
-    def answers(
-        self,
-        items: Sequence[Item],
-        systems: Sequence[System],
-        budgets: Mapping[str, Sequence[int]],
-        progress: Progress,
-        cap: int | None = None,
-        *,
-        keep: bool = True,
-    ) -> list[Prediction]:
-        """What `run` gives on all ranks, in the order of items, then of systems."""
-        place = {item.id: number for number, item in enumerate(items)}
-        turn = {system.name: number for number, system in enumerate(systems)}
-        made = self.ranks.together(list(self.run(items, systems, budgets, progress, cap, keep=keep)))
-        return sorted(made, key=lambda one: (place[one.item], turn[one.system]))
+            questions = list(group)
+            if self.ranks.owns(place):
+                shared = {system.name: SharedPrefix() if self.share_prefixes else None for system in systems}
+                for item in questions:
+                    for system in systems:
+                        budget = budgets[system.name][position[item.id]]
+                        own += self._answered(item, system, cap, budget, shared[system.name], journal)
+                    progress.advance(task)
+            else:
+                progress.advance(task, len(questions))
+        turn = {system.name: index for index, system in enumerate(systems)}
+        return sorted(self.ranks.together(own), key=lambda made: (position[made.item], turn[made.system]))
 
     def watch(self, item: Item) -> WatchedVideo:
         """Decode and encode the item's video as the router was exported to: frames, sampler."""
@@ -136,21 +117,27 @@ class Runner:
         text = self.wording.render(item, watched.sampled.seconds)
         return watched.query(item.question, item.options, truth, text)
 
-    def _tried(
-        self, item: Item, system: System, cap: int, budget: int, shared: SharedPrefix | None
-    ) -> Prediction | None:
-        """An answer; None where there is none to be had."""
+    def _answered(
+        self, item: Item, system: System, cap: int, budget: int, shared: SharedPrefix | None, journal: Journal | None
+    ) -> list[Prediction]:
+        """The answer that the journal kept, or a new one; none where there is none to be had."""
+        frames = self.router.config.frames
+        known = journal.known(system.name, item.id, frames, cap, budget) if journal else None
+        if known is not None:
+            return [known]
         try:
-            return self._predict(item, self.seen(item), system, cap, budget, shared)
+            made = self._predict(item, self.seen(item), system, cap, budget, shared)
         except (VideoError, ValueError, RuntimeError) as error:
             if not self.tolerant:
                 raise
-            frames = self.router.config.frames
             told = f"{type(error).__name__}: {error}"
             self.failures.append(
                 Failure(self.benchmark, item.id, item.video.name, self.model, system.name, frames, cap, told)
             )
-            return None
+            return []
+        if journal is not None:
+            journal.keep(made)
+        return [made]
 
     def seen(self, item: Item) -> WatchedVideo:
         """The item's video, watched once for all questions that follow one another; what was sampled is noted in `watched`."""

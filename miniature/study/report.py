@@ -118,21 +118,21 @@ def _study(
     caps = [HEADLINE.budget] * len(items)
     misled = Misled(router.backbone.grid, HEADLINE.scales)
     fragment = [item for item in items if KINDS[item.group].policy == "fragment"]
-    made[misled.name, FED_CAP, HEADLINE.budget] = list(
-        runner.run(fragment, [misled], {misled.name: caps[: len(fragment)]}, progress)
+    made[misled.name, FED_CAP, HEADLINE.budget] = runner.run(
+        fragment, [misled], {misled.name: caps[: len(fragment)]}, progress
     )
     frames = router.system("frame_budget")
-    made[frames.name, FED_CAP, HEADLINE.budget] = list(runner.run(items, [frames], {frames.name: caps}, progress))
+    made[frames.name, FED_CAP, HEADLINE.budget] = runner.run(items, [frames], {frames.name: caps}, progress)
     for scale in UNIFORM_SCALES:
         pooling = router.system("uniform_pooling", scale=scale)
-        found = list(runner.run(items, [pooling], {pooling.name: caps}, progress))
+        found = runner.run(items, [pooling], {pooling.name: caps}, progress)
         made[f"uniform_pooling s={scale}", FED_CAP, HEADLINE.budget] = found
     return made
 
 
 def _dense(runner: Runner, items: Sequence[Item], progress: Progress) -> list[Prediction]:
     system = runner.router.system("dense")
-    return list(runner.run(items, [system], {system.name: [DENSE_TOKENS] * len(items)}, progress))
+    return runner.run(items, [system], {system.name: [DENSE_TOKENS] * len(items)}, progress)
 
 
 def members(predictions: Sequence[Prediction], group: str) -> list[Prediction]:

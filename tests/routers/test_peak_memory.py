@@ -96,14 +96,20 @@ def test_routing_holds_what_the_formula_says(model: InternVLForConditionalGenera
     assert 4 * (routing_activations(geometry, work) + video) == pytest.approx(watch.peak, rel=0.15)
 
 
+def internvl(**text: int) -> InternVLConfig:
+    """True InternVL3 with a text model of these sizes, bfloat16."""
+    return InternVLConfig(
+        text_config={"model_type": "qwen2", "vocab_size": 151_674, **text},
+        vision_config={"attention_bias": True},
+        tie_word_embeddings=False,
+        dtype="bfloat16",
+    )
+
+
 def test_videorouter_holds_less_than_dense_at_8b_geometry() -> None:
     """The paper's two main configurations, bfloat16, 64 frames."""
-    text = {
-        "model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28,
-        "num_key_value_heads": 4, "intermediate_size": 18_944, "vocab_size": 151_674,
-    }  # fmt: skip
-    config = InternVLConfig(
-        text_config=text, vision_config={"attention_bias": True}, tie_word_embeddings=False, dtype="bfloat16"
+    config = internvl(
+        hidden_size=3584, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4, intermediate_size=18_944
     )
     for scales in (Scales(2, 1, 4), Scales(4, 1, 8)):
         systems = estimate(config, Workload(scales=scales)).systems
@@ -116,12 +122,8 @@ def test_videorouter_holds_less_than_dense_at_8b_geometry() -> None:
 @torch.no_grad()
 def test_a_gpu_run_at_1b_geometry_peaks_where_the_estimate_says() -> None:
     """As an answer goes, with random weights: frames in chunks, all tokens kept, embedded among words, prefilled."""
-    text = {
-        "model_type": "qwen2", "hidden_size": 896, "num_hidden_layers": 24, "num_attention_heads": 14,
-        "num_key_value_heads": 2, "intermediate_size": 4864, "vocab_size": 151_674,
-    }  # fmt: skip
-    config = InternVLConfig(
-        text_config=text, vision_config={"attention_bias": True}, tie_word_embeddings=False, dtype="bfloat16"
+    config = internvl(
+        hidden_size=896, num_hidden_layers=24, num_attention_heads=14, num_key_value_heads=2, intermediate_size=4864
     )
     cost = estimate(config)
     dense, work = cost.systems["dense"], cost.workload
