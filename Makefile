@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 SCALE ?= full
 RUNS ?= runs
 KILLS ?= 100
+CORES ?= $(shell nproc)
 export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real miniature-base study build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test \
-	crash-test crash-train bench-loader bench-builders bench-decoding bench-latency bench-training bench-gpu lint clean
+.PHONY: help setup demo demo-real miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test \
+	crash-test crash-train bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-gpu lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
@@ -34,6 +35,9 @@ miniature-base: setup  ## train both miniature bases and their routers, in place
 
 study: setup  ## accuracy against tokens of every system on 1,008 held-out questions of the miniature
 	$(BIN)/python -m miniature report --out $(RUNS)/study
+
+compare: setup  ## every system of the papers at five budgets, 1,008 questions; CORES processes share the work
+	$(BIN)/torchrun --standalone --nproc_per_node $(CORES) -m miniature compare --out $(RUNS)/compare $(COMPARE)
 
 build-flr: setup  ## frame relevance labels: QUESTIONS, VIDEOS, TEACHER (an OpenAI-compatible URL), MODEL, BUILD (more options)
 	$(BIN)/python -m data_builders flr annotate --config configs/build/flr_annotate.yaml \
@@ -79,6 +83,9 @@ bench-latency: setup  ## seconds to the first token at true geometries, random w
 
 bench-training: setup  ## questions a second of training against a loop written by hand (10 minutes, after `make demo`)
 	$(BIN)/python -m benchmarks.training
+
+bench-evaluation: setup  ## seconds an answer of `eval run` against the systems called directly (5 minutes)
+	$(BIN)/python -m benchmarks.evaluation
 
 bench-gpu:  ## every GPU figure: first token and memory at 8B geometry, pictures, AdaptToken (10 minutes; torch and transformers alone)
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu

@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from eval.benchmarks import load_benchmark, load_items
 from eval.budgets import check_equal, item_budgets
+from eval.controls import Shuffled, system_or_control
 from eval.items import Item
 from eval.journal import Journal
 from eval.manifest import begin, made_manifest
@@ -54,15 +55,15 @@ class EvalConfig:
         split: split that is compared on
         validation_split: split on which `uniform_pooling` chooses its scale, the finest that spends the tokens where null; router
             quality is reported on both
-        systems: systems compared; `videorouter` sets the tokens of the others
+        systems: systems compared; `videorouter` sets the tokens of the others. Controls: `blind`, `shuffled+SYSTEM`
         budget: cap in visual tokens a question; the router's own where null
         frames: frames sampled a video; the router's own where null
         scales: compression scales; the router's own where null
         points: several budgets, frames and scales in one run, in place of these
         remembered_videos: videos kept encoded in host memory from one point to the next
         scoring: likelihood (of option letters) or generate (and parse)
-        share_prefixes: questions of a video go on from one another where a system kept the same tokens: the same answers
-            sooner, but no honest seconds of prefill
+        share_passes: questions of a video go on from one another where a system kept the same tokens, and systems and points
+            share what a pass over the frames found: the same answers sooner, but no honest seconds of route and prefill
         limit: at most this many questions
         validation_limit: at most this many questions of the validation split
         retry_failed: ask again what failed in a finished run of the same configuration in `out`
@@ -89,7 +90,7 @@ class EvalConfig:
     points: list[Point] | None = None
     remembered_videos: int = 0
     scoring: Scoring = "generate"
-    share_prefixes: bool = False
+    share_passes: bool = False
     limit: int | None = None
     validation_limit: int | None = 40
     retry_failed: bool = False
@@ -136,7 +137,7 @@ def run(config: EvalConfig) -> list[Summary]:
             frames = placed.config.frames
             if frames not in runners:
                 runners[frames] = Runner(
-                    placed, config.scoring, config.remembered_videos, share_prefixes=config.share_prefixes,
+                    placed, config.scoring, config.remembered_videos, share_passes=config.share_passes,
                     benchmark=config.benchmark, model=config.model_name, wording=wording, journal=journal,
                     tolerant=True, ranks=ranks,
                 )  # fmt: skip
@@ -155,7 +156,7 @@ def run(config: EvalConfig) -> list[Summary]:
         ranks.leave()
         return []
     journal.close()
-    apart = [name for name in config.systems if is_apart(router.system(name, encoder=config.encoder))]
+    apart = [name for name in config.systems if is_apart(system_or_control(router, name, encoder=config.encoder))]
     rows = []
     for cell, found in made.items():
         summaries = [summarise(found[name]) for name in config.systems]
@@ -243,14 +244,19 @@ def compare(
             scale = _best_scale(runner, validation, mean_tokens, cap, progress)
             others.append(runner.router.system(name, scale=scale))
         elif name != ROUTED:
-            others.append(runner.router.system(name, encoder=encoder, fill=True))
+            others.append(system_or_control(runner.router, name, encoder=encoder, fill=True))
     equal = item_budgets(mean_tokens, len(items), per_frame, cap)
     # What routes decides itself how much of the cap it spends.
-    at_cap = {system.name for system in others if system.reference or parse_spec(system.name).name.endswith(ROUTED)}
+    at_cap = {system.name for system in others if _spends_cap(system)}
     budgets = {system.name: [cap] * len(items) if system.name in at_cap else equal for system in others}
     for prediction in runner.run(items, others, budgets, progress, cap):
         made.setdefault(prediction.system, []).append(prediction)
     return made
+
+
+def _spends_cap(system: System) -> bool:
+    inner = system.inner if isinstance(system, Shuffled) else system
+    return inner.reference or parse_spec(inner.name).name.endswith(ROUTED)
 
 
 def _best_scale(runner: Runner, validation: Sequence[Item], mean_tokens: float, cap: int, progress: Progress) -> int:

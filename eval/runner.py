@@ -2,30 +2,41 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Literal
 
 import torch
 from rich.progress import Progress
 
+from eval.controls import Shuffled, prompt_without_video, reordered
 from eval.items import Item
 from eval.journal import Journal
 from eval.predictions import Prediction
 from eval.prompts import Wording, usual_wording
 from eval.ranks import Ranks
 from eval.run_folder import Failure, Watched
+from eval.watching import Watching
 from routers import VideoRouter
 from routers.answers import letters, parse_choice
 from routers.backbones import SharedPrefix, merged_any
 from routers.prompts import question_text
 from routers.systems import CompressedVideo, Query, System
+from routers.systems.looks import Looks
 from routers.watched_video import WatchedVideo
 from video.errors import VideoError
 
 Scoring = Literal["likelihood", "generate"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question to a system: at most `budget` tokens, and `cap` where any question might have that many."""
+
+    item: Item
+    system: System
+    cap: int
+    budget: int
 
 
 class Runner:
@@ -41,7 +52,7 @@ class Runner:
         scoring: Scoring,
         remembered_videos: int = 0,
         *,
-        share_prefixes: bool = False,
+        share_passes: bool = False,
         benchmark: str = "miniature",
         model: str = "router",
         wording: Wording | None = None,
@@ -55,20 +66,21 @@ class Runner:
         `journal` keeps every answer as it is given, and gives those kept before instead of asking again. A `tolerant`
         runner keeps what cannot be watched or answered in `failures` and goes on. Of `ranks` each takes its own videos.
 
-        With `share_prefixes` a question goes on from the last one's video where a system kept the same tokens for both: the
-        same answers sooner, but seconds of prefill that say nothing about a question alone.
+        With `share_passes` a question goes on from the last one's video where a system kept the same tokens for both, and what
+        a pass over the frames found is kept for other systems and budgets: the same answers sooner, but seconds of route and
+        prefill that say nothing about a question alone.
         """
         self.router = router
         self.scoring = scoring
-        self.share_prefixes = share_prefixes
+        self.share_passes = share_passes
         self.benchmark, self.model = benchmark, model
         self.tolerant, self.ranks = tolerant, ranks or Ranks()
         self.wording, self.journal = wording or usual_wording(benchmark), journal
         self.watched: dict[str, Watched] = {}
         """Every video watched so far, by its name."""
-        self._last: tuple[Path, WatchedVideo] | None = None
         self.failures: list[Failure] = []
-        self._watch = lru_cache(remembered_videos)(router.watch)  # the encoder and the frames stay when scales change
+        self._watching = Watching(router, remembered_videos)  # the encoder and the frames stay when scales change
+        self._looks: dict[str, Looks] = {}
 
     def run(
         self,
@@ -91,23 +103,32 @@ class Runner:
         position = {item.id: index for index, item in enumerate(items)}
         journal = self.journal if keep else None
         own: list[Prediction] = []
+        waiting: list[Asked] = []
         for place, (_, group) in enumerate(groupby(items, key=lambda item: item.video)):
-            questions = list(group)
-            if self.ranks.owns(place):
-                shared = {system.name: SharedPrefix() if self.share_prefixes else None for system in systems}
-                for item in questions:
-                    for system in systems:
-                        budget = budgets[system.name][position[item.id]]
-                        own += self._answered(item, system, cap, budget, shared[system.name], journal)
-                    progress.advance(task)
-            else:
-                progress.advance(task, len(questions))
+            for item in group if self.ranks.owns(place) else ():
+                for system in systems:
+                    asked = Asked(item, system, cap, budgets[system.name][position[item.id]])
+                    known = self._kept(asked, journal)
+                    if known is None:
+                        waiting.append(asked)
+                    else:
+                        own.append(known)
+        progress.advance(task, len(items) - len({asked.item.id for asked in waiting}))
+        videos = [list(group) for _, group in groupby(waiting, key=lambda asked: asked.item.video)]
+        for questions, following in zip(videos, [*videos[1:], []], strict=True):
+            for asked in [*questions[:1], *following[:1]]:
+                self._watching.begin(asked.item.video)
+            shared = {system.name: SharedPrefix() if self.share_passes else None for system in systems}
+            for _, same in groupby(questions, key=lambda asked: asked.item.id):
+                for asked in same:
+                    own += self._answered(asked, shared[asked.system.name], journal)
+                progress.advance(task)
         turn = {system.name: index for index, system in enumerate(systems)}
         return sorted(self.ranks.together(own), key=lambda made: (position[made.item], turn[made.system]))
 
     def watch(self, item: Item) -> WatchedVideo:
         """Decode and encode the item's video as the router was exported to: frames, sampler."""
-        return self._watch(item.video)
+        return self._watching.watch(item.video)
 
     def query(self, item: Item, watched: WatchedVideo) -> Query:
         """The item as the systems see it, with the truth about its sampled frames where it is known."""
@@ -115,24 +136,27 @@ class Runner:
         if truth is not None:
             truth = replace(truth, relevant=merged_any(truth.relevant, watched.frames_per_patch))
         text = self.wording.render(item, watched.sampled.seconds)
-        return watched.query(item.question, item.options, truth, text)
+        query = watched.query(item.question, item.options, truth, text)
+        return replace(query, looks=self._looks.setdefault(item.id, Looks())) if self.share_passes else query
 
-    def _answered(
-        self, item: Item, system: System, cap: int, budget: int, shared: SharedPrefix | None, journal: Journal | None
-    ) -> list[Prediction]:
-        """The answer that the journal kept, or a new one; none where there is none to be had."""
-        frames = self.router.config.frames
-        known = journal.known(system.name, item.id, frames, cap, budget) if journal else None
-        if known is not None:
-            return [known]
+    def _kept(self, asked: Asked, journal: Journal | None) -> Prediction | None:
+        if journal is None:
+            return None
+        return journal.known(asked.system.name, asked.item.id, self.router.config.frames, asked.cap, asked.budget)
+
+    def _answered(self, asked: Asked, shared: SharedPrefix | None, journal: Journal | None) -> list[Prediction]:
+        """The answer; none where there is none to be had."""
+        item = asked.item
         try:
-            made = self._predict(item, self.seen(item), system, cap, budget, shared)
+            made = self._predict(asked, self.seen(item), shared)
         except (VideoError, ValueError, RuntimeError) as error:
             if not self.tolerant:
                 raise
-            told = f"{type(error).__name__}: {error}"
+            told, frames = f"{type(error).__name__}: {error}", self.router.config.frames
             self.failures.append(
-                Failure(self.benchmark, item.id, item.video.name, self.model, system.name, frames, cap, told)
+                Failure(
+                    self.benchmark, item.id, item.video.name, self.model, asked.system.name, frames, asked.cap, told
+                )
             )
             return []
         if journal is not None:
@@ -141,21 +165,20 @@ class Runner:
 
     def seen(self, item: Item) -> WatchedVideo:
         """The item's video, watched once for all questions that follow one another; what was sampled is noted in `watched`."""
-        if self._last is None or self._last[0] != item.video:
-            self._last = None  # one video at a time
-            self._last = item.video, self.watch(item)
-            sampled = self._last[1].sampled
+        watched = self.watch(item)
+        if item.video.name not in self.watched:
+            sampled = watched.sampled
             self.watched[item.video.name] = Watched(
                 self.benchmark, item.video.name, str(item.video), self.router.config.frames, list(sampled.indices),
                 [round(second, 4) for second in sampled.seconds], sampled.duration,
             )  # fmt: skip
-        return self._last[1]
+        return watched
 
     @torch.no_grad()
-    def _predict(
-        self, item: Item, watched: WatchedVideo, system: System, cap: int, budget: int, shared: SharedPrefix | None
-    ) -> Prediction:
-        query = self.query(item, watched)
+    def _predict(self, asked: Asked, watched: WatchedVideo, shared: SharedPrefix | None) -> Prediction:
+        item, system, budget = asked.item, asked.system, asked.budget
+        shown, meant = reordered(item) if isinstance(system, Shuffled) else (item, None)
+        query = self.query(shown, watched)
         started = time.perf_counter()
         kept = system.compress(watched.all_tokens, query, budget)
         self._finish()
@@ -163,7 +186,10 @@ class Runner:
         if system.budgeted:
             assert kept.tokens <= budget, f"{system.name} fed {kept.tokens} tokens on {item.id}, its budget is {budget}"
         text, choice, prefill, generate = self._answer(kept, query, shared)
+        if meant is not None and choice is not None:
+            choice = meant[choice]
         spans = kept.spans
+        mark = "shared " if self.share_passes else ""
         return Prediction(
             benchmark=self.benchmark,
             item=item.id,
@@ -172,7 +198,7 @@ class Runner:
             model=self.model,
             system=system.name,
             sampled=self.router.config.frames,
-            cap=cap,
+            cap=asked.cap,
             budget=budget,
             tokens=kept.tokens,
             frames=[span.frame for span in spans],
@@ -188,8 +214,8 @@ class Runner:
             seconds_by_stage={
                 "decode": watched.decode_seconds,
                 "vision": watched.vision_seconds,
-                "route": routed - started,
-                "prefill" if shared is None else "shared prefill": prefill,
+                f"{mark}route": routed - started,
+                f"{mark}prefill": prefill,
                 "generate": generate,
             },
         )
@@ -201,7 +227,10 @@ class Runner:
         assert query.options is not None
         backbone = self.router.backbone
         started = time.perf_counter()
-        prompt = backbone.embed_prompt(kept, question_text(query), query.seconds)
+        text = question_text(query)
+        prompt = (
+            backbone.embed_prompt(kept, text, query.seconds) if kept.tokens else prompt_without_video(backbone, text)
+        )
         built = time.perf_counter()
         if self.scoring == "generate":
             generated = backbone.generate(prompt, max_new_tokens=32, shared=shared)

@@ -37,7 +37,7 @@ from routers.systems import (
     build_system,
 )
 from routers.systems.base import encodes_on_demand
-from routers.watched_video import WatchedVideo, watch
+from routers.watched_video import WatchedVideo, sampled_frames, watch
 from video.frames import SampledFrames
 
 
@@ -176,6 +176,10 @@ class VideoRouter:
         """`[T, M, channels]` tokens and Q questions -> `[Q, T]` probability that each frame is evidence."""
         embedded = [self.backbone.embed_text(text) for text in questions]
         return self._routed().relevance(video_tokens, embedded, self.backbone.grid)
+
+    def sample(self, video: str | Path) -> SampledFrames:
+        """The frames of a file that `watch` encodes. Raises `VideoError` for an unreadable file."""
+        return sampled_frames(self.backbone, video, self.config.frames, self.config.sampler)
 
     def watch(
         self, video: str | Path | SampledFrames, *, frames: int | None = None, on_demand: bool = False

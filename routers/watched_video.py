@@ -52,6 +52,11 @@ class WatchedVideo:
         return Query(question, options, truth, self.seconds, self.sampled.frames[:: self.frames_per_patch], text)
 
 
+def sampled_frames(backbone: Backbone, video: str | Path, frames: int, sampler: str) -> SampledFrames:
+    """`frames` frames of a file at the side in pixels that the model encodes. Raises as `sample_video`."""
+    return sample_video(video, frames, sampler=sampler, size=backbone.frame_size)
+
+
 def watch(
     backbone: Backbone, video: str | Path | SampledFrames, frames: int, sampler: str, *, on_demand: bool = False
 ) -> WatchedVideo:
@@ -61,7 +66,7 @@ def watch(
     """
     started = time.perf_counter()
     if not isinstance(video, SampledFrames):
-        video = sample_video(video, frames, sampler=sampler, size=backbone.frame_size)
+        video = sampled_frames(backbone, video, frames, sampler)
     decoded = time.perf_counter()
     tokens: TokenSource = LazyTokens(backbone, video.frames) if on_demand else backbone.encode_frames(video.frames)
     merged = backbone.frames_per_patch

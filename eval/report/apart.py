@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from eval.controls import is_control
 from routers.systems import parse_spec
 
 REFERENCES: Final = ("dense", "oracle")
@@ -10,9 +11,9 @@ ROUTED: Final = "videorouter"
 
 
 def stands_apart(system: str, named: tuple[str, ...] = ()) -> bool:
-    """Whether `system` is a reference, `videorouter` with options of its own, or among those `named` by the user."""
+    """Whether `system` is a reference or a control, `videorouter` with options of its own, or among those `named` by the user."""
     name = parse_spec(system).name
-    return system in named or name in REFERENCES or (name == ROUTED and system != ROUTED)
+    return is_control(system) or system in named or name in REFERENCES or (name == ROUTED and system != ROUTED)
 
 
 def knows_truth(system: str) -> bool:

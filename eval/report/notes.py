@@ -33,7 +33,7 @@ def notes(figures: Sequence[CellFigures], gathered: Gathered, mix_budgets: bool)
         )
     if "shared prefill" in stages:
         found.append(
-            "Questions of a video shared their prefill: those seconds are no latency of a question asked alone."
+            "Systems and questions shared passes of the model: seconds of “shared” stages are no latency of a question asked alone."
         )
     if stages & {"decode", "vision"}:
         found.append(

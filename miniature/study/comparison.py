@@ -1,9 +1,8 @@
 """`python -m miniature compare`: every system of the papers on the base it is made for, and VideoRouter's further options."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +10,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from eval.benchmarks import load_items
+from eval.controls import system_or_control
 from eval.experiment import ROUTED, compare
 from eval.items import Item
+from eval.journal import Journal
 from eval.plot import Curve, accuracy_curves
-from eval.predictions import Prediction, append, read
+from eval.predictions import Prediction
+from eval.ranks import Ranks
 from eval.runner import Runner
 from eval.statistics import paired_difference, summarise
 from miniature.bases import DENSE_ROUTER, ROBUST_ROUTER
@@ -38,6 +40,8 @@ OPTIONS: Final = (
 FORCED: Final = ("policy=global", "policy=fragment")
 """Without the Image Router, and without the Semantic Router."""
 
+CONTROLS: Final = ("blind", f"shuffled+{ROUTED}")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -52,7 +56,6 @@ class Row:
     high: float
     on_fragment: float
     on_global: float
-    route_seconds: float
 
 
 def compare_systems(
@@ -64,11 +67,10 @@ def compare_systems(
     seed: int = 1000,
     points: int = len(POINTS),
 ) -> None:
-    """Measure all systems at equal tokens on the world of `report`, and what the papers claim.
+    """Measure all systems at equal tokens on the world of `report`, and what the papers claim; torchrun shares the work.
 
     Args:
-        out: Folder to write: comparison.md, comparison.png, comparison.json, the answers and the world. An interrupted
-            comparison goes on there.
+        out: Folder to write: comparison.md, comparison.png, comparison.json and the world. An interrupted comparison goes on there.
         robust: Router folder over the base that bears pooled frames.
         dense: Router folder over the base trained on whole frames.
         videos: Videos of the world; 15 in 100 choose the scale of uniform pooling, the others are asked about.
@@ -81,18 +83,37 @@ def compare_systems(
     """
     if (out / "comparison.json").exists():
         raise ValueError(f"{out} already holds a comparison: choose another --out")
-    world = out / "world"
-    if not (world / "truth.jsonl").exists():
+    world, ranks = out / "world", Ranks.joined()
+    if ranks.first and not (world / "truth.jsonl").exists():
         build_world(world, videos, seed=seed, questions_per_video=questions_per_video, splits=(0, 15, 85))
+    ranks.wait()
     items, validation = (load_items("miniature", world, split, None) for split in ("test", "val"))
     chosen = sorted(POINTS, key=lambda point: abs(point.budget - HEADLINE.budget))[:points]
     console, made = Console(width=150), {}
-    with Progress(console=console) as progress:
-        for key, found in _answered(robust, dense, items, validation, chosen, Kept(out / "answers"), progress):
+    remembered = len({item.video for item in [*items, *validation]})
+    journals = [_journal(out / f"answers-{base}", ranks) for base in ("robust", "dense")]
+    routing, free = (
+        Runner(
+            VideoRouter.from_pretrained(folder),
+            "likelihood",
+            remembered,
+            share_passes=True,
+            journal=journal,
+            ranks=ranks,
+        )
+        for folder, journal in zip((robust, dense), journals, strict=True)
+    )
+    with Progress(console=console, disable=not ranks.first) as progress:
+        for key, found in _answered(routing, free, items, validation, chosen, progress):
             made[key] = found
+    if not ranks.first:
+        ranks.leave()
+        return
     rows = [_row(*key, found) for key, found in made.items()]
     claims = [claim for point in chosen for claim in check_claims(made, point.budget)]
     _write(out, rows, claims, made, len(items))
+    for journal in journals:
+        journal.close()
     console.print((out / "comparison.md").read_text(encoding="utf-8"))
 
 
@@ -104,62 +125,43 @@ Answers = dict[str, list[Prediction]]
 """Predictions by system."""
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What was answered before an interruption is read, not asked again: a file for every group of systems."""
-
-    folder: Path
-
-    def answers(self, name: str, make: Callable[[], Answers]) -> Answers:
-        """The answers kept under `name`, or those that `make` gives, kept now."""
-        path = self.folder / f"{name}.jsonl"
-        if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            made, unfinished = make(), path.with_suffix(".unfinished")
-            unfinished.unlink(missing_ok=True)
-            append(unfinished, (prediction for found in made.values() for prediction in found))
-            unfinished.rename(path)
-            return made
-        read_again: Answers = {}
-        for prediction in read(path):
-            read_again.setdefault(prediction.system, []).append(prediction)
-        return read_again
+def _journal(folder: Path, ranks: Ranks) -> Journal:
+    """What was answered before an interruption, however many ranks there were."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ranks.wait()
+    journal = Journal(folder, ranks.rank)
+    ranks.wait()  # nobody writes before all have read
+    return journal
 
 
 def _answered(
-    robust: Path,
-    dense: Path,
+    routing: Runner,
+    free: Runner,
     items: Sequence[Item],
     validation: Sequence[Item],
     chosen: Sequence[Point],
-    kept: Kept,
     progress: Progress,
 ) -> Iterator[tuple[Key, list[Prediction]]]:
-    remembered = len({item.video for item in [*items, *validation]})
-    router, on_dense = VideoRouter.from_pretrained(robust), VideoRouter.from_pretrained(dense)
-    routing = Runner(router, "likelihood", remembered, share_prefixes=True)
-    free = Runner(on_dense, "likelihood", remembered, share_prefixes=True)
+    router, on_dense = routing.router, free.router
     for base, runner in (("robust", routing), ("dense", free)):
-        whole = partial(_alone, runner, items, ("dense",), DENSE_TOKENS, progress)
-        yield (base, "dense", DENSE_TOKENS), kept.answers(f"{base}-whole", whole)["dense"]
+        yield (base, "dense", DENSE_TOKENS), _alone(runner, items, ("dense",), DENSE_TOKENS, progress)["dense"]
     for point in chosen:
         routing.router, free.router = router.rescaled(point.scales), on_dense.rescaled(point.scales)
-        routed = partial(compare, routing, items, validation, ROUTING, point.budget, progress)
-        found = kept.answers(f"robust-{point.budget}", routed)
+        found = compare(routing, items, validation, ROUTING, point.budget, progress)
         mean = sum(prediction.fed for prediction in found[ROUTED]) / len(items)
         yield from ((("robust", name, point.budget), made) for name, made in found.items())
-        fed_alike = partial(compare, free, items, validation, TRAINING_FREE, point.budget, progress, mean_tokens=mean)
-        found = kept.answers(f"dense-{point.budget}", fed_alike)
+        found = compare(free, items, validation, TRAINING_FREE, point.budget, progress, mean_tokens=mean)
         yield from ((("dense", name, point.budget), made) for name, made in found.items())
     routing.router = router.rescaled(HEADLINE.scales)
     for option in (*OPTIONS, *FORCED):
         spec = f"{ROUTED}({option})"
-        alone = partial(_alone, routing, items, (spec,), HEADLINE.budget, progress)
-        yield ("robust", option, HEADLINE.budget), kept.answers(f"robust-{option}", alone)[spec]
+        yield ("robust", option, HEADLINE.budget), _alone(routing, items, (spec,), HEADLINE.budget, progress)[spec]
+    for control, made in _alone(routing, items, CONTROLS, HEADLINE.budget, progress).items():
+        yield ("robust", control, HEADLINE.budget), made
 
 
 def _alone(runner: Runner, items: Sequence[Item], specs: Sequence[str], budget: int, progress: Progress) -> Answers:
-    systems = [runner.router.system(spec) for spec in specs]
+    systems = [system_or_control(runner.router, spec) for spec in specs]
     budgets = {system.name: [budget] * len(items) for system in systems}
     made: Answers = {}
     for prediction in runner.run(items, systems, budgets, progress):
@@ -180,7 +182,6 @@ def _row(base: str, system: str, budget: int, found: Sequence[Prediction]) -> Ro
         whole.high,
         on_fragment,
         on_global,
-        whole.seconds_by_stage["route"],
     )
 
 
@@ -235,11 +236,10 @@ def _markdown(rows: Sequence[Row], claims: Sequence[Claim], made: dict[Key, list
         [
             row.base, row.system, "none" if row.system == "dense" else str(row.budget), f"{row.tokens:.0f}",
             f"{row.accuracy:.3f} ({row.low:.3f}-{row.high:.3f})", f"{row.on_fragment:.3f}", f"{row.on_global:.3f}",
-            f"{1000 * row.route_seconds:.0f}",
         ]
         for row in rows
     ]  # fmt: skip
-    headers = ("base", "system", "budget", "tokens fed", "all", "fragment", "global", "ms to choose")
+    headers = ("base", "system", "budget", "tokens fed", "all", "fragment", "global")
     return "\n".join(
         [
             f"{questions} held-out questions in held-out wordings, 95 % intervals over videos; tokens fed are equal at a budget.",

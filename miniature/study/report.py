@@ -86,7 +86,7 @@ def report(
         made = {("robust", *key): found for key, found in _study(router, items, validation, chosen, progress).items()}
         on_dense = VideoRouter.from_pretrained(dense)
         made["dense", "dense", FED_CAP, DENSE_TOKENS] = _dense(
-            Runner(on_dense, "likelihood", share_prefixes=True), items, progress
+            Runner(on_dense, "likelihood", share_passes=True), items, progress
         )
         information = measure_information(router.backbone)
     rows = [row for key, found in made.items() for row in _rows(key, found)]
@@ -106,7 +106,7 @@ def _study(
     """Every system at every point; `dense` once; at the headline also with the whole budget, and misled."""
     made: dict[Key, list[Prediction]] = {}
     remembered = len({item.video for item in [*items, *validation]})
-    runner = Runner(router, "likelihood", remembered, share_prefixes=True)
+    runner = Runner(router, "likelihood", remembered, share_passes=True)
     made["dense", FED_CAP, DENSE_TOKENS] = _dense(runner, items, progress)
     for point in points:
         runner.router = router.rescaled(point.scales)

@@ -11,6 +11,7 @@ from torch import Tensor
 from routers.allocation import Allocation, Policy
 from routers.backbones.base import FrameSpan, PositionPolicy
 from routers.pooling import covering_cells, pool_to, pooled_grid
+from routers.systems.looks import Looks
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Query:
 
     `text` is what follows the frames in place of question and options in the house's own wording. `seconds` says when each of
     the T frames is shown, where that is known. `frames` uint8 RGB `[T, H, W, 3]` are the frames as
-    sampled, for systems that look at them with an encoder of their own.
+    sampled, for systems that look at them with an encoder of their own. `looks` is given where the same question is asked of
+    several systems or at several budgets.
     """
 
     question: str
@@ -36,6 +38,7 @@ class Query:
     seconds: tuple[float, ...] | None = None
     frames: np.ndarray | None = field(default=None, compare=False, repr=False)
     text: str | None = None
+    looks: Looks | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

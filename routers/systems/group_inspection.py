@@ -9,6 +9,7 @@ from torch import Tensor
 from routers.backbones.base import Backbone
 from routers.systems.adapttoken_groups import certainty
 from routers.systems.base import CompressedVideo
+from routers.systems.looks import Looks, looked
 from routers.token_source import TokenSource
 
 
@@ -28,12 +29,16 @@ class InspectedGroup:
 
 @dataclass(frozen=True)
 class Inspection:
-    """How groups are run: after the prompt `text`, with attention read at `layer` (0-based) and a response this long."""
+    """How groups are run: after the prompt `text`, with attention read at `layer` (0-based) and a response this long.
+
+    `looks` are the question's, where it has some.
+    """
 
     backbone: Backbone
     text: str
     layer: int
     max_new_tokens: int
+    looks: Looks | None = None
 
     def of(
         self, video_tokens: TokenSource, frames: Sequence[int], seconds: Sequence[float] | None = None
@@ -41,16 +46,18 @@ class Inspection:
         """Run the model on all tokens of `frames`, as on a video of these frames alone; `seconds` `[T]` are the whole video's."""
         whole = whole_video(video_tokens[list(frames)])
         shown = None if seconds is None else [seconds[frame] for frame in frames]
+        key = ("inspection", self.text, self.layer, self.max_new_tokens, tuple(frames))
+        scores, certain = looked(self.looks, key, lambda: self._run(whole, shown))
+        return InspectedGroup(
+            whole.embeddings, torch.tensor(list(frames))[whole.frames.cpu()], whole.cells.cpu(), scores, certain
+        )
+
+    def _run(self, whole: CompressedVideo, shown: Sequence[float] | None) -> tuple[Tensor, float]:
+        """Attention to each token, on the CPU, and the certainty of the response."""
         prompt = self.backbone.embed_prompt(whole, self.text, shown)
         seen = self.backbone.inspect(prompt, self.layer, self.max_new_tokens)
         assert len(seen.attention) == whole.tokens, f"{len(seen.attention)} scores for {whole.tokens} visual tokens"
-        return InspectedGroup(
-            whole.embeddings,
-            torch.tensor(list(frames))[whole.frames.cpu()],
-            whole.cells.cpu(),
-            seen.attention.float().cpu(),
-            certainty(seen.entropies.tolist()),
-        )
+        return seen.attention.float().cpu(), certainty(seen.entropies.tolist())
 
 
 def whole_video(tokens: Tensor) -> CompressedVideo:

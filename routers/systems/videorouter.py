@@ -15,6 +15,7 @@ from routers.scoring import POLICIES, ImageRouter, SemanticRouter
 from routers.systems.base import CompressedVideo, Query, apply_allocation, pooled_video
 from routers.systems.fca import Adjustable
 from routers.systems.graded_frames import graded_grids
+from routers.systems.looks import looked
 from routers.systems.pooled_frames import pool_to_counts, pooled_sizes
 from routers.systems.routing_options import RoutingOptions, smoothed
 from routers.systems.screening import holds, screened_video
@@ -69,7 +70,12 @@ class RoutedCompression:
         policy = self.policy_for(question)
         if policy == "global":
             return policy, None
-        return policy, self.relevance(video_tokens, [question], self.backbone.grid)[0]
+        scores = looked(
+            query.looks,
+            ("relevance", self.options.router_scale),
+            lambda: self._scores(video_tokens, [question], self.backbone.grid)[0],
+        )
+        return policy, smoothed(scores, self.options.smoothing)
 
     @torch.no_grad()
     def policy_for(self, question: Tensor) -> Policy:
@@ -83,8 +89,7 @@ class RoutedCompression:
     @torch.no_grad()
     def relevance(self, video_tokens: Tensor, questions: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """`[T, M, channels]` on `grid` and Q embedded questions -> `[Q, T]`, pooled and smoothed as the options say."""
-        seen = pool_frames(video_tokens[..., : self.backbone.hidden_size], self.options.router_scale, grid)
-        return smoothed(self.image(seen, questions), self.options.smoothing)
+        return smoothed(self._scores(video_tokens, questions, grid), self.options.smoothing)
 
     def adjustable(self, video_tokens: Tensor, query: Query, budget: int) -> Adjustable:
         """Under `global` all frames that were allocated tokens; under `fragment` the irrelevant ones: relevant frames keep theirs.
@@ -106,6 +111,11 @@ class RoutedCompression:
 
     def reduce(self, video_tokens: Tensor, query: Query, counts: Mapping[int, int]) -> CompressedVideo:
         return pool_to_counts(video_tokens, counts, self.backbone.grid)
+
+    def _scores(self, video_tokens: Tensor, questions: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
+        """`relevance` before it is smoothed."""
+        seen = pool_frames(video_tokens[..., : self.backbone.hidden_size], self.options.router_scale, grid)
+        return self.image(seen, questions)
 
     def _screened(self, full: TokenSource, query: Query, budget: int, side: int) -> CompressedVideo:
         if query.frames is None or len(query.frames) != len(full):

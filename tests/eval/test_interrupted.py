@@ -118,34 +118,49 @@ def test_one_run_may_hold_several_budgets_and_frame_counts(world: Path, router: 
     assert "miniature, 32 frames sampled, at most 256 tokens" in (tmp_path / "report" / "tables.md").read_text()
 
 
+def ranks(count: int, arguments: list[str]) -> list[str]:
+    """A command line of one process, or of torchrun's."""
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", str(count), "--master_port", str(free_port())]
+    return [sys.executable, *(torchrun if count > 1 else []), "-m", "eval", *arguments]
+
+
+def in_a_process(asked: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        asked, cwd=Path(__file__).parents[2], start_new_session=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+
+
+@pytest.fixture(scope="module")
+def both_videos(world: Path, router: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("both") / "run"
+    assert in_a_process(ranks(1, [*command(world, router, out), "--limit", "16"])).wait() == 0
+    return out
+
+
 @pytest.mark.slow
-def test_a_killed_run_ends_as_an_unbroken_one(whole: Path, world: Path, router: Path, tmp_path: Path) -> None:
-    asked = [sys.executable, "-m", "eval", *command(world, router, tmp_path / "run")]
-    running = subprocess.Popen(asked, cwd=Path(__file__).parents[2], start_new_session=True)
-    journal = tmp_path / "run" / "answered-0.jsonl"
-    while running.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 10):
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (2, 1), (1, 2)])
+def test_a_killed_run_ends_as_an_unbroken_one_with_as_many_ranks_or_others(
+    both_videos: Path, world: Path, router: Path, tmp_path: Path, before: int, after: int
+) -> None:
+    arguments = [*command(world, router, tmp_path / "run"), "--limit", "16"]
+    running = in_a_process(ranks(before, arguments))
+    journals = [tmp_path / "run" / f"answered-{rank}.jsonl" for rank in range(before)]
+    while running.poll() is None and not all(j.exists() and j.read_bytes().count(b"\n") >= 5 for j in journals):
         time.sleep(0.02)
     os.killpg(running.pid, signal.SIGKILL)
+    for rank in subprocess.run(["pgrep", "-f", str(tmp_path / "run")], capture_output=True, text=True).stdout.split():
+        os.kill(int(rank), signal.SIGKILL)  # torchrun's workers lead sessions of their own
     running.wait()
     assert not (tmp_path / "run" / PREDICTIONS).exists()
-    assert main(command(world, router, tmp_path / "run")) == 0
-    assert answers(tmp_path / "run") == answers(whole)
+    assert in_a_process(ranks(after, arguments)).wait() == 0
+    assert answers(tmp_path / "run") == answers(both_videos)
     assert not read_rows(tmp_path / "run" / FAILURES)
 
 
 @pytest.mark.slow
-def test_two_ranks_give_what_one_process_gives(whole: Path, world: Path, router: Path, tmp_path: Path) -> None:
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node",
-        "2",
-        "--master_port",
-        str(free_port()),
-    ]
-    asked = [*torchrun, "-m", "eval", *command(world, router, tmp_path / "run")]
-    subprocess.run(asked, cwd=Path(__file__).parents[2], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert answers(tmp_path / "run") == answers(whole)
-    assert read_rows(tmp_path / "run" / VIDEOS) == read_rows(whole / VIDEOS)
+def test_two_ranks_give_what_one_process_gives(both_videos: Path, world: Path, router: Path, tmp_path: Path) -> None:
+    asked = ranks(2, [*command(world, router, tmp_path / "run"), "--limit", "16"])
+    assert in_a_process(asked).wait() == 0
+    assert answers(tmp_path / "run") == answers(both_videos)
+    assert read_rows(tmp_path / "run" / VIDEOS) == read_rows(both_videos / VIDEOS)
     assert not list((tmp_path / "run").glob("answered-*"))

@@ -1,0 +1,93 @@
+"""Controls, set apart in every table: answers given blind, and answers to the same options in another order."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from eval.items import Item
+from routers import VideoRouter
+from routers.answers import letters
+from routers.backbones.base import Backbone
+from routers.backbones.layout import chat_prompt
+from routers.backbones.prompt import Prompt
+from routers.systems import CompressedVideo, Query, System
+
+BLIND: Final = "blind"
+SHUFFLED: Final = "shuffled+"
+
+
+@dataclass(frozen=True)
+class Blind:
+    """No frame at all: what the wording, the options and the model's own knowledge are worth."""
+
+    name: str = BLIND
+    budgeted: bool = True
+    reference: bool = True
+
+    def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
+        """Nothing of `[T, M, channels]`."""
+        none = torch.zeros(0, dtype=torch.int64, device=video_tokens.device)
+        return CompressedVideo(video_tokens[:0].flatten(0, 1), none, none, total_frames=len(video_tokens))
+
+
+@dataclass(frozen=True)
+class Shuffled:
+    """`inner` asked with the options in another order: what it gains or loses stood in the order alone."""
+
+    inner: System
+    reference: bool = True
+
+    @property
+    def name(self) -> str:
+        return SHUFFLED + self.inner.name
+
+    @property
+    def budgeted(self) -> bool:
+        return self.inner.budgeted
+
+    def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
+        """As `inner`, which never reads the options."""
+        return self.inner.compress(video_tokens, query, budget)
+
+
+def is_control(spec: str) -> bool:
+    """Whether a system written so is one of these."""
+    return spec == BLIND or spec.startswith(SHUFFLED)
+
+
+def system_or_control(router: VideoRouter, spec: str, **options: Any) -> System:
+    """`blind`, `shuffled+SYSTEM`, or what `router.system` makes. Raises as that."""
+    if spec == BLIND:
+        return Blind()
+    if spec.startswith(SHUFFLED):
+        return Shuffled(router.system(spec.removeprefix(SHUFFLED), **options))
+    return router.system(spec, **options)
+
+
+def prompt_without_video(backbone: Backbone, text: str) -> Prompt:
+    """The chat prompt of a question alone, as the model's template words one."""
+    embedded = backbone.embed_text(chat_prompt(backbone.tokenizer, text))
+    return Prompt(embedded[None], torch.zeros(0, dtype=torch.int64, device=embedded.device))
+
+
+def reordered(item: Item) -> tuple[Item, dict[str, str]]:
+    """The item with its options in another order, and for each letter there the one that the option has in `item`.
+
+    A draw from the item's id, never the order that was there: equal in every run.
+    """
+    draw, usual = random.Random(item.id), list(range(len(item.options)))
+    order = usual
+    while order == usual and len(set(item.options)) > 1:
+        order = draw.sample(usual, len(usual))
+    names = letters(item.options)
+    meant = {there: names[place] for there, place in zip(names, order, strict=True)}
+    answer = next(there for there, here in meant.items() if here == item.answer)
+    return replace(item, options=_picked(item.options, order), answer=answer), meant
+
+
+def _picked(options: Sequence[str], order: Sequence[int]) -> tuple[str, ...]:
+    return tuple(options[place] for place in order)
