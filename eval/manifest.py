@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import torch
 
-from eval.run_folder import MANIFEST, write_manifest
+from eval.run_folder import MANIFEST, THRESHOLD, write_manifest
 from routers import VideoRouter
 
 PACKAGES: Final = ("videorouter", "torch", "transformers", "numpy", "av", "decord")
@@ -30,6 +30,7 @@ def made_manifest(config: Any, router: VideoRouter, prompt: str, left_out: int) 
         "scoring": config.scoring,
         "frames": router.config.frames,
         "sampler": router.config.sampler,
+        THRESHOLD: router.config.threshold,
         "decoder": "PyAV by timestamps, decord where that fails",
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "seeds": {"systems": 0, "bootstrap": 0},

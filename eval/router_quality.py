@@ -10,7 +10,7 @@ from rich.progress import Progress
 from eval.items import Item
 from eval.runner import Runner
 from routers import VideoRouter
-from routers.metrics import auroc_within_question
+from routers.metrics import auroc_within_question, found_above
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,10 @@ def measure(router: VideoRouter, items: Sequence[Item], split: str, progress: Pr
             labels = torch.tensor(truth.relevant)
             area = auroc_within_question(scores.cpu(), labels) if truth.policy == "fragment" else None
             if area is not None:
-                chosen = scores.cpu() > router.config.threshold
-                hits = float((chosen & labels).sum())
+                recall, precision = found_above(scores.cpu(), labels, router.config.threshold)
                 areas.append(area)
-                recalls.append(hits / float(labels.sum()))
-                precisions.append(hits / max(1.0, float(chosen.sum())))
+                recalls.append(recall)
+                precisions.append(precision)
     if not areas:
         raise ValueError(f"no fragment question with evidence among the {len(items)} questions of split {split!r}")
     return RouterQuality(

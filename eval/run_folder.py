@@ -22,6 +22,8 @@ ITEMS: Final = "items.jsonl"
 VIDEOS: Final = "videos.jsonl"
 PREDICTIONS: Final = "predictions.jsonl"
 FAILURES: Final = "failures.jsonl"
+THRESHOLD: Final = "relevance threshold"
+"""In the manifest: the score above which the Image Router takes a frame for relevant."""
 
 
 @dataclass(frozen=True)

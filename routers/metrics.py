@@ -32,3 +32,24 @@ def threshold_for_recall(scores: Tensor, labels: Tensor, wanted: float) -> float
         return 0.5
     missed = int((1 - wanted) * len(positive) + 1e-9)
     return max(0.0, float(positive[missed]) - 1e-6)
+
+
+def found_above(scores: Tensor, labels: Tensor, threshold: float) -> tuple[float, float]:
+    """Recall and precision of one question's frames scored above `threshold`; `[T]` scores and bools, at least one of them true.
+
+    Precision is 0 where no frame is.
+    """
+    chosen = scores > threshold
+    hits = float((chosen & labels).sum())
+    return hits / float(labels.sum()), hits / max(1.0, float(chosen.sum()))
+
+
+def recall_among_best(scores: Tensor, labels: Tensor, count: int) -> float:
+    """Share of one question's evidence among the `count` highest scores (ours); `[T]` scores and bools, at least one of them true.
+
+    Frames of one score share the places that are left for them, so that their order decides nothing.
+    """
+    last = scores.sort(descending=True).values[count - 1]
+    above, level = scores > last, scores == last
+    places = float(count - above.sum()) / float(level.sum())
+    return (float((labels & above).sum()) + places * float((labels & level).sum())) / float(labels.sum())

@@ -9,6 +9,7 @@ from eval.predictions import Cell, Prediction
 from eval.report.apart import stands_apart
 from eval.report.gathered import Contender, Gathered
 from eval.report.macro import macro_average
+from eval.report.routing import Routing, routing
 from eval.run_folder import Failure
 from eval.statistics import Difference, Summary, paired_difference, summarise
 
@@ -38,12 +39,14 @@ class Row:
 
 @dataclass(frozen=True)
 class CellFigures:
-    """A cell's rows, the reference first, the most accurate next, those apart last; `groups` by dimension, then group."""
+    """A cell's rows, the reference first, the most accurate next, those apart last; `groups` by dimension, then group; `routing` in
+    the order of the rows."""
 
     cell: Cell
     videos: int
     rows: list[Row]
     groups: dict[str, dict[str, list[Row]]]
+    routing: list[Routing]
 
     @property
     def title(self) -> str:
@@ -103,7 +106,8 @@ def _figures(gathered: Gathered, cell: Cell, reference: str, apart: tuple[str, .
             )
             if found:
                 groups.setdefault(dimension, {})[group] = sorted(found, key=lambda row: order.index(row.contender))
-    return CellFigures(cell, len({p.video for answers in made.values() for p in answers}), rows, groups)
+    routed = sorted(routing(gathered, cell), key=lambda own: order.index(own.contender))
+    return CellFigures(cell, len({p.video for answers in made.values() for p in answers}), rows, groups, routed)
 
 
 def _in(item: Item, dimension: str, group: str) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 
 from eval.items import Item
 from eval.predictions import Cell, Prediction
+from eval.report.evidence import frames_merged
 from eval.report.gathered import Contender, Gathered
 from eval.report.thumbnails import Strip
 from eval.run_folder import Watched
@@ -80,7 +81,7 @@ def _answer(cell: Cell, contender: Contender, prediction: Prediction, gathered: 
     watched = gathered.videos.get((cell.benchmark, prediction.video, cell.frames))
     shown = dict(zip(watched.indices, watched.seconds, strict=True)) if watched else {}
     relevance = prediction.relevance or []
-    patch = -(-prediction.sampled // len(relevance)) if relevance else 1  # frames that share a score
+    patch = frames_merged(prediction.sampled, len(relevance)) if relevance else 1
     return {
         "cell": f"{cell.frames} frames, cap {cell.cap:,}",
         "system": gathered.said(contender),

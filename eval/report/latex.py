@@ -6,6 +6,7 @@ from typing import Final
 from eval.report.across import across_budgets
 from eval.report.cells import CellFigures
 from eval.report.gathered import Gathered
+from eval.report.routing_tables import router_tables
 from eval.report.written import caption, cells, header
 
 _SPECIAL: Final = {
@@ -30,6 +31,18 @@ def latex(figures: list[CellFigures], gathered: Gathered, reference: str, mix_bu
     for benchmark, (heads, rows) in across_budgets(figures, gathered).items() if mix_budgets else ():
         title = f"{benchmark} across budgets: accuracy, % (95 % interval), at mean tokens."
         tables.append(_table(title, f"{benchmark}-across", heads, rows, []))
+    for benchmark, those in router_tables(figures, gathered).items():
+        tables += [
+            _table(
+                f"{table.title}, {benchmark}. {table.caption}.",
+                f"{benchmark}-{table.name}",
+                table.heads,
+                [row.plain for row in table.rows],
+                [],
+            )
+            for table in those
+            if not table.grouped
+        ]
     return "% \\usepackage{booktabs}\n" + "\n".join(tables)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from eval.report.across import across_budgets
 from eval.report.cells import CellFigures, Row
 from eval.report.gathered import Gathered
+from eval.report.routing_tables import router_tables
 from eval.report.written import ABSENT, caption, cells, header, interval, percent
 
 
@@ -20,6 +21,10 @@ def markdown(figures: list[CellFigures], gathered: Gathered, reference: str, mix
             parts += [f"Accuracy by {dimension}, % (interval):", _groups(own, groups, gathered)]
     for benchmark, (heads, rows) in across_budgets(figures, gathered).items() if mix_budgets else ():
         parts += [f"## {benchmark} across budgets", "Accuracy, % (interval), at mean tokens.", _table(heads, rows)]
+    for benchmark, tables in router_tables(figures, gathered).items():
+        parts.append(f"## Routers on {benchmark}")
+        for table in tables:
+            parts += [f"{table.title}. {table.caption}.", _table(table.heads, [row.plain for row in table.rows])]
     return "\n\n".join(parts) + "\n"
 
 

@@ -17,6 +17,7 @@ from eval.report.inspector import inspected, video_key, watched_of
 from eval.report.notes import notes
 from eval.report.plots import marks, plots
 from eval.report.provenance import facts
+from eval.report.routing_tables import router_tables
 from eval.report.stages import stage_bars, stage_names
 from eval.report.thumbnails import Strip, strip
 from eval.report.written import caption, cells, header
@@ -42,6 +43,7 @@ def page(
     told = {
         "tables": list(figures), "gathered": gathered, "reference": reference, "marks": marks(figures, gathered),
         "plots": plots(figures, gathered, reference),
+        "routers": router_tables(figures, gathered),
         "across": across_budgets(list(figures), gathered) if mix_budgets else {},
     }  # fmt: skip
     said = notes(figures, gathered, mix_budgets)

@@ -14,6 +14,8 @@ from eval.benchmarks import load_items
 from eval.budgets import check_equal, item_budgets
 from eval.items import KnownTruth
 from eval.predictions import read
+from eval.report.gathered import gather
+from eval.report.routing import AUROC, PRECISION, RECALL, routing
 from eval.statistics import bootstrap_interval, summarise
 
 STEP = 16
@@ -135,6 +137,22 @@ def test_router_quality_is_measured_on_both_splits(run: Path) -> None:
     routers = json.loads((run / "summary.json").read_text())["routers"]
     assert [row["split"] for row in routers] == ["val", "test"]
     assert all(0 <= row["image_auroc"] <= 1 for row in routers)
+
+
+def test_the_report_finds_the_router_quality_that_was_measured(world: Path, router: Path, tmp_path: Path) -> None:
+    arguments = ["run", "--config", "eval/miniature", "--model", str(router), "--data", str(world), "--limit", "8"]
+    systems = json.dumps(["videorouter", "videorouter(policy=fragment)"])
+    assert main([*arguments, "--validation_limit", "8", "--systems", systems, "--out", str(tmp_path)]) == 0
+    measured = json.loads((tmp_path / "summary.json").read_text())["routers"][-1]
+    gathered = gather([tmp_path])
+    chosen, forced = (own for own in routing(gathered, next(iter(gathered.answers))))
+    assert chosen.policies is not None
+    assert chosen.policies.right is not None
+    assert forced.evidence is not None
+    assert chosen.policies.right.mean == pytest.approx(measured["policy_accuracy"])
+    assert forced.evidence.counted == measured["fragment_questions"]
+    for name, key in ((AUROC, "image_auroc"), (RECALL, "image_recall"), (PRECISION, "image_precision")):
+        assert forced.evidence.measures[name].mean == pytest.approx(measured[key], abs=0.02)  # four decimals of a score
 
 
 def test_runs_are_never_mixed(run: Path, world: Path, router: Path, capsys: pytest.CaptureFixture[str]) -> None:

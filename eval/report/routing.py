@@ -1,0 +1,162 @@
+"""What the routers of one cell decided, against what the benchmark knows: policies, and relevance on evidence."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+
+from eval.predictions import Cell, Prediction
+from eval.report.apart import knows_truth
+from eval.report.evidence import evidence_of, tells_evidence
+from eval.report.gathered import Contender, Gathered
+from eval.run_folder import THRESHOLD
+from eval.statistics import bootstrap_interval
+from routers.metrics import auroc_within_question, found_above, recall_among_best
+from routers.systems import parse_spec
+
+RECALL: Final = "recall at the threshold"
+TENTH: Final = "recall in the top tenth"
+PRECISION: Final = "precision at the threshold"
+AUROC: Final = "AUROC"
+TOKENS: Final = "tokens on evidence"
+MEASURES: Final = (RECALL, TENTH, PRECISION, AUROC, TOKENS)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Mean over questions, all alike, in 0..1, with its 95 % interval over videos; `chance` is what chance would reach."""
+
+    mean: float
+    low: float
+    high: float
+    chance: float | None = None
+
+
+@dataclass(frozen=True)
+class Policies:
+    """`chosen` counts policies by group of the benchmark's first dimension, `against` (right policy, chosen policy) where the
+    right one is known; `right` is None where it nowhere is."""
+
+    chosen: dict[str, Counter[str]]
+    against: Counter[tuple[str, str]]
+    right: Measured | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Of `asked` questions whose evidence is known or marked, `counted` were scored, and some but not all of their frames hold it.
+
+    `measures` has those of `MEASURES` that can be told: those at a threshold where the manifest says it; precision and AUROC where
+    the truth of every counted question is known, for a benchmark that marks evidence does not say that nothing else is.
+    """
+
+    asked: int
+    counted: int
+    threshold: float | None
+    measures: dict[str, Measured]
+
+
+@dataclass(frozen=True)
+class Routing:
+    """One contender's figures; None for what its answers do not tell."""
+
+    contender: Contender
+    policies: Policies | None
+    evidence: Evidence | None
+
+
+def routing(gathered: Gathered, cell: Cell) -> list[Routing]:
+    """Of every contender that routed; one that is told the truth decides nothing."""
+    found = [
+        Routing(contender, _policies(gathered, contender, answers), _evidence(gathered, contender, answers))
+        for contender, answers in gathered.answers[cell].items()
+        if not knows_truth(contender.system)
+    ]
+    return [own for own in found if own.policies or own.evidence]
+
+
+def _policies(gathered: Gathered, contender: Contender, answers: Sequence[Prediction]) -> Policies | None:
+    """None also for `videorouter(policy=...)`, for which no router chose."""
+    if parse_spec(contender.system).options.get("policy") is not None:
+        return None
+    chosen: dict[str, Counter[str]] = {}
+    against: list[tuple[str, str]] = []
+    videos = []
+    for answer in answers:
+        item = gathered.items[answer.benchmark][answer.item]
+        if answer.policy is not None:
+            chosen.setdefault(item.group, Counter())[answer.policy] += 1
+            if item.truth is not None:
+                against.append((item.truth.policy, answer.policy))
+                videos.append(answer.video)
+    if not chosen:
+        return None
+    right = _measured([truth == policy for truth, policy in against], videos) if against else None
+    return Policies(dict(sorted(chosen.items())), Counter(against), right)
+
+
+def _evidence(gathered: Gathered, contender: Contender, answers: Sequence[Prediction]) -> Evidence | None:
+    items = gathered.items[answers[0].benchmark]
+    asked = [answer for answer in answers if tells_evidence(items[answer.item])]
+    if not any(answer.relevance for answer in asked):
+        return None
+    counted, labels = [], []
+    for answer in asked:
+        watched = gathered.videos.get((answer.benchmark, answer.video, answer.sampled))
+        if watched and answer.relevance:
+            held = evidence_of(items[answer.item], watched, len(answer.relevance))
+            if any(held) and not all(held):
+                counted.append(answer)
+                labels.append(held)
+    threshold = _threshold(gathered, contender.model)
+    known = all(items[answer.item].truth is not None for answer in counted)
+    told = [_of_question(answer, held, threshold, known) for answer, held in zip(counted, labels, strict=True)]
+    videos = [answer.video for answer in counted]
+    return Evidence(
+        len(asked),
+        len(counted),
+        threshold,
+        {
+            name: _measured([own[name][0] for own in told], videos, float(np.mean([own[name][1] for own in told])))
+            for name in MEASURES
+            if told and name in told[0]
+        },
+    )
+
+
+def _of_question(
+    answer: Prediction, held: tuple[bool, ...], threshold: float | None, known: bool
+) -> dict[str, tuple[float, float]]:
+    """Value and chance by name. By chance as many frames are drawn, or scores say nothing, or tokens are spread evenly."""
+    assert answer.relevance is not None
+    scores, labels = torch.tensor(answer.relevance), torch.tensor(held)
+    best, share = -(-len(held) // 10), sum(held) / len(held)
+    spent = sum(tokens for frame, tokens in zip(answer.frames, answer.tokens_by_frame, strict=True) if held[frame])
+    found = {
+        TENTH: (recall_among_best(scores, labels, best), best / len(held)),
+        TOKENS: (spent / sum(answer.tokens_by_frame), share),
+    }
+    if threshold is not None:
+        recall, precision = found_above(scores, labels, threshold)
+        found[RECALL] = recall, float((scores > threshold).float().mean())
+        if known:
+            found[PRECISION] = precision, share
+    if known:
+        area = auroc_within_question(scores, labels)
+        assert area is not None  # some frames hold evidence, and some do not
+        found[AUROC] = area, 0.5
+    return found
+
+
+def _threshold(gathered: Gathered, model: str) -> float | None:
+    """Of the runs of this model, where all say the same."""
+    said = {manifest.get(THRESHOLD) for _, manifest in gathered.runs if model in manifest.get("models", {})}
+    return said.pop() if len(said) == 1 else None
+
+
+def _measured(values: Sequence[float], videos: Sequence[str], chance: float | None = None) -> Measured:
+    each = np.array(values, dtype=float)
+    return Measured(float(each.mean()), *bootstrap_interval(each, videos), chance)
