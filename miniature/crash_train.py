@@ -26,7 +26,7 @@ STARTS: tuple[str, ...] = ("ddp*2", "auto*1", "deepspeed_2*4", "deepspeed_3*2")
 BATCHES_A_STEP = 4
 TOLERANCE = 1e-4
 """Largest difference of a weight from the undisturbed run's: sums over ranks round differently."""
-FIRST_STEP, LAST_STEP = 120.0, 600.0
+FIRST_STEP, LAST_STEP = 300.0, 600.0
 """Seconds until a start has saved something new, and until it has ended, before it counts as hanging."""
 
 
