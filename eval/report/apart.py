@@ -19,3 +19,8 @@ def stands_apart(system: str, named: tuple[str, ...] = ()) -> bool:
 def knows_truth(system: str) -> bool:
     """Whether the system is told what no real one knows."""
     return parse_spec(system).name == "oracle"
+
+
+def could_be_used(system: str) -> bool:
+    """Whether one could choose the system for its accuracy and cost: no bound and no control."""
+    return not knows_truth(system) and not is_control(system)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from eval.controls import is_control
 from eval.report.apart import knows_truth
 from eval.report.cells import CellFigures
 from eval.report.gathered import Gathered
@@ -43,6 +44,10 @@ def notes(figures: Sequence[CellFigures], gathered: Gathered, mix_budgets: bool)
     if any(knows_truth(row.contender.system) for row in rows):
         found.append(
             "“oracle” is told which frames hold the evidence. It is a bound, not a system, and never on a Pareto front."
+        )
+    if any(is_control(row.contender.system) for row in rows):
+        found.append(
+            "“blind” saw no frame, and “shuffled+” systems the options in another order: controls, never on a Pareto front."
         )
     if len(gathered.runs) > 1:
         found.append(f"{len(gathered.runs)} runs are joined: seconds compare only where their machines are the same.")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.report.apart import knows_truth
+from eval.report.apart import could_be_used
 from eval.report.cells import CellFigures, Row
 from eval.report.gathered import Gathered
 from eval.report.marks import Mark, mark
@@ -73,5 +73,5 @@ def _level(own: CellFigures, row: Row, reference: str) -> float:
 def _point(own: CellFigures, row: Row, gathered: Gathered, looks: dict[str, Mark], cost: float, level: float) -> Point:
     name, found = gathered.said(row.contender), row.summary
     label = f"{name}, cap {own.cell.cap:,}"
-    real = not knows_truth(row.contender.system)
+    real = could_be_used(row.contender.system)
     return Point(label, name, looks[name], cost, level, found.accuracy, found.low, found.high, real)

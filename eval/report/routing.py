@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from eval.predictions import Cell, Prediction
-from eval.report.apart import knows_truth
+from eval.report.apart import could_be_used
 from eval.report.evidence import evidence_of, tells_evidence
 from eval.report.gathered import Contender, Gathered
 from eval.run_folder import THRESHOLD
@@ -69,11 +69,11 @@ class Routing:
 
 
 def routing(gathered: Gathered, cell: Cell) -> list[Routing]:
-    """Of every contender that routed; one that is told the truth decides nothing."""
+    """Of every contender that routed; one that is told the truth decides nothing, and a control decides what its system does."""
     found = [
         Routing(contender, _policies(gathered, contender, answers), _evidence(gathered, contender, answers))
         for contender, answers in gathered.answers[cell].items()
-        if not knows_truth(contender.system)
+        if could_be_used(contender.system)
     ]
     return [own for own in found if own.policies or own.evidence]
 

@@ -20,7 +20,7 @@ Place = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracies in 0..1. Points of one `line` are joined; `real` points may stand on the front, one told the truth may not.
+    """Accuracies in 0..1. Points of one `line` are joined; `real` points may stand on the front; a bound or a control may not.
 
     `level` is the cost that the point is compared at, where it differs from `cost` by less than counts.
     """

@@ -10,7 +10,7 @@ from eval.__main__ import main
 from eval.controls import reordered
 from eval.items import Item
 from eval.predictions import read
-from eval.report.apart import stands_apart
+from eval.report.apart import could_be_used, stands_apart
 
 
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=6, unique=True), st.data())
@@ -40,5 +40,5 @@ def test_a_run_with_controls_feeds_the_blind_nothing_and_the_shuffled_the_same_t
     assert not any(p.frames for p in made["blind"])
     assert [p.tokens for p in made["shuffled+videorouter"]] == [p.tokens for p in made["videorouter"]]
     assert [p.answer for p in made["shuffled+videorouter"]] == [p.answer for p in made["videorouter"]]
-    assert all(stands_apart(name) for name in systems[1:])
+    assert all(stands_apart(name) and not could_be_used(name) for name in systems[1:])
     assert main(["report", str(tmp_path), "--out", str(tmp_path / "report")]) == 0
