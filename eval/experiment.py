@@ -131,7 +131,7 @@ def run(config: EvalConfig) -> list[Summary]:
     console = Console() if sys.stdout.isatty() else Console(width=150)
     runners: dict[int, Runner] = {}
     made: dict[Cell, dict[str, list[Prediction]]] = {}
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=console, transient=True, disable=not ranks.first) as progress:
         for point in config.points or [Point(config.budget or router.config.budget)]:
             placed = _placed(router, config, point)
             frames = placed.config.frames

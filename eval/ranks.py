@@ -2,9 +2,13 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 import torch
+
+LONGEST_WAIT: Final = timedelta(days=7)
+"""For the slowest rank's videos. One that dies is torchrun's to notice: it ends the others."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Ranks:
         if count == 1:
             return cls()
         if not torch.distributed.is_initialized():
-            torch.distributed.init_process_group("gloo")
+            torch.distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
         return cls(torch.distributed.get_rank(), count)
 
     @property
