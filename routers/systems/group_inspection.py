@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from routers.backbones.base import Backbone
+from routers.backbones.between import texts_around
 from routers.systems.adapttoken_groups import certainty
 from routers.systems.base import CompressedVideo
 from routers.token_source import TokenSource
@@ -28,12 +29,16 @@ class InspectedGroup:
 
 @dataclass(frozen=True)
 class Inspection:
-    """How groups are run: after the prompt `text`, with attention read at `layer` (0-based) and a response this long."""
+    """How groups are run: after the prompt `text`, with attention read at `layer` (0-based) and a response this long.
+
+    `between` is what is written between all T frames, as in `Query`.
+    """
 
     backbone: Backbone
     text: str
     layer: int
     max_new_tokens: int
+    between: Sequence[str] | None = None
 
     def of(
         self, video_tokens: TokenSource, frames: Sequence[int], seconds: Sequence[float] | None = None
@@ -41,7 +46,8 @@ class Inspection:
         """Run the model on all tokens of `frames`, as on a video of these frames alone; `seconds` `[T]` are the whole video's."""
         whole = whole_video(video_tokens[list(frames)])
         shown = None if seconds is None else [seconds[frame] for frame in frames]
-        prompt = self.backbone.embed_prompt(whole, self.text, shown)
+        written = None if self.between is None else texts_around(self.between, frames, len(video_tokens))
+        prompt = self.backbone.embed_prompt(whole, self.text, shown, written)
         seen = self.backbone.inspect(prompt, self.layer, self.max_new_tokens)
         assert len(seen.attention) == whole.tokens, f"{len(seen.attention)} scores for {whole.tokens} visual tokens"
         return InspectedGroup(
