@@ -115,7 +115,8 @@ class Runner:
         if truth is not None:
             truth = replace(truth, relevant=merged_any(truth.relevant, watched.frames_per_patch))
         text = self.wording.render(item, watched.sampled.seconds)
-        return watched.query(item.question, item.options, truth, text)
+        between = self.wording.between(item, watched.sampled.seconds, watched.seconds, watched.sampled.duration)
+        return watched.query(item.question, item.options, truth, text, between)
 
     def _answered(
         self, item: Item, system: System, cap: int, budget: int, shared: SharedPrefix | None, journal: Journal | None
@@ -201,7 +202,7 @@ class Runner:
         assert query.options is not None
         backbone = self.router.backbone
         started = time.perf_counter()
-        prompt = backbone.embed_prompt(kept, question_text(query), query.seconds)
+        prompt = backbone.embed_prompt(kept, question_text(query), query.seconds, query.between)
         built = time.perf_counter()
         if self.scoring == "generate":
             generated = backbone.generate(prompt, max_new_tokens=32, shared=shared)
