@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from eval.interleaving import said_between
 from eval.items import Item
 from eval.subtitles import SubtitleReader, shown_at
 from routers.answers import letters
@@ -22,20 +23,22 @@ _SUBTITLES_BELOW: Final = "This video's subtitles are listed below:\n{subtitles}
 class Wording:
     """A template of `{question}`, `{options}` and `{letters}`; `{letter}` and `{option}` make an option's line.
 
-    `with_subtitles` takes the place of `template` where it is given and lines are shown at the sampled frames. Without any
-    template the wording is the house's own.
+    `with_subtitles` takes the place of `template` where it is given and lines are shown at the sampled frames. With `subtitle`,
+    a template of `{subtitle}`, lines stand between the frames instead. Without any template the wording is the house's own.
     """
 
     name: str
     template: str | None = None
     option: str = "{letter}. {option}"
     with_subtitles: str | None = None
+    subtitle: str | None = None
 
     @property
     def id(self) -> str:
         """`name@hash`: the first 8 hexadecimal digits of the SHA-256 over all templates."""
         house = question_text(Query("{question}", ("{option}",)))
         parts = [house] if self.template is None else [self.template, self.option, self.with_subtitles or ""]
+        parts += [] if self.subtitle is None else [self.subtitle]
         return f"{self.name}@{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:8]}"
 
     def render(self, item: Item, seconds: Sequence[float], reader: SubtitleReader = SUBTITLES) -> str:
@@ -56,6 +59,26 @@ class Wording:
             letters=f"{', '.join(names[:-1])}, or {names[-1]}" if len(names) > 2 else " or ".join(names),
             subtitles="\n".join(shown),
         )
+
+    def between(
+        self,
+        item: Item,
+        seconds: Sequence[float],
+        shown: Sequence[float],
+        duration: float,
+        reader: SubtitleReader = SUBTITLES,
+    ) -> tuple[str, ...] | None:
+        """What stands before each frame and after the last (`Query.between`), for frames that were sampled at `seconds`.
+
+        `shown` `[T]` are the seconds of the frames as the model has them, maybe merged; `duration` is the video's. None where
+        nothing is said: the prompt is then the one without subtitles.
+        """
+        if self.subtitle is None or item.subtitles is None:
+            return None
+        said = said_between(reader.lines(item.subtitles), seconds, shown, duration)
+        if not any(said):
+            return None
+        return tuple("".join(self.subtitle.format(subtitle=text) for text in texts) for texts in said)
 
 
 def _select_best(basis: str) -> str:
@@ -84,12 +107,17 @@ WORDINGS: Final = {
         ),
         Wording("mlvu", _MLVU, "({letter}) {option}"),
         Wording("longvideobench", _LONG),
-        # The official script puts each line between the frames; here all text follows the frames.
+        Wording("longvideobench_interleaved", _LONG, subtitle="{subtitle}\n"),
+        # Lines after the frames, by name alone: what was asked so before can be asked so again.
         Wording("longvideobench_subtitles", _LONG, with_subtitles="{subtitles}\n" + _LONG),
         Wording("lvbench", "{question}\n{options}\nAnswer the question with the option letter.", "({letter}) {option}"),
         Wording("egoschema", _LONG),
     )
 }
+
+
+WITH_SUBTITLES: Final = {"video_mme": "video_mme_subtitles", "longvideobench": "longvideobench_interleaved"}
+"""The wording with subtitles that a benchmark's own script asks in, by benchmark."""
 
 
 def wording(name: str) -> Wording:
@@ -101,5 +129,5 @@ def wording(name: str) -> Wording:
 
 def usual_wording(benchmark: str, subtitles: bool = False) -> Wording:
     """A benchmark's own wording, the house's for one without; `subtitles` asks for the variant with them, where there is one."""
-    with_subtitles = WORDINGS.get(f"{benchmark}_subtitles") if subtitles else None
-    return with_subtitles or WORDINGS.get(benchmark, WORDINGS["house"])
+    name = WITH_SUBTITLES.get(benchmark, benchmark) if subtitles else benchmark
+    return WORDINGS.get(name, WORDINGS["house"])

@@ -136,7 +136,8 @@ class Runner:
         if truth is not None:
             truth = replace(truth, relevant=merged_any(truth.relevant, watched.frames_per_patch))
         text = self.wording.render(item, watched.sampled.seconds)
-        query = watched.query(item.question, item.options, truth, text)
+        between = self.wording.between(item, watched.sampled.seconds, watched.seconds, watched.sampled.duration)
+        query = watched.query(item.question, item.options, truth, text, between)
         return replace(query, looks=self._looks.setdefault(item.id, Looks())) if self.share_passes else query
 
     def _kept(self, asked: Asked, journal: Journal | None) -> Prediction | None:
@@ -228,9 +229,10 @@ class Runner:
         backbone = self.router.backbone
         started = time.perf_counter()
         text = question_text(query)
-        prompt = (
-            backbone.embed_prompt(kept, text, query.seconds) if kept.tokens else prompt_without_video(backbone, text)
-        )
+        if kept.tokens:
+            prompt = backbone.embed_prompt(kept, text, query.seconds, query.between)
+        else:
+            prompt = prompt_without_video(backbone, "".join(query.between or ()) + text)
         built = time.perf_counter()
         if self.scoring == "generate":
             generated = backbone.generate(prompt, max_new_tokens=32, shared=shared)

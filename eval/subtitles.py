@@ -107,4 +107,5 @@ def _seconds(moment: Any) -> float:
 
 def _line(start: float, end: float, text: str) -> list[Line]:
     text = " ".join(_TAG.sub("", text).split())
+    text = text.encode("utf-8", "replace").decode("utf-8")  # JSON can spell half a character, which stops tokenizers
     return [Line(start, end, text)] if text and end > start else []

@@ -47,9 +47,11 @@ class WatchedVideo:
         options: tuple[str, ...] | None = None,
         truth: Truth | None = None,
         text: str | None = None,
+        between: tuple[str, ...] | None = None,
     ) -> Query:
-        """A question about this video as the systems see it; `text` as in `Query`."""
-        return Query(question, options, truth, self.seconds, self.sampled.frames[:: self.frames_per_patch], text)
+        """A question about this video as the systems see it; `text` and `between` as in `Query`."""
+        frames = self.sampled.frames[:: self.frames_per_patch]
+        return Query(question, options, truth, self.seconds, frames, text, between)
 
 
 def sampled_frames(backbone: Backbone, video: str | Path, frames: int, sampler: str) -> SampledFrames:

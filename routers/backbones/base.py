@@ -131,11 +131,19 @@ class Backbone(Protocol):
         """The first `layers` decoder layers, over the model's own weights or over copies of them."""
         ...
 
-    def embed_prompt(self, kept: Kept, text: str, seconds: Sequence[float] | None = None) -> Prompt:
+    def embed_prompt(
+        self,
+        kept: Kept,
+        text: str,
+        seconds: Sequence[float] | None = None,
+        between: Sequence[str] | None = None,
+    ) -> Prompt:
         """The whole chat prompt with the kept tokens in place.
 
         `seconds` says when each of the T frames is shown (`merged_seconds` where frames are merged); only families that
-        tell the model the time read it.
+        tell the model the time read it. `between` says what is written before each of the T frames and after the last
+        (`texts_around`), whether they were kept or not; it belongs to no frame. Raises `ValueError` for `between` that are not
+        T + 1 texts, and for text that holds the placeholder of visual tokens.
         """
         ...
 

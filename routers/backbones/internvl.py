@@ -9,14 +9,18 @@ from torch import Tensor
 from transformers import InternVLForConditionalGeneration
 
 from routers.backbones.base import FrameSpan, Kept
-from routers.backbones.layout import chat_prompt, lay_out
+from routers.backbones.between import texts_around
+from routers.backbones.layout import NO_FRAME, chat_prompt, lay_out
 from routers.backbones.native import Loading, NativeBackbone, span_counts
 from routers.backbones.pixels import IMAGENET
 from routers.backbones.prompt import Prompt
 
 
 class InternVLBackbone(NativeBackbone):
-    """Frames are lines `Frame-{i}: <img>...</img>`, i counting the frames fed from 1; positions are contiguous."""
+    """Frames are lines `Frame-{i}: <img>...</img>`, i counting the frames fed from 1; positions are contiguous.
+
+    What is written between frames stands between their lines, as it is given.
+    """
 
     model_class = InternVLForConditionalGeneration
     normalisation = IMAGENET
@@ -41,21 +45,32 @@ class InternVLBackbone(NativeBackbone):
 
     def prompt_text(self, spans: Sequence[FrameSpan], text: str) -> str:
         """`Frame-{i}: <img><IMG_CONTEXT>..</img>` a line, i counting the frames fed from 1, then `text`, in the chat template."""
-        pieces = self._pieces(spans, text, [span.tokens for span in spans])
+        written = [*([""] * len(spans)), text]
+        pieces = self._pieces(spans, written, [span.tokens for span in spans])
         return chat_prompt(self.tokenizer, "".join(piece for _, piece in pieces))
 
     @torch.no_grad()
-    def embed_prompt(self, kept: Kept, text: str, seconds: Sequence[float] | None = None) -> Prompt:
+    def embed_prompt(
+        self,
+        kept: Kept,
+        text: str,
+        seconds: Sequence[float] | None = None,
+        between: Sequence[str] | None = None,
+    ) -> Prompt:
         self._check_contiguous(kept)
         spans = kept.spans
-        layout = lay_out(self.tokenizer, self._pieces(spans, text, [1] * len(spans)), self.image_token_id)
+        written = texts_around(between, [span.frame for span in spans], kept.total_frames)
+        written[-1] += text
+        layout = lay_out(self.tokenizer, self._pieces(spans, written, [1] * len(spans)), self.image_token_id)
         layout = layout.expanded(span_counts(spans))
         embeddings = self._with_tokens(layout.ids, layout.placeholder, kept.embeddings)
         return Prompt(embeddings, layout.placeholder.nonzero()[:, 0].to(self.device))
 
-    def _pieces(self, spans: Sequence[FrameSpan], text: str, placeholders: Sequence[int]) -> list[tuple[int, str]]:
-        lines = [
-            (span.frame, f"Frame-{number}: <img>{self.image_token * count}</img>\n")
-            for number, (span, count) in enumerate(zip(spans, placeholders, strict=True), start=1)
-        ]
-        return [*lines, (-1, text)]
+    def _pieces(
+        self, spans: Sequence[FrameSpan], written: Sequence[str], placeholders: Sequence[int]
+    ) -> list[tuple[int, str]]:
+        pieces: list[tuple[int, str]] = []
+        for number, (span, count) in enumerate(zip(spans, placeholders, strict=True), start=1):
+            pieces.append((NO_FRAME, written[number - 1]))
+            pieces.append((span.frame, f"Frame-{number}: <img>{self.image_token * count}</img>\n"))
+        return [*pieces, (NO_FRAME, written[-1])]

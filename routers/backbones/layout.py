@@ -38,7 +38,8 @@ def lay_out(tokenizer: Any, pieces: Sequence[tuple[int, str]], placeholder_id: i
     prompt = chat_prompt(tokenizer, content)
     encoded = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
     begins = torch.tensor([begin for begin, _ in encoded.offset_mapping])
-    lengths = [prompt.index(content.strip()), *(len(text) for _, text in pieces)]
+    stripped = len(content) - len(content.lstrip())  # by `chat_prompt`
+    lengths = [prompt.index(content.strip()) - stripped, *(len(text) for _, text in pieces)]
     owners = torch.tensor([NO_FRAME, *(owner for owner, _ in pieces), NO_FRAME])
     ids = torch.tensor(encoded.input_ids)
     owner = owners[torch.bucketize(begins, torch.tensor(lengths).cumsum(0), right=True)]

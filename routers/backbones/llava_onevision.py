@@ -10,6 +10,7 @@ from torch.nn import functional
 from transformers import LlavaOnevisionForConditionalGeneration
 
 from routers.backbones.base import FrameSpan, Kept
+from routers.backbones.between import texts_around
 from routers.backbones.layout import NO_FRAME, lay_out
 from routers.backbones.native import Loading, NativeBackbone
 from routers.backbones.pixels import HALF
@@ -23,6 +24,7 @@ class LlavaOneVisionBackbone(NativeBackbone):
 
     `grid` (LLaVA-Video): 13x13 tokens a frame, a newline after every row. A frame that lost tokens keeps all 13 newlines,
     behind what is kept of it (VidCom2). Newlines are text: no budget counts them. Positions are contiguous.
+    What is written between frames begins a line, as the question does; the video's newline token stays behind its last frame.
     """
 
     model_class = LlavaOnevisionForConditionalGeneration
@@ -55,14 +57,21 @@ class LlavaOneVisionBackbone(NativeBackbone):
         return functional.avg_pool2d(patches, 2).flatten(2).transpose(1, 2)
 
     @torch.no_grad()
-    def embed_prompt(self, kept: Kept, text: str, seconds: Sequence[float] | None = None) -> Prompt:
+    def embed_prompt(
+        self,
+        kept: Kept,
+        text: str,
+        seconds: Sequence[float] | None = None,
+        between: Sequence[str] | None = None,
+    ) -> Prompt:
         self._check_contiguous(kept)
         spans = kept.spans
         rows = [self._newline_places(span) for span in spans]
         if self.newlines == "video":
             rows[-1] = torch.cat([rows[-1], torch.tensor([True])])
-        pieces = [*((span.frame, self.video_token) for span in spans), (NO_FRAME, "\n" + text)]
-        layout = lay_out(self.tokenizer, pieces, self.video_token_id)
+        written = texts_around(between, [span.frame for span in spans], kept.total_frames)
+        written[-1] += text
+        layout = lay_out(self.tokenizer, self._pieces(spans, written), self.video_token_id)
         layout = layout.expanded(torch.tensor([len(row) for row in rows]))
         newline = torch.cat(rows)
         shown = self.model.model.image_newline.to(kept.embeddings).expand(len(newline), -1).clone()
@@ -73,6 +82,12 @@ class LlavaOneVisionBackbone(NativeBackbone):
             places[~newline].to(self.device),
             text_start=int(places[-1]) + 1,
         )
+
+    def _pieces(self, spans: Sequence[FrameSpan], written: Sequence[str]) -> list[tuple[int, str]]:
+        pieces: list[tuple[int, str]] = [(NO_FRAME, written[0])]
+        for span, after in zip(spans, written[1:], strict=True):
+            pieces += [(span.frame, self.video_token), (NO_FRAME, after and "\n" + after)]
+        return pieces
 
     def _newline_places(self, span: FrameSpan) -> Tensor:
         """Bools, True where a newline stands among the tokens of a kept frame."""

@@ -1,7 +1,7 @@
 """M-RoPE families (Qwen-VL): positions are those of the whole video, and the ones of kept tokens are sliced out."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from routers.backbones.base import Kept, PositionPolicy
+from routers.backbones.between import texts_around
 from routers.backbones.layout import NO_FRAME, Layout, lay_out
 from routers.backbones.native import Loading, NativeBackbone, span_counts
 from routers.backbones.patches import patchify
@@ -23,6 +24,7 @@ class MRopeBackbone(NativeBackbone):
 
     Under `original`, the family's own policy, the prompt is laid out with every token of every frame, the class itself counts
     its positions, and what was not kept is then left out (VidCom2, AdaptToken). Under `contiguous` they are 0..L-1 on all axes.
+    What is written between frames is text like any other, and takes its share of positions, whatever is kept around it.
     """
 
     position_policy: PositionPolicy = "original"
@@ -42,15 +44,30 @@ class MRopeBackbone(NativeBackbone):
         self._counted: tuple[Any, tuple[Tensor, int]] | None = None
 
     @abstractmethod
-    def _pieces(self, frames: Sequence[int], text: str, seconds: Sequence[float] | None) -> list[tuple[int, str]]:
-        """(owner, text) of the user message, one placeholder for each of `frames`; what leaves with a frame is owned by it."""
+    def _pieces(
+        self,
+        frames: Sequence[int],
+        written: Sequence[str],
+        seconds: Sequence[float] | None,
+        kept: Collection[int],
+    ) -> list[tuple[int, str]]:
+        """(owner, text) of the user message, one placeholder for each of `frames`; what leaves with a frame is owned by it.
+
+        `written` is what stands before each of them, and after the last with the question; `kept` are those that do not leave.
+        """
 
     @abstractmethod
-    def _position_options(self, frames: int, seconds: Sequence[float] | None) -> dict[str, Any]:
-        """What `get_rope_index` takes beside ids and grid."""
+    def _position_options(self, frames: int, seconds: Sequence[float] | None, runs: int) -> dict[str, Any]:
+        """What `get_rope_index` takes beside ids and grids, where text cuts the video into so many `runs` of tokens."""
 
     @torch.no_grad()
-    def embed_prompt(self, kept: Kept, text: str, seconds: Sequence[float] | None = None) -> Prompt:
+    def embed_prompt(
+        self,
+        kept: Kept,
+        text: str,
+        seconds: Sequence[float] | None = None,
+        between: Sequence[str] | None = None,
+    ) -> Prompt:
         """As `Backbone`. Raises `ValueError` for `seconds` that do not say when each frame is shown."""
         policy = kept.positions or self.position_policy
         frames = kept.frames.cpu()
@@ -58,11 +75,13 @@ class MRopeBackbone(NativeBackbone):
         if total <= int(frames[-1]):
             raise ValueError(f"{total} frames' seconds for a video with a frame {int(frames[-1])}: give one each")
         spans = kept.spans
+        left = [span.frame for span in spans]
+        laid = left if policy == "contiguous" else range(total)
+        written = texts_around(between, laid, kept.total_frames)
+        written[-1] += text
+        layout = lay_out(self.tokenizer, self._pieces(laid, written, seconds, set(left)), self.video_token_id)
         if policy == "contiguous":
-            pieces = self._pieces([span.frame for span in spans], text, seconds)
-            layout = lay_out(self.tokenizer, pieces, self.video_token_id).expanded(span_counts(spans))
-            return self._prompt(layout, kept)
-        layout = lay_out(self.tokenizer, self._pieces(range(total), text, seconds), self.video_token_id)
+            return self._prompt(layout.expanded(span_counts(spans)), kept)
         layout = layout.expanded(torch.full((total,), self.tokens_per_frame))
         positions, following = self._whole_positions(layout, total, seconds)
         places = self._kept_places(layout, frames, kept.cells.cpu(), total)
@@ -92,16 +111,17 @@ class MRopeBackbone(NativeBackbone):
 
     def _whole_positions(self, layout: Layout, total: int, seconds: Sequence[float] | None) -> tuple[Tensor, int]:
         """`[3, L]` of the whole prompt, on the CPU, and the position that follows; the last answer is remembered."""
-        options = self._position_options(total, seconds)
-        runs = layout.placeholder.unique_consecutive(return_counts=True)[1]
-        key = (tuple(runs.tolist()), total, str(options))
+        shown, lengths = layout.placeholder.unique_consecutive(return_counts=True)
+        patches = lengths[shown] // self.tokens_per_frame
+        options = self._position_options(total, seconds, len(patches))
+        key = (tuple(lengths.tolist()), total, str(options))
         if self._counted is None or self._counted[0] != key:
             vision: Any = self.model.config.vision_config
             rows, columns = (side * vision.spatial_merge_size for side in self.grid)
             positions, deltas = self.model.model.get_rope_index(
                 layout.ids[None],
                 mm_token_type_ids=VIDEO_TOKEN * layout.placeholder[None].int(),
-                video_grid_thw=torch.tensor([[total, rows, columns]]),
+                video_grid_thw=torch.tensor([[count, rows, columns] for count in patches.tolist()]),
                 **options,
             )
             self._counted = key, (positions[:, 0], len(layout.ids) + int(deltas))

@@ -89,7 +89,13 @@ class NativeBackbone(ABC):
         self.layers: int = text.num_hidden_layers
 
     @abstractmethod
-    def embed_prompt(self, kept: Kept, text: str, seconds: Sequence[float] | None = None) -> Prompt:
+    def embed_prompt(
+        self,
+        kept: Kept,
+        text: str,
+        seconds: Sequence[float] | None = None,
+        between: Sequence[str] | None = None,
+    ) -> Prompt:
         """As `Backbone`."""
 
     @abstractmethod

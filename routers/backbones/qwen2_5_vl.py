@@ -1,6 +1,7 @@
 """Qwen2.5-VL: one block of video tokens, absolute time on the temporal axis of M-RoPE; 16x16 tokens at 448 pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration
 
+from routers.backbones.layout import NO_FRAME
 from routers.backbones.mrope import MRopeBackbone
 from routers.backbones.pixels import CLIP
 
@@ -15,7 +17,8 @@ from routers.backbones.pixels import CLIP
 class Qwen25VLBackbone(MRopeBackbone):
     """`<|vision_start|>`, the tokens of all patches, `<|vision_end|>`, then the text.
 
-    Without `seconds` a patch lasts one second, which is the class's own default.
+    Without `seconds` a patch lasts one second, which is the class's own default. What is written between patches ends one such
+    block and begins another: a video of its own to the class, whose time counts from its own first patch.
     """
 
     model_class = Qwen2_5_VLForConditionalGeneration
@@ -26,12 +29,25 @@ class Qwen25VLBackbone(MRopeBackbone):
         tokens = self.model.get_video_features(pixels, video_grid_thw=grid).pooler_output[0]
         return tokens.unflatten(0, (-1, self.tokens_per_frame))
 
-    def _pieces(self, frames: Sequence[int], text: str, seconds: Sequence[float] | None) -> list[tuple[int, str]]:
-        tokens = [(frame, self.video_token) for frame in frames]
-        return [(-1, "<|vision_start|>"), *tokens, (-1, "<|vision_end|>" + text)]
+    def _pieces(
+        self,
+        frames: Sequence[int],
+        written: Sequence[str],
+        seconds: Sequence[float] | None,
+        kept: Collection[int],
+    ) -> list[tuple[int, str]]:
+        starts = [place for place, before in enumerate(written[:-1]) if before or place == 0]
+        pieces: list[tuple[int, str]] = []
+        for start, end in pairwise([*starts, len(frames)]):
+            run = frames[start:end]
+            # The marks of a run stay with any frame of it that is kept, and leave with the last.
+            owner = next((frame for frame in run if frame in kept), run[0])
+            tokens = [(frame, self.video_token) for frame in run]
+            pieces += [(NO_FRAME, written[start]), (owner, "<|vision_start|>"), *tokens, (owner, "<|vision_end|>")]
+        return [*pieces, (NO_FRAME, written[-1])]
 
-    def _position_options(self, frames: int, seconds: Sequence[float] | None) -> dict[str, Any]:
+    def _position_options(self, frames: int, seconds: Sequence[float] | None, runs: int) -> dict[str, Any]:
         if seconds is None or frames < 2:
             return {}
         # The class knows evenly spaced patches alone.
-        return {"second_per_grid_ts": torch.tensor([(seconds[-1] - seconds[0]) / (frames - 1)])}
+        return {"second_per_grid_ts": torch.full((runs,), (seconds[-1] - seconds[0]) / (frames - 1))}

@@ -1,6 +1,6 @@
 """Qwen3-VL: every patch announced by its time in words; features of early vision layers added in early decoder layers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import Qwen3VLForConditionalGeneration
 
+from routers.backbones.layout import NO_FRAME
 from routers.backbones.mrope import MRopeBackbone
 from routers.backbones.native import Loading
 from routers.backbones.pixels import HALF
@@ -17,7 +18,8 @@ class Qwen3VLBackbone(MRopeBackbone):
     """`<2.0 seconds><|vision_start|>`, a patch's tokens, `<|vision_end|>` for each patch, then the text.
 
     Deepstack features travel in the further channels of a token: whatever is done to a token is done to them. Without
-    `seconds` a patch lasts one second (ours). A patch that is left out leaves with the words that announce it.
+    `seconds` a patch lasts one second (ours). A patch that is left out leaves with the words that announce it; what is written
+    between patches stands before those words.
     """
 
     model_class = Qwen3VLForConditionalGeneration
@@ -33,16 +35,19 @@ class Qwen3VLBackbone(MRopeBackbone):
         levels = [features.pooler_output[0], *(level[0] for level in features.deepstack_features)]
         return torch.cat(levels, dim=-1).unflatten(0, (-1, self.tokens_per_frame))
 
-    def _pieces(self, frames: Sequence[int], text: str, seconds: Sequence[float] | None) -> list[tuple[int, str]]:
-        shown = [
-            (
-                frame,
-                f"<{frame + 0.5 if seconds is None else seconds[frame]:.1f} seconds>"
-                f"<|vision_start|>{self.video_token}<|vision_end|>",
-            )
-            for frame in frames
-        ]
-        return [*shown, (-1, text)]
+    def _pieces(
+        self,
+        frames: Sequence[int],
+        written: Sequence[str],
+        seconds: Sequence[float] | None,
+        kept: Collection[int],
+    ) -> list[tuple[int, str]]:
+        pieces: list[tuple[int, str]] = []
+        for frame, before in zip(frames, written[:-1], strict=True):
+            second = frame + 0.5 if seconds is None else seconds[frame]
+            announced = f"<{second:.1f} seconds><|vision_start|>{self.video_token}<|vision_end|>"
+            pieces += [(NO_FRAME, before), (frame, announced)]
+        return [*pieces, (NO_FRAME, written[-1])]
 
-    def _position_options(self, frames: int, seconds: Sequence[float] | None) -> dict[str, Any]:
+    def _position_options(self, frames: int, seconds: Sequence[float] | None, runs: int) -> dict[str, Any]:
         return {}

@@ -51,7 +51,8 @@ class AdaptToken:
         if seconds is not None and len(seconds) != frames:
             raise ValueError(f"{len(seconds)} frame times for {frames} frames: give one a frame, or none")
         layer = checked_layer(self.layer, self.backbone)
-        inspection = Inspection(self.backbone, question_text(query), layer, self.max_new_tokens, query.looks)
+        text = question_text(query)
+        inspection = Inspection(self.backbone, text, layer, self.max_new_tokens, query.between, query.looks)
         candidates = Candidates(math.floor(self.over_selection * budget + 1e-9), self.tau)
         certainties: list[float] = []
         for group in self.visits(interleaved_groups(frames, self.group_frames)):

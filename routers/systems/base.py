@@ -28,8 +28,9 @@ class Query:
 
     `text` is what follows the frames in place of question and options in the house's own wording. `seconds` says when each of
     the T frames is shown, where that is known. `frames` uint8 RGB `[T, H, W, 3]` are the frames as
-    sampled, for systems that look at them with an encoder of their own. `looks` is given where the same question is asked of
-    several systems or at several budgets.
+    sampled, for systems that look at them with an encoder of their own. `between` is what the prompt says before each of the T
+    frames and after the last, T + 1 texts, such as speech; no router reads it. `looks` is given where the same question is
+    asked of several systems or at several budgets.
     """
 
     question: str
@@ -38,6 +39,7 @@ class Query:
     seconds: tuple[float, ...] | None = None
     frames: np.ndarray | None = field(default=None, compare=False, repr=False)
     text: str | None = None
+    between: tuple[str, ...] | None = None
     looks: Looks | None = field(default=None, compare=False, repr=False)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from routers.backbones.base import Backbone
+from routers.backbones.between import texts_around
 from routers.systems.adapttoken_groups import certainty
 from routers.systems.base import CompressedVideo
 from routers.systems.looks import Looks, looked
@@ -31,13 +32,14 @@ class InspectedGroup:
 class Inspection:
     """How groups are run: after the prompt `text`, with attention read at `layer` (0-based) and a response this long.
 
-    `looks` are the question's, where it has some.
+    `between` is what is written between all T frames, as in `Query`; `looks` are the question's, where it has some.
     """
 
     backbone: Backbone
     text: str
     layer: int
     max_new_tokens: int
+    between: Sequence[str] | None = None
     looks: Looks | None = None
 
     def of(
@@ -46,15 +48,18 @@ class Inspection:
         """Run the model on all tokens of `frames`, as on a video of these frames alone; `seconds` `[T]` are the whole video's."""
         whole = whole_video(video_tokens[list(frames)])
         shown = None if seconds is None else [seconds[frame] for frame in frames]
+        written = None if self.between is None else texts_around(self.between, frames, len(video_tokens))
         key = ("inspection", self.text, self.layer, self.max_new_tokens, tuple(frames))
-        scores, certain = looked(self.looks, key, lambda: self._run(whole, shown))
+        scores, certain = looked(self.looks, key, lambda: self._run(whole, shown, written))
         return InspectedGroup(
             whole.embeddings, torch.tensor(list(frames))[whole.frames.cpu()], whole.cells.cpu(), scores, certain
         )
 
-    def _run(self, whole: CompressedVideo, shown: Sequence[float] | None) -> tuple[Tensor, float]:
+    def _run(
+        self, whole: CompressedVideo, shown: Sequence[float] | None, written: Sequence[str] | None
+    ) -> tuple[Tensor, float]:
         """Attention to each token, on the CPU, and the certainty of the response."""
-        prompt = self.backbone.embed_prompt(whole, self.text, shown)
+        prompt = self.backbone.embed_prompt(whole, self.text, shown, written)
         seen = self.backbone.inspect(prompt, self.layer, self.max_new_tokens)
         assert len(seen.attention) == whole.tokens, f"{len(seen.attention)} scores for {whole.tokens} visual tokens"
         return seen.attention.float().cpu(), certainty(seen.entropies.tolist())

@@ -49,8 +49,17 @@ def test_subtitles_of_the_sampled_frames_come_first(tmp_path: Path) -> None:
     )
     assert asked.render(item, [60.0]) == usual_wording("video_mme").render(item, [60.0])
     long = load_items("longvideobench", published.longvideobench(tmp_path / "b"), "val")[0]
-    shown = usual_wording("longvideobench", subtitles=True).render(long, [0.0, 2.0, 11.0])
+    shown = wording("longvideobench_subtitles").render(long, [0.0, 2.0, 11.0])
     assert shown.startswith("in the clip\nopen end\nWhen the man")
+
+
+def test_subtitles_are_asked_for_as_the_benchmarks_own_script_shows_them() -> None:
+    benchmarks = ("video_mme", "longvideobench", "mlvu", "miniature")
+    names = {name: usual_wording(name, subtitles=True).name for name in benchmarks}
+    assert names == {
+        "video_mme": "video_mme_subtitles", "longvideobench": "longvideobench_interleaved", "mlvu": "mlvu",
+        "miniature": "house",
+    }  # fmt: skip
 
 
 def test_damaged_subtitles_leave_the_wording_without(tmp_path: Path) -> None:
@@ -70,6 +79,8 @@ def test_ids_name_the_wording_and_change_with_it() -> None:
         assert each.partition("@")[0] == name
         assert len(each.partition("@")[2]) == 8
     assert replace(WORDINGS["mlvu"], option="{letter}. {option}").id != ids["mlvu"]
+    interleaved = WORDINGS["longvideobench_interleaved"]
+    assert replace(interleaved, subtitle="[{subtitle}]\n").id != interleaved.id
 
 
 def test_published_figures_keep_their_wordings() -> None:
@@ -80,6 +91,7 @@ def test_published_figures_keep_their_wordings() -> None:
         "video_mme_subtitles": "441dc12c",
         "mlvu": "fcfa2830",
         "longvideobench": "43a8736f",
+        "longvideobench_interleaved": "cd66243c",
         "longvideobench_subtitles": "9895db5a",
         "lvbench": "8472b546",
         "egoschema": "43a8736f",

@@ -26,6 +26,8 @@ def test_both_json_forms_count_from_the_clip(tmp_path: Path) -> None:
         tmp_path / "b.json", [{"start": "00:02:01.500", "end": "00:02:03.000", "line": "x"}, {"start": 3}, 7]
     )
     assert read_lines(Subtitles(tmp_path / "b.json", 120.0)) == [Line(1.5, 3.0, "x")]
+    published.write_json(tmp_path / "d.json", [{"timestamp": [1, 2], "text": "half \ud83d"}])
+    assert read_lines(Subtitles(tmp_path / "d.json")) == [Line(1, 2, "half ?")]
     published.write_json(tmp_path / "c.json", [{"timestamp": [1, None], "text": "to the end"}])
     assert read_lines(Subtitles(tmp_path / "c.json")) == [Line(1, math.inf, "to the end")]
 

@@ -29,6 +29,7 @@ class AttentiveBackbone:
         self.inspected: list[list[float]] = []
         self.encoded: list[int] = []
         self.asked: list[tuple[int, int]] = []
+        self.written: list[Any] = []
 
     @property
     def tokens_per_frame(self) -> int:
@@ -39,13 +40,20 @@ class AttentiveBackbone:
         self.encoded.append(len(frames))
         return torch.from_numpy(np.ascontiguousarray(frames[:: self.frames_per_patch]))
 
-    def embed_prompt(self, kept: CompressedVideo, text: str, seconds: Sequence[float] | None = None) -> Any:
-        return SimpleNamespace(kept=kept, text=text, seconds=seconds)
+    def embed_prompt(
+        self,
+        kept: CompressedVideo,
+        text: str,
+        seconds: Sequence[float] | None = None,
+        between: Sequence[str] | None = None,
+    ) -> Any:
+        return SimpleNamespace(kept=kept, text=text, seconds=seconds, between=between)
 
     def inspect(self, prompt: Any, layer: int, max_new_tokens: int) -> Any:
         kept: CompressedVideo = prompt.kept
         self.inspected.append(list(prompt.seconds or range(len(kept.spans))))
         self.asked.append((layer, max_new_tokens))
+        self.written.append(prompt.between)
         entropy = kept.embeddings[0, 1].abs()
         return SimpleNamespace(
             attention=kept.embeddings[:, 0], entropies=entropy.repeat(max_new_tokens), text=prompt.text

@@ -153,6 +153,16 @@ def test_it_runs_on_a_real_backbone(base: Path) -> None:
     assert len(prompt.visual) == 60
 
 
+def test_groups_are_asked_with_all_that_is_written_between_the_frames() -> None:
+    backbone, itself = attentive()
+    query = Query("Which one?", between=tuple("abcde"))
+    AdaptToken(backbone, group_frames=2).compress(video(4), query, 8)
+    assert interleaved_groups(4, 2) == [[0, 3], [1], [2]]
+    assert itself.written == [["a", "bcd", "e"], ["ab", "cde"], ["abc", "de"]]
+    AdaptToken(backbone, group_frames=4).compress(video(4), Query("Which one?"), 8)
+    assert itself.written[-1] is None
+
+
 def test_lite_stops_after_the_confident_groups_and_reads_no_others() -> None:
     backbone, itself = attentive((2, 2))
     frames = 1024

@@ -23,6 +23,14 @@ def test_a_token_belongs_to_the_piece_in_which_it_begins() -> None:
     assert tokenizer.decode(wide.ids) == chat_prompt(tokenizer, "é: <video><video><video>\nb <video>\nWhy?")
 
 
+def test_blanks_before_the_first_piece_move_no_border() -> None:
+    tokenizer = tiny_tokenizer()
+    pieces = [(NO_FRAME, "\n  "), (4, "<video>"), (7, "b"), (NO_FRAME, "Why?")]
+    layout = lay_out(tokenizer, pieces, tokenizer("<video>").input_ids[0])
+    assert tokenizer.decode(layout.ids[layout.owners == 4]) == "<video>"
+    assert tokenizer.decode(layout.ids[layout.owners == 7]) == "b"
+
+
 def test_templates_of_messages_in_parts_are_served() -> None:
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = PARTS

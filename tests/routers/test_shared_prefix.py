@@ -57,3 +57,14 @@ def test_other_tokens_share_nothing(backbone: Any, monkeypatch: pytest.MonkeyPat
         made = backbone.next_token_logits(prompt, shared=shared)
         assert counts[-1] == len(prompt)
         torch.testing.assert_close(made, backbone.next_token_logits(prompt), atol=1e-4, rtol=1e-4)
+
+
+def test_other_speech_between_the_frames_shares_nothing(backbone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens, shared = backbone.encode_frames(video(4)), SharedPrefix()
+    frames, counts = len(tokens), ran(backbone, monkeypatch)
+    for speech, question, again in (("one", "Why?", False), ("one", "Where?", True), ("two", "Where?", False)):
+        written = ["", f"{speech}\n", *([""] * (frames - 1))]
+        prompt = backbone.embed_prompt(all_kept(tokens), question, (0.5, 1.5, 2.5, 3.5)[:frames], written)
+        made = backbone.next_token_logits(prompt, shared=shared)
+        assert (counts[-1] < len(prompt) - len(prompt.visual)) == again
+        torch.testing.assert_close(made, backbone.next_token_logits(prompt), atol=1e-4, rtol=1e-4)
