@@ -49,7 +49,7 @@ class Inspection:
         whole = whole_video(video_tokens[list(frames)])
         shown = None if seconds is None else [seconds[frame] for frame in frames]
         written = None if self.between is None else texts_around(self.between, frames, len(video_tokens))
-        key = ("inspection", self.text, self.layer, self.max_new_tokens, tuple(frames))
+        key = ("inspection", self.text, written and tuple(written), self.layer, self.max_new_tokens, tuple(frames))
         scores, certain = looked(self.looks, key, lambda: self._run(whole, shown, written))
         return InspectedGroup(
             whole.embeddings, torch.tensor(list(frames))[whole.frames.cpu()], whole.cells.cpu(), scores, certain

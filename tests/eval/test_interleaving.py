@@ -10,6 +10,7 @@ import pytest
 from rich.progress import Progress
 
 from eval.benchmarks import load_items
+from eval.controls import prompt_without_video, system_or_control
 from eval.interleaving import said_between
 from eval.items import Subtitles
 from eval.prompts import wording
@@ -80,17 +81,24 @@ def test_every_system_is_asked_with_the_speech_between_the_frames(
     loaded = VideoRouter.from_pretrained(router).resampled(8)
     runner = Runner(loaded, "likelihood", wording=wording("longvideobench_interleaved"))
     asked: list[Any] = []
+    blind: list[str] = []
     embed = runner.router.backbone.embed_prompt
 
     def noting(kept: Any, text: str, seconds: Any = None, between: Any = None) -> Any:
         asked.append(SimpleNamespace(kept=kept, seconds=seconds, between=between))
         return embed(kept, text, seconds, between)
 
+    def noting_blind(backbone: Any, text: str) -> Any:
+        blind.append(text)
+        return prompt_without_video(backbone, text)
+
     monkeypatch.setattr(runner.router.backbone, "embed_prompt", noting)
-    systems = [runner.router.system(name) for name in ("dense", "frame_budget")]
-    made = runner.run([item], systems, {"dense": [64], "frame_budget": [64]}, Progress(disable=True))
+    monkeypatch.setattr("eval.runner.prompt_without_video", noting_blind)
+    systems = [system_or_control(loaded, name) for name in ("dense", "frame_budget", "blind")]
+    made = runner.run([item], systems, {system.name: [64] for system in systems}, Progress(disable=True))
     assert {one.prompt for one in made} == {wording("longvideobench_interleaved").id}
     assert [len(one.kept.spans) for one in asked] == [8, 4]
     for one in asked:
         assert [place for place, text in enumerate(one.between) if text] == [sum(s <= 8 for s in one.seconds)]
         assert "".join(one.between) == "hello {there}\n"
+    assert [text.partition("\n")[0] for text in blind] == ["hello {there}"]
