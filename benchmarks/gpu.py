@@ -194,7 +194,7 @@ class _Groups:
                   for part in (frames[first : first + 32] for first in range(0, len(frames), 32))]  # fmt: skip
         return torch.cat([self.model.get_image_features(pixel_values=part).pooler_output for part in pixels])
 
-    def embed_prompt(self, kept: Any, text: str, seconds: Any = None) -> Any:
+    def embed_prompt(self, kept: Any, text: str, seconds: Any = None, between: Any = None) -> Any:
         embeddings = torch.cat([kept.embeddings[None], self._words], dim=1)
         return self._prompt(embeddings, torch.arange(kept.tokens, device=self.device))
 
