@@ -1,7 +1,6 @@
 """Controls, set apart in every table: answers given blind, and answers to the same options in another order."""
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -86,8 +85,4 @@ def reordered(item: Item) -> tuple[Item, dict[str, str]]:
     names = letters(item.options)
     meant = {there: names[place] for there, place in zip(names, order, strict=True)}
     answer = next(there for there, here in meant.items() if here == item.answer)
-    return replace(item, options=_picked(item.options, order), answer=answer), meant
-
-
-def _picked(options: Sequence[str], order: Sequence[int]) -> tuple[str, ...]:
-    return tuple(options[place] for place in order)
+    return replace(item, options=tuple(item.options[place] for place in order), answer=answer), meant

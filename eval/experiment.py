@@ -124,9 +124,7 @@ def run(config: EvalConfig) -> list[Summary]:
         begin(config.out, made_manifest(config, router, wording.id, len(benchmark.wrong)))
         if (config.out / PREDICTIONS).exists():
             (config.out / PREDICTIONS).rename(config.out / "answered-0.jsonl")
-    ranks.wait()
-    journal = Journal(config.out, ranks.rank)
-    ranks.wait()
+    journal = Journal.opened(config.out, ranks)
     # A log file is no terminal of 80 columns: the table would lose its figures there.
     console = Console() if sys.stdout.isatty() else Console(width=150)
     runners: dict[int, Runner] = {}

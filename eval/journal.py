@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from eval.predictions import Prediction
+from eval.ranks import Ranks
 
 
 class Journal:
@@ -22,6 +23,15 @@ class Journal:
                     self._known[made.system, made.item, made.sampled, made.cap, made.budget] = made
                 elif path == self.path:
                     os.truncate(path, path.stat().st_size - len(line))
+
+    @classmethod
+    def opened(cls, folder: Path, ranks: Ranks) -> "Journal":
+        """This rank's, opened by all ranks: nobody writes before all have read what was kept."""
+        folder.mkdir(parents=True, exist_ok=True)
+        ranks.wait()
+        journal = cls(folder, ranks.rank)
+        ranks.wait()
+        return journal
 
     def known(self, system: str, item: str, sampled: int, cap: int, budget: int) -> Prediction | None:
         """The answer that was kept, if one was."""

@@ -30,7 +30,7 @@ Scoring = Literal["likelihood", "generate"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Trial:
     """A question to a system: at most `budget` tokens, and `cap` where any question might have that many."""
 
     item: Item
@@ -103,25 +103,25 @@ class Runner:
         position = {item.id: index for index, item in enumerate(items)}
         journal = self.journal if keep else None
         own: list[Prediction] = []
-        waiting: list[Asked] = []
+        waiting: list[Trial] = []
         for place, (_, group) in enumerate(groupby(items, key=lambda item: item.video)):
             for item in group if self.ranks.owns(place) else ():
                 for system in systems:
-                    asked = Asked(item, system, cap, budgets[system.name][position[item.id]])
-                    known = self._kept(asked, journal)
+                    trial = Trial(item, system, cap, budgets[system.name][position[item.id]])
+                    known = self._kept(trial, journal)
                     if known is None:
-                        waiting.append(asked)
+                        waiting.append(trial)
                     else:
                         own.append(known)
-        progress.advance(task, len(items) - len({asked.item.id for asked in waiting}))
-        videos = [list(group) for _, group in groupby(waiting, key=lambda asked: asked.item.video)]
+        progress.advance(task, len(items) - len({trial.item.id for trial in waiting}))
+        videos = [list(group) for _, group in groupby(waiting, key=lambda trial: trial.item.video)]
         for questions, following in zip(videos, [*videos[1:], []], strict=True):
-            for asked in [*questions[:1], *following[:1]]:
-                self._watching.begin(asked.item.video)
+            for trial in [*questions[:1], *following[:1]]:
+                self._watching.begin(trial.item.video)
             shared = {system.name: SharedPrefix() if self.share_passes else None for system in systems}
-            for _, same in groupby(questions, key=lambda asked: asked.item.id):
-                for asked in same:
-                    own += self._answered(asked, shared[asked.system.name], journal)
+            for _, same in groupby(questions, key=lambda trial: trial.item.id):
+                for trial in same:
+                    own += self._answered(trial, shared[trial.system.name], journal)
                 progress.advance(task)
         turn = {system.name: index for index, system in enumerate(systems)}
         return sorted(self.ranks.together(own), key=lambda made: (position[made.item], turn[made.system]))
@@ -140,23 +140,23 @@ class Runner:
         query = watched.query(item.question, item.options, truth, text, between)
         return replace(query, looks=self._looks.setdefault(item.id, Looks())) if self.share_passes else query
 
-    def _kept(self, asked: Asked, journal: Journal | None) -> Prediction | None:
+    def _kept(self, trial: Trial, journal: Journal | None) -> Prediction | None:
         if journal is None:
             return None
-        return journal.known(asked.system.name, asked.item.id, self.router.config.frames, asked.cap, asked.budget)
+        return journal.known(trial.system.name, trial.item.id, self.router.config.frames, trial.cap, trial.budget)
 
-    def _answered(self, asked: Asked, shared: SharedPrefix | None, journal: Journal | None) -> list[Prediction]:
+    def _answered(self, trial: Trial, shared: SharedPrefix | None, journal: Journal | None) -> list[Prediction]:
         """The answer; none where there is none to be had."""
-        item = asked.item
+        item = trial.item
         try:
-            made = self._predict(asked, self.seen(item), shared)
+            made = self._predict(trial, self.seen(item), shared)
         except (VideoError, ValueError, RuntimeError) as error:
             if not self.tolerant:
                 raise
             told, frames = f"{type(error).__name__}: {error}", self.router.config.frames
             self.failures.append(
                 Failure(
-                    self.benchmark, item.id, item.video.name, self.model, asked.system.name, frames, asked.cap, told
+                    self.benchmark, item.id, item.video.name, self.model, trial.system.name, frames, trial.cap, told
                 )
             )
             return []
@@ -176,8 +176,8 @@ class Runner:
         return watched
 
     @torch.no_grad()
-    def _predict(self, asked: Asked, watched: WatchedVideo, shared: SharedPrefix | None) -> Prediction:
-        item, system, budget = asked.item, asked.system, asked.budget
+    def _predict(self, trial: Trial, watched: WatchedVideo, shared: SharedPrefix | None) -> Prediction:
+        item, system, budget = trial.item, trial.system, trial.budget
         shown, meant = reordered(item) if isinstance(system, Shuffled) else (item, None)
         query = self.query(shown, watched)
         started = time.perf_counter()
@@ -199,7 +199,7 @@ class Runner:
             model=self.model,
             system=system.name,
             sampled=self.router.config.frames,
-            cap=asked.cap,
+            cap=trial.cap,
             budget=budget,
             tokens=kept.tokens,
             frames=[span.frame for span in spans],

@@ -91,7 +91,7 @@ def compare_systems(
     chosen = sorted(POINTS, key=lambda point: abs(point.budget - HEADLINE.budget))[:points]
     console, made = Console(width=150), {}
     remembered = len({item.video for item in [*items, *validation]})
-    journals = [_journal(out / f"answers-{base}", ranks) for base in ("robust", "dense")]
+    journals = [Journal.opened(out / f"answers-{base}", ranks) for base in ("robust", "dense")]
     routing, free = (
         Runner(
             VideoRouter.from_pretrained(folder),
@@ -123,15 +123,6 @@ Key = tuple[str, str, int]
 
 Answers = dict[str, list[Prediction]]
 """Predictions by system."""
-
-
-def _journal(folder: Path, ranks: Ranks) -> Journal:
-    """What was answered before an interruption, however many ranks there were."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ranks.wait()
-    journal = Journal(folder, ranks.rank)
-    ranks.wait()  # nobody writes before all have read
-    return journal
 
 
 def _answered(
