@@ -164,6 +164,14 @@ class Backbone(Protocol):
         """Greedy continuation of an embedded prompt; `shared` remembers a video's prompt, `on_text` hears it as it grows."""
         ...
 
+    def next_token_logits_together(self, prompts: Sequence[Prompt]) -> Tensor:
+        """`next_token_logits` of several prompts from one pass, `[B, V]`, up to rounding."""
+        ...
+
+    def generate_together(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Generated]:
+        """`generate` for several prompts at once, up to rounding; the batch's seconds are shared out equally."""
+        ...
+
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:
         """Attention at decoder layer `layer` (0-based) and the greedy answer, of one and the same prefill."""
         ...

@@ -34,6 +34,12 @@ class Prompt:
         deepstack = tuple(layer.to(dtype) for layer in self.deepstack)
         return replace(self, embeddings=self.embeddings.to(dtype), deepstack=deepstack)
 
+    def positioned(self) -> "Prompt":
+        """The same prompt with the positions that it has where none are given."""
+        if self.position_ids is not None:
+            return self
+        return replace(self, position_ids=torch.arange(len(self), device=self.embeddings.device)[None])
+
     def followed_by(self, embeddings: Tensor) -> "Prompt":
         """The prompt continued by text `[n, D]`."""
         longer = torch.cat([self.embeddings, embeddings.unsqueeze(0)], dim=1)
