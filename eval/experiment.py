@@ -4,12 +4,13 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
+from eval.answering import Scoring
+from eval.batches import packs
 from eval.benchmarks import load_benchmark, load_items
 from eval.budgets import check_equal, item_budgets
 from eval.controls import Shuffled, system_or_control
@@ -22,7 +23,7 @@ from eval.prompts import usual_wording
 from eval.ranks import Ranks
 from eval.router_quality import measure
 from eval.run_folder import FAILURES, ITEMS, PREDICTIONS, VIDEOS, item_row, write_rows
-from eval.runner import Runner, Scoring
+from eval.runner import Runner
 from eval.statistics import Summary, summarise
 from eval.tables import results_table, router_table
 from routers import VideoRouter
@@ -64,6 +65,8 @@ class EvalConfig:
         scoring: likelihood (of option letters) or generate (and parse)
         share_passes: questions of a video go on from one another where a system kept the same tokens, and systems and points
             share what a pass over the frames found: the same answers sooner, but no honest seconds of route and prefill
+        answers_at_once: a system's answers to so many questions are one pass of the model, whose seconds are shared out equally;
+            which questions stand together never depends on the number of processes
         limit: at most this many questions
         validation_limit: at most this many questions of the validation split
         retry_failed: ask again what failed in a finished run of the same configuration in `out`
@@ -91,6 +94,7 @@ class EvalConfig:
     remembered_videos: int = 0
     scoring: Scoring = "generate"
     share_passes: bool = False
+    answers_at_once: int = 1
     limit: int | None = None
     validation_limit: int | None = 40
     retry_failed: bool = False
@@ -135,10 +139,18 @@ def run(config: EvalConfig) -> list[Summary]:
             frames = placed.config.frames
             if frames not in runners:
                 runners[frames] = Runner(
-                    placed, config.scoring, config.remembered_videos, share_passes=config.share_passes,
-                    benchmark=config.benchmark, model=config.model_name, wording=wording, journal=journal,
-                    tolerant=True, ranks=ranks,
-                )  # fmt: skip
+                    placed,
+                    config.scoring,
+                    config.remembered_videos,
+                    share_passes=config.share_passes,
+                    answers_at_once=config.answers_at_once,
+                    benchmark=config.benchmark,
+                    model=config.model_name,
+                    wording=wording,
+                    journal=journal,
+                    tolerant=True,
+                    ranks=ranks,
+                )
             runners[frames].router = placed
             cell = Cell(config.benchmark, frames, point.budget)
             made[cell] = compare(
@@ -188,10 +200,10 @@ def _leave(
     asked, ranks = {item.id: place for place, item in enumerate(items)}, runners[0].ranks
     for runner in runners:
         failed = {failure.item for failure in runner.failures}
-        for place, (_, group) in enumerate(groupby(items, key=lambda item: item.video)):
-            item = next(group)
-            if ranks.owns(place) and item.video.name not in runner.watched and item.id not in failed:
-                runner.seen(item)  # all of its answers were kept before an interruption
+        for place, pack in enumerate(packs(items, config.answers_at_once)):
+            for item in pack if ranks.owns(place) else ():
+                if item.video.name not in runner.watched and item.id not in failed:
+                    runner.seen(item)  # all of its answers were kept before an interruption
     watched = ranks.together([one for runner in runners for one in runner.watched.values()])
     failures = ranks.together([one for runner in runners for one in runner.failures])
     if not ranks.first:

@@ -3,13 +3,16 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Literal
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Final
 
 import torch
 from rich.progress import Progress
 
-from eval.controls import Shuffled, prompt_without_video, reordered
+from eval.answering import Answer, Scoring, answers
+from eval.batches import batches, packs
+from eval.controls import Shuffled, reordered
 from eval.items import Item
 from eval.journal import Journal
 from eval.predictions import Prediction
@@ -18,15 +21,14 @@ from eval.ranks import Ranks
 from eval.run_folder import Failure, Watched
 from eval.watching import Watching
 from routers import VideoRouter
-from routers.answers import letters, parse_choice
 from routers.backbones import SharedPrefix, merged_any
-from routers.prompts import question_text
 from routers.systems import CompressedVideo, Query, System
 from routers.systems.looks import Looks
 from routers.watched_video import WatchedVideo
 from video.errors import VideoError
 
-Scoring = Literal["likelihood", "generate"]
+FAILS: Final = (VideoError, ValueError, RuntimeError)
+"""What a question may end in without ending the run."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,23 @@ class Trial:
     budget: int
 
 
-class Runner:
-    """Answers items with systems over one router's backbone.
+@dataclass(frozen=True)
+class Posed:
+    """A trial ready for the model: what the system kept of the video in `route_seconds`.
 
-    `scoring`: `likelihood` takes the option letter of highest logit (works with any base, also an untrained one);
-    `generate` parses generated text.
+    `meant` turns a choice among options in another order into the one of the item; None where they have their own.
     """
+
+    trial: Trial
+    watched: WatchedVideo
+    query: Query
+    kept: CompressedVideo
+    route_seconds: float
+    meant: dict[str, str] | None
+
+
+class Runner:
+    """Answers items with systems over one router's backbone; `scoring` as in `eval.answering`."""
 
     def __init__(
         self,
@@ -53,6 +66,7 @@ class Runner:
         remembered_videos: int = 0,
         *,
         share_passes: bool = False,
+        answers_at_once: int = 1,
         benchmark: str = "miniature",
         model: str = "router",
         wording: Wording | None = None,
@@ -69,10 +83,15 @@ class Runner:
         With `share_passes` a question goes on from the last one's video where a system kept the same tokens for both, and what
         a pass over the frames found is kept for other systems and budgets: the same answers sooner, but seconds of route and
         prefill that say nothing about a question alone.
+
+        With `answers_at_once` above 1 a system's answers to so many questions are one pass of the model (`eval.batches` says
+        which), and questions do not go on from one another. Raises `ValueError` for less than 1.
         """
+        if answers_at_once < 1:
+            raise ValueError(f"answers_at_once is {answers_at_once}: a pass of the model answers at least one question")
         self.router = router
         self.scoring = scoring
-        self.share_passes = share_passes
+        self.share_passes, self.answers_at_once = share_passes, answers_at_once
         self.benchmark, self.model = benchmark, model
         self.tolerant, self.ranks = tolerant, ranks or Ranks()
         self.wording, self.journal = wording or usual_wording(benchmark), journal
@@ -102,29 +121,39 @@ class Runner:
         cap = cap or max(budget for own in budgets.values() for budget in own)
         position = {item.id: index for index, item in enumerate(items)}
         journal = self.journal if keep else None
-        own: list[Prediction] = []
-        waiting: list[Trial] = []
-        for place, (_, group) in enumerate(groupby(items, key=lambda item: item.video)):
-            for item in group if self.ranks.owns(place) else ():
+        made: dict[tuple[str, str], Prediction] = {}
+        waiting: list[list[list[Trial]]] = []  # by pack, then by batch and system
+        for place, pack in enumerate(packs(items, self.answers_at_once)):
+            left = []
+            for together in batches(pack, self.answers_at_once) if self.ranks.owns(place) else ():
                 for system in systems:
-                    trial = Trial(item, system, cap, budgets[system.name][position[item.id]])
-                    known = self._kept(trial, journal)
-                    if known is None:
-                        waiting.append(trial)
-                    else:
-                        own.append(known)
-        progress.advance(task, len(items) - len({trial.item.id for trial in waiting}))
-        videos = [list(group) for _, group in groupby(waiting, key=lambda trial: trial.item.video)]
-        for questions, following in zip(videos, [*videos[1:], []], strict=True):
-            for trial in [*questions[:1], *following[:1]]:
-                self._watching.begin(trial.item.video)
-            shared = {system.name: SharedPrefix() if self.share_passes else None for system in systems}
-            for _, same in groupby(questions, key=lambda trial: trial.item.id):
-                for trial in same:
-                    own += self._answered(trial, shared[trial.system.name], journal)
-                progress.advance(task)
+                    trials = [Trial(item, system, cap, budgets[system.name][position[item.id]]) for item in together]
+                    known = [one for trial in trials if (one := self._kept(trial, journal)) is not None]
+                    made |= {(one.item, one.system): one for one in known}
+                    if len(known) < len(trials):
+                        left.append(trials)
+            waiting.append(left)
+        unasked = {trial.item.id: trial.item.video for left in waiting for trials in left for trial in trials}
+        progress.advance(task, len(items) - len(unasked))
+        videos = list(dict.fromkeys(unasked.values()))
+        following = dict(pairwise(videos))
+        for left in waiting:
+            sharing = self.share_passes and self.answers_at_once == 1
+            shared = {system.name: SharedPrefix() if sharing else None for system in systems}
+            for _, same in groupby(left, key=lambda trials: trials[0].item.id):
+                asked = list(same)
+                watched = self._seen_together([trial.item for trial in asked[0]], following)
+                for trials in asked:
+                    for one in self._answered(trials, watched, shared[trials[0].system.name]):
+                        if (one.item, one.system) in made:
+                            continue  # known before, and asked again only for company
+                        made[one.item, one.system] = one
+                        if journal is not None:
+                            journal.keep(one)
+                progress.advance(task, len(asked[0]))
         turn = {system.name: index for index, system in enumerate(systems)}
-        return sorted(self.ranks.together(own), key=lambda made: (position[made.item], turn[made.system]))
+        own = list(made.values())
+        return sorted(self.ranks.together(own), key=lambda one: (position[one.item], turn[one.system]))
 
     def watch(self, item: Item) -> WatchedVideo:
         """Decode and encode the item's video as the router was exported to: frames, sampler."""
@@ -145,24 +174,57 @@ class Runner:
             return None
         return journal.known(trial.system.name, trial.item.id, self.router.config.frames, trial.cap, trial.budget)
 
-    def _answered(self, trial: Trial, shared: SharedPrefix | None, journal: Journal | None) -> list[Prediction]:
-        """The answer; none where there is none to be had."""
-        item = trial.item
-        try:
-            made = self._predict(trial, self.seen(item), shared)
-        except (VideoError, ValueError, RuntimeError) as error:
-            if not self.tolerant:
-                raise
-            told, frames = f"{type(error).__name__}: {error}", self.router.config.frames
-            self.failures.append(
-                Failure(
-                    self.benchmark, item.id, item.video.name, self.model, trial.system.name, frames, trial.cap, told
-                )
-            )
+    def _seen_together(self, items: Sequence[Item], following: Mapping[Path, Path]) -> list[WatchedVideo | Exception]:
+        """The videos of a batch, or why one cannot be watched; each is decoded ahead of the one before it."""
+        seen: dict[Path, WatchedVideo | Exception] = {}
+        for item in items:
+            for video in (item.video, following.get(item.video)):
+                if item.video not in seen and video is not None:
+                    self._watching.begin(video)
+            if item.video not in seen:
+                try:
+                    seen[item.video] = self.seen(item)
+                except FAILS as error:
+                    seen[item.video] = error
+        return [seen[item.video] for item in items]
+
+    def _answered(
+        self, trials: Sequence[Trial], watched: Sequence[WatchedVideo | Exception], shared: SharedPrefix | None
+    ) -> list[Prediction]:
+        """One system's answers to a batch of questions; none where there is none to be had."""
+        posed = []
+        for trial, video in zip(trials, watched, strict=True):
+            try:
+                if isinstance(video, Exception):
+                    raise video
+                posed.append(self._posed(trial, video))
+            except FAILS as error:
+                self._fail(trial, error)
+        return self._together(posed, shared)
+
+    def _together(self, posed: Sequence[Posed], shared: SharedPrefix | None) -> list[Prediction]:
+        """Answers from one pass; where that fails, from one pass each, so that only what fails alone has failed."""
+        if not posed:
             return []
-        if journal is not None:
-            journal.keep(made)
-        return [made]
+        try:
+            found = answers(self.router.backbone, self.scoring, [(one.kept, one.query) for one in posed], shared)
+        except FAILS as error:
+            if len(posed) == 1:
+                self._fail(posed[0].trial, error)
+                return []
+        else:
+            return [self._prediction(one, answer) for one, answer in zip(posed, found, strict=True)]
+        # Out of the handler: what the failed pass held in memory is let go of.
+        return [made for one in posed for made in self._together([one], shared)]
+
+    def _fail(self, trial: Trial, error: Exception) -> None:
+        """Note it; raise it where the runner is not tolerant."""
+        if not self.tolerant:
+            raise error
+        item, told, frames = trial.item, f"{type(error).__name__}: {error}", self.router.config.frames
+        self.failures.append(
+            Failure(self.benchmark, item.id, item.video.name, self.model, trial.system.name, frames, trial.cap, told)
+        )
 
     def seen(self, item: Item) -> WatchedVideo:
         """The item's video, watched once for all questions that follow one another; what was sampled is noted in `watched`."""
@@ -176,31 +238,34 @@ class Runner:
         return watched
 
     @torch.no_grad()
-    def _predict(self, trial: Trial, watched: WatchedVideo, shared: SharedPrefix | None) -> Prediction:
+    def _posed(self, trial: Trial, watched: WatchedVideo) -> Posed:
         item, system, budget = trial.item, trial.system, trial.budget
         shown, meant = reordered(item) if isinstance(system, Shuffled) else (item, None)
         query = self.query(shown, watched)
         started = time.perf_counter()
         kept = system.compress(watched.all_tokens, query, budget)
         self._finish()
-        routed = time.perf_counter()
+        seconds = time.perf_counter() - started
         if system.budgeted:
             assert kept.tokens <= budget, f"{system.name} fed {kept.tokens} tokens on {item.id}, its budget is {budget}"
-        text, choice, prefill, generate = self._answer(kept, query, shared)
-        if meant is not None and choice is not None:
-            choice = meant[choice]
+        return Posed(trial, watched, query, kept, seconds, meant)
+
+    def _prediction(self, posed: Posed, answer: Answer) -> Prediction:
+        item, watched, kept = posed.trial.item, posed.watched, posed.kept
+        choice = answer.choice if posed.meant is None or answer.choice is None else posed.meant[answer.choice]
         spans = kept.spans
-        mark = "shared " if self.share_passes else ""
+        batched = self.answers_at_once > 1
+        route, prefill = self.share_passes, self.share_passes or batched
         return Prediction(
             benchmark=self.benchmark,
             item=item.id,
             video=item.video.name,
             group=item.group,
             model=self.model,
-            system=system.name,
+            system=posed.trial.system.name,
             sampled=self.router.config.frames,
-            cap=trial.cap,
-            budget=budget,
+            cap=posed.trial.cap,
+            budget=posed.trial.budget,
             tokens=kept.tokens,
             frames=[span.frame for span in spans],
             indices=[watched.sampled.indices[span.frame * watched.frames_per_patch] for span in spans],
@@ -208,40 +273,18 @@ class Runner:
             relevance=None if kept.relevance is None else [round(float(score), 4) for score in kept.relevance],
             policy=kept.policy,
             prompt=self.wording.id,
-            text=text,
+            text=answer.text,
             choice=choice,
             answer=item.answer,
             options=len(item.options),
             seconds_by_stage={
                 "decode": watched.decode_seconds,
                 "vision": watched.vision_seconds,
-                f"{mark}route": routed - started,
-                f"{mark}prefill": prefill,
-                "generate": generate,
+                "shared route" if route else "route": posed.route_seconds,
+                "shared prefill" if prefill else "prefill": answer.prefill_seconds,
+                "shared generate" if batched else "generate": answer.generate_seconds,
             },
         )
-
-    def _answer(
-        self, kept: CompressedVideo, query: Query, shared: SharedPrefix | None
-    ) -> tuple[str, str | None, float, float]:
-        """Text, choice, and the seconds of prefill (prompt included) and generation."""
-        assert query.options is not None
-        backbone = self.router.backbone
-        started = time.perf_counter()
-        text = question_text(query)
-        if kept.tokens:
-            prompt = backbone.embed_prompt(kept, text, query.seconds, query.between)
-        else:
-            prompt = prompt_without_video(backbone, "".join(query.between or ()) + text)
-        built = time.perf_counter()
-        if self.scoring == "generate":
-            generated = backbone.generate(prompt, max_new_tokens=32, shared=shared)
-            choice = parse_choice(generated.text, query.options)
-            return generated.text, choice, built - started + generated.prefill_seconds, generated.generate_seconds
-        names = letters(query.options)
-        logits = backbone.next_token_logits(prompt, shared=shared)
-        best = names[int(logits[[backbone.token_id(name) for name in names]].argmax())]
-        return best, best, time.perf_counter() - started, 0.0
 
     def _finish(self) -> None:
         if self.router.backbone.device.type == "cuda":

@@ -31,9 +31,7 @@ def test_logits_are_those_of_each_prompt_alone(backbone: Any, prompts: list[Any]
     alone = torch.stack([backbone.next_token_logits(prompt) for prompt in prompts])
     assert len({len(prompt) for prompt in prompts}) == len(prompts)
     torch.testing.assert_close(backbone.next_token_logits_together(prompts), alone, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(
-        backbone.next_token_logits_together(prompts[::-1]), alone.flip(0), atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(backbone.next_token_logits_together(prompts[::-1]), alone.flip(0), atol=1e-4, rtol=1e-4)
 
 
 def test_texts_are_those_of_each_prompt_alone(
