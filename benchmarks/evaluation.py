@@ -3,14 +3,17 @@
 Both load the router, decode and encode each video once and answer the same questions at the same budgets; the run also keeps a
 journal, resamples intervals, draws its picture and writes its folder. Random weights, wide enough that an answer takes at least
 200 ms on a laptop's core: smaller ones would measure Python. They take turns; the ratio of one run is what counts.
+Then generated answers, one at a time against eight in a pass of the model.
 """
 
 import argparse
 import statistics
 import time
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
@@ -29,6 +32,7 @@ from routers.prompts import question_text
 
 SYSTEMS = ("videorouter", "frame_budget", "vidcom2")
 LEAST_SECONDS = 0.2
+AT_ONCE = 8
 
 
 def main() -> None:
@@ -47,35 +51,46 @@ def main() -> None:
         seconds: dict[str, list[float]] = {"eval run": [], "direct": []}
         for turn in range(options.rounds):
             started = time.perf_counter()
-            made = by_run(home, turn)
+            made = by_run(home, home / f"run-{turn}")
             seconds["eval run"].append((time.perf_counter() - started) / len(made))
             started = time.perf_counter()
             choices = directly(home, made)
             seconds["direct"].append((time.perf_counter() - started) / len(made))
             assert choices == [prediction.choice for prediction in made], "the two answered differently"
+        generated: dict[int, list[float]] = {1: [], AT_ONCE: []}
+        for turn in range(options.rounds):
+            for at_once, taken in generated.items():
+                started = time.perf_counter()
+                written = by_run(
+                    home, home / f"generated-{turn}-{at_once}", scoring="generate", answers_at_once=at_once, limit=24
+                )
+                taken.append((time.perf_counter() - started) / len(written))
     run, direct = (statistics.median(seconds[name]) for name in ("eval run", "direct"))
     print(
         f"{len(made)} answers: {1000 * run:.0f} ms each by eval run, {1000 * direct:.0f} directly: {run / direct:.3f}"
+    )
+    one, several = (statistics.median(generated[at_once]) for at_once in (1, AT_ONCE))
+    print(
+        f"{len(written)} generated answers: {1000 * one:.0f} ms each one by one, {1000 * several:.0f} with {AT_ONCE} at once: "
+        f"{several / one:.3f}"
     )
     if direct < LEAST_SECONDS:
         print(f"below {1000 * LEAST_SECONDS:.0f} ms an answer: give more --width or --layers")
 
 
-def by_run(home: Path, turn: int) -> list[Prediction]:
-    """The predictions of a whole run, from nothing to its folder."""
-    out = home / f"run-{turn}"
-    evaluate(
-        EvalConfig(
-            home / "router",
-            home / "world",
-            out,
-            validation_split=None,
-            systems=list(SYSTEMS),
-            budget=329,
-            scoring="likelihood",
-            router_quality=False,
-        )
+def by_run(home: Path, out: Path, **more: Any) -> list[Prediction]:
+    """The predictions of a whole run, from nothing to its folder; by likelihood where `more` of `EvalConfig` does not say."""
+    config = EvalConfig(
+        home / "router",
+        home / "world",
+        out,
+        validation_split=None,
+        systems=list(SYSTEMS),
+        budget=329,
+        scoring="likelihood",
+        router_quality=False,
     )
+    evaluate(replace(config, **more))
     return read(out / PREDICTIONS)
 
 

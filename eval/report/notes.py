@@ -34,7 +34,7 @@ def notes(figures: Sequence[CellFigures], gathered: Gathered, mix_budgets: bool)
         )
     if "shared prefill" in stages:
         found.append(
-            "Systems and questions shared passes of the model: seconds of “shared” stages are no latency of a question asked alone."
+            "Systems or questions shared passes of the model: seconds of “shared” stages are no latency of a question asked alone."
         )
     if stages & {"decode", "vision"}:
         found.append(

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -133,19 +134,31 @@ def in_a_process(asked: list[str]) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.fixture(scope="module")
-def both_videos(world: Path, router: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run of one process over both videos, and what it was asked beside the command."""
+
+    folder: Path
+    more: tuple[str, ...]
+
+
+@pytest.fixture(scope="module", params=[1, 3])
+def both_videos(
+    request: pytest.FixtureRequest, world: Path, router: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Undisturbed:
+    """Answers one at a time, and three: eight questions a video then make batches of 3, 3 and 2."""
     out = tmp_path_factory.mktemp("both") / "run"
-    assert in_a_process(ranks(1, [*command(world, router, out), "--limit", "16"])).wait() == 0
-    return out
+    more = ("--limit", "16", "--answers_at_once", str(request.param))
+    assert in_a_process(ranks(1, [*command(world, router, out), *more])).wait() == 0
+    return Undisturbed(out, more)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(1, 1), (2, 1), (1, 2)])
 def test_a_killed_run_ends_as_an_unbroken_one_with_as_many_ranks_or_others(
-    both_videos: Path, world: Path, router: Path, tmp_path: Path, before: int, after: int
+    both_videos: Undisturbed, world: Path, router: Path, tmp_path: Path, before: int, after: int
 ) -> None:
-    arguments = [*command(world, router, tmp_path / "run"), "--limit", "16"]
+    arguments = [*command(world, router, tmp_path / "run"), *both_videos.more]
     running = in_a_process(ranks(before, arguments))
     journals = [tmp_path / "run" / f"answered-{rank}.jsonl" for rank in range(before)]
     while running.poll() is None and not all(j.exists() and j.read_bytes().count(b"\n") >= 5 for j in journals):
@@ -156,14 +169,16 @@ def test_a_killed_run_ends_as_an_unbroken_one_with_as_many_ranks_or_others(
     running.wait()
     assert not (tmp_path / "run" / PREDICTIONS).exists()
     assert in_a_process(ranks(after, arguments)).wait() == 0
-    assert answers(tmp_path / "run") == answers(both_videos)
+    assert answers(tmp_path / "run") == answers(both_videos.folder)
     assert not read_rows(tmp_path / "run" / FAILURES)
 
 
 @pytest.mark.slow
-def test_two_ranks_give_what_one_process_gives(both_videos: Path, world: Path, router: Path, tmp_path: Path) -> None:
-    asked = ranks(2, [*command(world, router, tmp_path / "run"), "--limit", "16"])
+def test_two_ranks_give_what_one_process_gives(
+    both_videos: Undisturbed, world: Path, router: Path, tmp_path: Path
+) -> None:
+    asked = ranks(2, [*command(world, router, tmp_path / "run"), *both_videos.more])
     assert in_a_process(asked).wait() == 0
-    assert answers(tmp_path / "run") == answers(both_videos)
-    assert read_rows(tmp_path / "run" / VIDEOS) == read_rows(both_videos / VIDEOS)
+    assert answers(tmp_path / "run") == answers(both_videos.folder)
+    assert read_rows(tmp_path / "run" / VIDEOS) == read_rows(both_videos.folder / VIDEOS)
     assert not list((tmp_path / "run").glob("answered-*"))
