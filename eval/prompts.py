@@ -80,6 +80,13 @@ class Wording:
             return None
         return tuple("".join(self.subtitle.format(subtitle=text) for text in texts) for texts in said)
 
+    def unread(self, item: Item, reader: SubtitleReader = SUBTITLES) -> str | None:
+        """Why the item is asked without its subtitles in a wording that shows them; None where it is not."""
+        if item.subtitles is None or (self.with_subtitles is None and self.subtitle is None):
+            return None
+        reader.lines(item.subtitles)
+        return reader.damaged.get(item.subtitles.path)
+
 
 def _select_best(basis: str) -> str:
     return (
@@ -108,8 +115,6 @@ WORDINGS: Final = {
         Wording("mlvu", _MLVU, "({letter}) {option}"),
         Wording("longvideobench", _LONG),
         Wording("longvideobench_interleaved", _LONG, subtitle="{subtitle}\n"),
-        # Lines after the frames, by name alone: what was asked so before can be asked so again.
-        Wording("longvideobench_subtitles", _LONG, with_subtitles="{subtitles}\n" + _LONG),
         Wording("lvbench", "{question}\n{options}\nAnswer the question with the option letter.", "({letter}) {option}"),
         Wording("egoschema", _LONG),
     )

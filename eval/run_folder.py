@@ -28,7 +28,10 @@ THRESHOLD: Final = "relevance threshold"
 
 @dataclass(frozen=True)
 class Watched:
-    """One video of a run: `indices` and `seconds` `[T]` of the sampled frames; `duration` in seconds."""
+    """One video of a run: `indices` and `seconds` `[T]` of the sampled frames; `duration` in seconds.
+
+    `unread_subtitles` says why its questions were asked without the subtitles that they should have had.
+    """
 
     benchmark: str
     video: str
@@ -37,6 +40,7 @@ class Watched:
     indices: list[int]
     seconds: list[float]
     duration: float
+    unread_subtitles: str | None = None
 
 
 @dataclass(frozen=True)

@@ -233,7 +233,7 @@ class Runner:
             sampled = watched.sampled
             self.watched[item.video.name] = Watched(
                 self.benchmark, item.video.name, str(item.video), self.router.config.frames, list(sampled.indices),
-                [round(second, 4) for second in sampled.seconds], sampled.duration,
+                [round(second, 4) for second in sampled.seconds], sampled.duration, self.wording.unread(item),
             )  # fmt: skip
         return watched
 

@@ -36,7 +36,8 @@ class SubtitleReader:
             try:
                 self._read[subtitles] = read_lines(subtitles)
             except (OSError, ValueError) as error:
-                self.damaged[subtitles.path] = str(error)
+                said = str(error) if str(subtitles.path) in str(error) else f"{subtitles.path}: {error}"
+                self.damaged[subtitles.path] = said
                 self._read[subtitles] = []
         return self._read[subtitles]
 

@@ -28,6 +28,11 @@ def notes(figures: Sequence[CellFigures], gathered: Gathered, mix_budgets: bool)
         )
     if unparsed:
         found.append(f"{_answers(unparsed)} named no option, and counted as wrong.")
+    if mute := {name for (_, name, _), video in gathered.videos.items() if video.unread_subtitles}:
+        found.append(
+            f"Subtitles of {len(mute)} video{'' if len(mute) == 1 else 's'} could not be read, and their questions were asked "
+            "without: videos.jsonl says why."
+        )
     if few < FEW_VIDEOS:
         found.append(
             f"A cell holds only {few} videos. Intervals resample whole videos, and are rough below {FEW_VIDEOS}."

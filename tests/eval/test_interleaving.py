@@ -71,6 +71,9 @@ def test_without_speech_the_prompt_is_the_plain_one_and_an_unusable_file_is_coun
     damaged = replace(item, subtitles=Subtitles(tmp_path / "damaged.json"))
     assert asked.between(damaged, [2.0], [2.0], 14.5, reader) is None
     assert list(reader.damaged) == [tmp_path / "damaged.json"]
+    assert "damaged.json" in (asked.unread(damaged, reader) or "")
+    assert asked.unread(item, reader) is None
+    assert wording("longvideobench").unread(damaged, reader) is None
 
 
 def test_every_system_is_asked_with_the_speech_between_the_frames(
@@ -93,7 +96,7 @@ def test_every_system_is_asked_with_the_speech_between_the_frames(
         return prompt_without_video(backbone, text)
 
     monkeypatch.setattr(runner.router.backbone, "embed_prompt", noting)
-    monkeypatch.setattr("eval.runner.prompt_without_video", noting_blind)
+    monkeypatch.setattr("eval.answering.prompt_without_video", noting_blind)
     systems = [system_or_control(loaded, name) for name in ("dense", "frame_budget", "blind")]
     made = runner.run([item], systems, {system.name: [64] for system in systems}, Progress(disable=True))
     assert {one.prompt for one in made} == {wording("longvideobench_interleaved").id}

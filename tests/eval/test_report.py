@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -21,7 +22,7 @@ from eval.report.notes import notes
 from eval.report.page import page
 from eval.report.pareto import pareto_front
 from eval.report.provenance import facts, unsaid
-from eval.run_folder import PREDICTIONS
+from eval.run_folder import PREDICTIONS, VIDEOS, read_rows, write_rows
 from eval.statistics import paired_difference, summarise
 from tests.eval.runs import CAPS, write_run, write_videos
 
@@ -173,6 +174,18 @@ def test_runs_of_two_models_are_joined_and_compared_within_each(run: Path, tmp_p
     alone = {row.contender.system: row.difference for row in all_figures(gather([run]), "videorouter")[0].rows}
     assert all(row.difference == alone[row.contender.system] for row in figures[0].rows)
     assert any("2 runs are joined" in note for note in notes(figures, gathered, mix_budgets=False))
+
+
+def test_questions_asked_without_their_subtitles_are_told(run: Path, tmp_path: Path) -> None:
+    told = "Subtitles of 1 video could not be read"
+    assert not any(
+        told in note for note in notes(all_figures(gather([run]), "videorouter"), gather([run]), mix_budgets=False)
+    )
+    damaged = shutil.copytree(run, tmp_path / "damaged")
+    rows = read_rows(damaged / VIDEOS)
+    write_rows(damaged / VIDEOS, [{**rows[0], "unread_subtitles": "a.srt holds no subtitle"}, *rows[1:]])
+    gathered = gather([damaged])
+    assert any(told in note for note in notes(all_figures(gathered, "videorouter"), gathered, mix_budgets=False))
 
 
 def test_the_page_asks_nothing_of_a_network(report: Path) -> None:
