@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import torch
+from torch import Tensor
 
 from eval.controls import prompt_without_video
 from routers.answers import letters, parse_choice
 from routers.backbones import SharedPrefix
-from routers.backbones.base import Backbone
+from routers.backbones.base import Backbone, Generated
 from routers.backbones.prompt import Prompt
 from routers.prompts import question_text
 from routers.systems import CompressedVideo, Query
+from routers.systems.looks import looked
 
 Scoring = Literal["likelihood", "generate"]
 
@@ -41,31 +43,52 @@ def answers(
     """One answer each, several from one pass of the model; `shared` remembers a video's prompt, for one question alone.
 
     `scoring`: `likelihood` takes the option letter of highest logit (works with any base, also an untrained one);
-    `generate` parses generated text.
+    `generate` parses generated text. A question with `looks`, asked alone, is not answered twice from the same prompt; the
+    seconds are then those of the pass there was.
     """
     started = time.perf_counter()
     prompts = [_prompt(backbone, kept, query) for kept, query in asked]
-    built = time.perf_counter()
-    if scoring == "generate":
-        if len(prompts) == 1:
-            generated = [backbone.generate(prompts[0], MOST_NEW_TOKENS, shared=shared)]
-        else:
-            generated = backbone.generate_together(prompts, MOST_NEW_TOKENS)
-        own = (built - started) / len(prompts)
-        return [
-            Answer(one.text, parse_choice(one.text, _options(query)), own + one.prefill_seconds, one.generate_seconds)
-            for one, (_, query) in zip(generated, asked, strict=True)
-        ]
-    if len(prompts) == 1:
-        logits = [backbone.next_token_logits(prompts[0], shared=shared)]
+    building = (time.perf_counter() - started) / len(prompts)
+    queries = [query for _, query in asked]
+    if len(prompts) > 1:
+        found = _together(backbone, scoring, prompts, queries)
+    elif queries[0].looks is None:
+        found = [_alone(backbone, scoring, prompts[0], queries[0], shared)]
     else:
-        logits = list(backbone.next_token_logits_together(prompts))
-    choices = []
-    for scores, (_, query) in zip(logits, asked, strict=True):
-        names = letters(_options(query))
-        choices.append(names[int(scores[[backbone.token_id(name) for name in names]].argmax())])
+        key = ("answer", scoring, prompts[0].digest())
+        found = [looked(queries[0].looks, key, lambda: _alone(backbone, scoring, prompts[0], queries[0], shared))]
+    return [replace(answer, prefill_seconds=building + answer.prefill_seconds) for answer in found]
+
+
+def _alone(backbone: Backbone, scoring: Scoring, prompt: Prompt, query: Query, shared: SharedPrefix | None) -> Answer:
+    if scoring == "generate":
+        return _parsed(backbone.generate(prompt, MOST_NEW_TOKENS, shared=shared), query)
+    started = time.perf_counter()
+    choice = _likeliest(backbone, backbone.next_token_logits(prompt, shared=shared), query)
+    return Answer(choice, choice, time.perf_counter() - started, 0.0)
+
+
+def _together(
+    backbone: Backbone, scoring: Scoring, prompts: Sequence[Prompt], queries: Sequence[Query]
+) -> list[Answer]:
+    if scoring == "generate":
+        written = backbone.generate_together(prompts, MOST_NEW_TOKENS)
+        return [_parsed(one, query) for one, query in zip(written, queries, strict=True)]
+    started = time.perf_counter()
+    logits = backbone.next_token_logits_together(prompts)
+    choices = [_likeliest(backbone, own, query) for own, query in zip(logits, queries, strict=True)]
     seconds = (time.perf_counter() - started) / len(prompts)
     return [Answer(choice, choice, seconds, 0.0) for choice in choices]
+
+
+def _parsed(made: Generated, query: Query) -> Answer:
+    return Answer(made.text, parse_choice(made.text, _options(query)), made.prefill_seconds, made.generate_seconds)
+
+
+def _likeliest(backbone: Backbone, logits: Tensor, query: Query) -> str:
+    """The option letter of highest logit, of `[V]`."""
+    names = letters(_options(query))
+    return names[int(logits[[backbone.token_id(name) for name in names]].argmax())]
 
 
 def _prompt(backbone: Backbone, kept: CompressedVideo, query: Query) -> Prompt:

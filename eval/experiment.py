@@ -63,8 +63,9 @@ class EvalConfig:
         points: several budgets, frames and scales in one run, in place of these
         remembered_videos: videos kept encoded in host memory from one point to the next
         scoring: likelihood (of option letters) or generate (and parse)
-        share_passes: questions of a video go on from one another where a system kept the same tokens, and systems and points
-            share what a pass over the frames found: the same answers sooner, but no honest seconds of route and prefill
+        share_passes: questions of a video go on from one another where a system kept the same tokens, and systems and points share
+            what a pass over the frames found, and the answer to the same prompt: the same answers sooner, but no honest seconds of
+            route and prefill
         answers_at_once: a system's answers to so many questions are one pass of the model, whose seconds are shared out equally;
             which questions stand together never depends on the number of processes
         limit: at most this many questions

@@ -1,5 +1,6 @@
 """An embedded prompt: what the decoder layers of a family need beside the embeddings themselves."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import torch
@@ -33,6 +34,15 @@ class Prompt:
         """The same prompt in another dtype."""
         deepstack = tuple(layer.to(dtype) for layer in self.deepstack)
         return replace(self, embeddings=self.embeddings.to(dtype), deepstack=deepstack)
+
+    def digest(self) -> bytes:
+        """Of all that the model would be given: equal for equal prompts alone."""
+        told = hashlib.sha256(repr((self.next_position, self.text_start, self.embeddings.dtype)).encode())
+        for part in (self.embeddings, self.visual, self.position_ids, *self.deepstack):
+            if part is not None:
+                told.update(repr(part.shape).encode())
+                told.update(part.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        return told.digest()
 
     def positioned(self) -> "Prompt":
         """The same prompt with the positions that it has where none are given."""
