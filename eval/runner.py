@@ -1,7 +1,7 @@
 """Systems over items: each video is decoded and encoded once, every system answers all of its questions."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -33,12 +33,16 @@ FAILS: Final = (VideoError, ValueError, RuntimeError)
 
 @dataclass(frozen=True)
 class Trial:
-    """A question to a system: at most `budget` tokens, and `cap` where any question might have that many."""
+    """A question to a system: at most `budget` tokens, and `cap` where any question might have that many.
+
+    One that is `known` is asked again only for the company of others, and stays as it was.
+    """
 
     item: Item
     system: System
     cap: int
     budget: int
+    known: Prediction | None = None
 
 
 @dataclass(frozen=True)
@@ -121,16 +125,16 @@ class Runner:
         cap = cap or max(budget for own in budgets.values() for budget in own)
         position = {item.id: index for index, item in enumerate(items)}
         journal = self.journal if keep else None
-        made: dict[tuple[str, str], Prediction] = {}
+        own: list[Prediction] = []
         waiting: list[list[list[Trial]]] = []  # by pack, then by batch and system
         for place, pack in enumerate(packs(items, self.answers_at_once)):
             left = []
             for together in batches(pack, self.answers_at_once) if self.ranks.owns(place) else ():
                 for system in systems:
                     trials = [Trial(item, system, cap, budgets[system.name][position[item.id]]) for item in together]
-                    known = [one for trial in trials if (one := self._kept(trial, journal)) is not None]
-                    made |= {(one.item, one.system): one for one in known}
-                    if len(known) < len(trials):
+                    trials = [replace(trial, known=self._kept(trial, journal)) for trial in trials]
+                    own += [trial.known for trial in trials if trial.known is not None]
+                    if any(trial.known is None for trial in trials):
                         left.append(trials)
             waiting.append(left)
         unasked = {trial.item.id: trial.item.video for left in waiting for trials in left for trial in trials}
@@ -142,17 +146,12 @@ class Runner:
             shared = {system.name: SharedPrefix() if sharing else None for system in systems}
             for _, same in groupby(left, key=lambda trials: trials[0].item.id):
                 asked = list(same)
-                watched = self._seen_together([trial.item for trial in asked[0]], following)
-                for trials in asked:
-                    for one in self._answered(trials, watched, shared[trials[0].system.name]):
-                        if (one.item, one.system) in made:
-                            continue  # known before, and asked again only for company
-                        made[one.item, one.system] = one
-                        if journal is not None:
-                            journal.keep(one)
+                for made in self._asked(asked, following, shared):
+                    own.append(made)
+                    if journal is not None:
+                        journal.keep(made)
                 progress.advance(task, len(asked[0]))
         turn = {system.name: index for index, system in enumerate(systems)}
-        own = list(made.values())
         return sorted(self.ranks.together(own), key=lambda one: (position[one.item], turn[one.system]))
 
     def watch(self, item: Item) -> WatchedVideo:
@@ -173,6 +172,17 @@ class Runner:
         if journal is None:
             return None
         return journal.known(trial.system.name, trial.item.id, self.router.config.frames, trial.cap, trial.budget)
+
+    def _asked(
+        self,
+        asked: Sequence[Sequence[Trial]],
+        following: Mapping[Path, Path],
+        shared: Mapping[str, SharedPrefix | None],
+    ) -> Iterator[Prediction]:
+        """Answers to one batch, asked of each system in turn."""
+        watched = self._seen_together([trial.item for trial in asked[0]], following)
+        for trials in asked:
+            yield from self._answered(trials, watched, shared[trials[0].system.name])
 
     def _seen_together(self, items: Sequence[Item], following: Mapping[Path, Path]) -> list[WatchedVideo | Exception]:
         """The videos of a batch, or why one cannot be watched; each is decoded ahead of the one before it."""
@@ -200,9 +210,9 @@ class Runner:
                 posed.append(self._posed(trial, video))
             except FAILS as error:
                 self._fail(trial, error)
-        return self._together(posed, shared)
+        return [made for one, made in self._together(posed, shared) if one.trial.known is None]
 
-    def _together(self, posed: Sequence[Posed], shared: SharedPrefix | None) -> list[Prediction]:
+    def _together(self, posed: Sequence[Posed], shared: SharedPrefix | None) -> list[tuple[Posed, Prediction]]:
         """Answers from one pass; where that fails, from one pass each, so that only what fails alone has failed."""
         if not posed:
             return []
@@ -213,14 +223,16 @@ class Runner:
                 self._fail(posed[0].trial, error)
                 return []
         else:
-            return [self._prediction(one, answer) for one, answer in zip(posed, found, strict=True)]
+            return [(one, self._prediction(one, answer)) for one, answer in zip(posed, found, strict=True)]
         # Out of the handler: what the failed pass held in memory is let go of.
-        return [made for one in posed for made in self._together([one], shared)]
+        return [answered for one in posed for answered in self._together([one], shared)]
 
     def _fail(self, trial: Trial, error: Exception) -> None:
-        """Note it; raise it where the runner is not tolerant."""
+        """Note it, unless the answer is known; raise it where the runner is not tolerant."""
         if not self.tolerant:
             raise error
+        if trial.known is not None:
+            return
         item, told, frames = trial.item, f"{type(error).__name__}: {error}", self.router.config.frames
         self.failures.append(
             Failure(self.benchmark, item.id, item.video.name, self.model, trial.system.name, frames, trial.cap, told)

@@ -122,6 +122,32 @@ def test_what_is_known_is_asked_again_for_company_and_stays_as_it_was(
     assert len((tmp_path / "answered-0.jsonl").read_text().splitlines()) == len(whole)
 
 
+def test_what_is_known_cannot_fail_in_company(
+    loaded: VideoRouter, items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = asked(loaded, items, 3)[1]
+    journal = Journal(tmp_path)
+    for one in whole[1:]:
+        journal.keep(one)
+    logits, passes = loaded.backbone.next_token_logits, []
+
+    def full(prompts: Sequence[Prompt]) -> None:
+        raise RuntimeError("out of memory")
+
+    def only_the_first(prompt: Prompt, *given: Any, **more: Any) -> Any:
+        passes.append(prompt)
+        if len(passes) > 1:
+            raise RuntimeError("out of memory again")
+        return logits(prompt, *given, **more)
+
+    monkeypatch.setattr(loaded.backbone, "next_token_logits_together", full)
+    monkeypatch.setattr(loaded.backbone, "next_token_logits", only_the_first)
+    runner, again = asked(loaded, items, 3, journal=Journal(tmp_path))
+    assert len(passes) == 3
+    assert said(again) == said(whole)
+    assert not runner.failures
+
+
 def test_less_than_one_at_once_is_refused(loaded: VideoRouter) -> None:
     with pytest.raises(ValueError, match="answers_at_once is 0"):
         Runner(loaded, "likelihood", answers_at_once=0)
