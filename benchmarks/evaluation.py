@@ -3,7 +3,7 @@
 Both load the router, decode and encode each video once and answer the same questions at the same budgets; the run also keeps a
 journal, resamples intervals, draws its picture and writes its folder. Random weights, wide enough that an answer takes at least
 200 ms on a laptop's core: smaller ones would measure Python. They take turns; the ratio of one run is what counts.
-Then generated answers, one at a time against eight in a pass of the model.
+Then generated answers, one by one against eight at once.
 """
 
 import argparse

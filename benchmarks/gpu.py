@@ -1,8 +1,9 @@
 """Every figure that needs a GPU, in one command: `make bench-gpu`, or `python -m benchmarks.gpu` in a bare checkout.
 
 Seconds to the first token, peak memory against the estimate, pictures against the real image processor, AdaptToken against its
-Lite: at true InternVL3-8B geometry with random weights, so speed and shapes, never accuracy. Each part stands alone: one that fails
-is told, the others go on. Needs torch and transformers alone; `--geometry tiny --device cpu` shows that it runs, nothing else.
+Lite, answers one by one against eight at once: at true InternVL3-8B geometry with random weights, so speed and shapes, never
+accuracy. Each part stands alone: one that fails is told, the others go on. Needs torch and transformers alone;
+`--geometry tiny --device cpu` shows that it runs, nothing else.
 """
 
 import argparse
@@ -21,7 +22,10 @@ import numpy as np
 import torch
 
 from benchmarks.latency import FRAMES, SCALES, Stages, fed, measure, random_model, ratios
+from routers.backbones.batch import decode_together
+from routers.backbones.greedy import decode
 from routers.backbones.pixels import IMAGENET
+from routers.backbones.prompt import Prompt
 from routers.cost.estimate import estimate
 from routers.cost.geometry import geometry_of
 from routers.cost.memory import peak_memory
@@ -31,6 +35,7 @@ from routers.systems.adapttoken_lite import AdaptTokenLite
 from routers.systems.base import Query
 from video.resize import resize_frames
 
+AT_ONCE = 8
 TEXT = 600
 """Tokens of a prompt beside its frames."""
 
@@ -157,11 +162,32 @@ def adapttoken(model: Any, options: argparse.Namespace) -> Rows:
     }
 
 
+def answers_together(model: Any, options: argparse.Namespace) -> Rows:
+    """Seconds a generated answer of 32 tokens behind what VideoRouter feeds of a fragment: one by one, and eight at once."""
+    tokens, width = fed(SCALES["(2;1,4)"], "fragment"), model.config.get_text_config().hidden_size
+    longer = [TEXT + 40 * number for number in range(AT_ONCE)]
+    prompts = [
+        Prompt(
+            torch.randn(1, tokens + text, width, device=options.device, dtype=model.dtype),
+            torch.arange(tokens, device=options.device),
+        )
+        for text in longer
+    ]
+    new = 32 if options.geometry != "tiny" else 4
+    one = _median(lambda: [decode(model, prompt, new, {-1}) for prompt in prompts], options, rounds=2) / AT_ONCE
+    several = _median(lambda: decode_together(model, prompts, new, {-1}), options, rounds=2) / AT_ONCE
+    return {
+        "one by one": {"seconds": one, "tokens fed": tokens},
+        f"{AT_ONCE} at once": {"seconds": several, "of one by one": several / one},
+    }
+
+
 PARTS: dict[str, Callable[[Any, argparse.Namespace], Rows]] = {
     "seconds to the first token": first_token,
     "peak memory against the estimate": memory,
     "pictures against the image processor": pictures,
     "AdaptToken against Lite": adapttoken,
+    "generated answers": answers_together,
 }
 
 

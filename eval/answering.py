@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import torch
-from torch import Tensor
 
 from eval.controls import prompt_without_video
 from routers.answers import letters, parse_choice
@@ -40,7 +39,7 @@ def answers(
     asked: Sequence[tuple[CompressedVideo, Query]],
     shared: SharedPrefix | None = None,
 ) -> list[Answer]:
-    """One answer each, several from one pass of the model; `shared` remembers a video's prompt, for one question alone.
+    """One answer each, several generated at once; `shared` remembers a video's prompt.
 
     `scoring`: `likelihood` takes the option letter of highest logit (works with any base, also an untrained one);
     `generate` parses generated text. A question with `looks`, asked alone, is not answered twice from the same prompt; the
@@ -50,45 +49,34 @@ def answers(
     prompts = [_prompt(backbone, kept, query) for kept, query in asked]
     building = (time.perf_counter() - started) / len(prompts)
     queries = [query for _, query in asked]
-    if len(prompts) > 1:
-        found = _together(backbone, scoring, prompts, queries)
-    elif queries[0].looks is None:
-        found = [_alone(backbone, scoring, prompts[0], queries[0], shared)]
+    if scoring == "generate" and len(prompts) > 1:
+        written = backbone.generate_together(prompts, MOST_NEW_TOKENS, shared=shared)
+        found = [_parsed(one, query) for one, query in zip(written, queries, strict=True)]
     else:
-        key = ("answer", scoring, prompts[0].digest())
-        found = [looked(queries[0].looks, key, lambda: _alone(backbone, scoring, prompts[0], queries[0], shared))]
+        found = [
+            _alone(backbone, scoring, prompt, query, shared) for prompt, query in zip(prompts, queries, strict=True)
+        ]
     return [replace(answer, prefill_seconds=building + answer.prefill_seconds) for answer in found]
 
 
 def _alone(backbone: Backbone, scoring: Scoring, prompt: Prompt, query: Query, shared: SharedPrefix | None) -> Answer:
+    if query.looks is None:
+        return _asked(backbone, scoring, prompt, query, shared)
+    key = ("answer", scoring, prompt.digest())
+    return looked(query.looks, key, lambda: _asked(backbone, scoring, prompt, query, shared))
+
+
+def _asked(backbone: Backbone, scoring: Scoring, prompt: Prompt, query: Query, shared: SharedPrefix | None) -> Answer:
     if scoring == "generate":
         return _parsed(backbone.generate(prompt, MOST_NEW_TOKENS, shared=shared), query)
     started = time.perf_counter()
-    choice = _likeliest(backbone, backbone.next_token_logits(prompt, shared=shared), query)
+    logits, names = backbone.next_token_logits(prompt, shared=shared), letters(_options(query))
+    choice = names[int(logits[[backbone.token_id(name) for name in names]].argmax())]
     return Answer(choice, choice, time.perf_counter() - started, 0.0)
-
-
-def _together(
-    backbone: Backbone, scoring: Scoring, prompts: Sequence[Prompt], queries: Sequence[Query]
-) -> list[Answer]:
-    if scoring == "generate":
-        written = backbone.generate_together(prompts, MOST_NEW_TOKENS)
-        return [_parsed(one, query) for one, query in zip(written, queries, strict=True)]
-    started = time.perf_counter()
-    logits = backbone.next_token_logits_together(prompts)
-    choices = [_likeliest(backbone, own, query) for own, query in zip(logits, queries, strict=True)]
-    seconds = (time.perf_counter() - started) / len(prompts)
-    return [Answer(choice, choice, seconds, 0.0) for choice in choices]
 
 
 def _parsed(made: Generated, query: Query) -> Answer:
     return Answer(made.text, parse_choice(made.text, _options(query)), made.prefill_seconds, made.generate_seconds)
-
-
-def _likeliest(backbone: Backbone, logits: Tensor, query: Query) -> str:
-    """The option letter of highest logit, of `[V]`."""
-    names = letters(_options(query))
-    return names[int(logits[[backbone.token_id(name) for name in names]].argmax())]
 
 
 def _prompt(backbone: Backbone, kept: CompressedVideo, query: Query) -> Prompt:

@@ -66,8 +66,8 @@ class EvalConfig:
         share_passes: questions of a video go on from one another where a system kept the same tokens, and systems and points share
             what a pass over the frames found, and the answer to the same prompt: the same answers sooner, but no honest seconds of
             route and prefill
-        answers_at_once: a system's answers to so many questions are one pass of the model, whose seconds are shared out equally;
-            which questions stand together never depends on the number of processes
+        answers_at_once: a system's answers to so many questions are generated at once, and the seconds shared out equally; which
+            questions stand together never depends on the number of processes
         limit: at most this many questions
         validation_limit: at most this many questions of the validation split
         retry_failed: ask again what failed in a finished run of the same configuration in `out`

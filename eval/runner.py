@@ -88,14 +88,14 @@ class Runner:
         a pass over the frames found is kept for other systems and budgets: the same answers sooner, but seconds of route and
         prefill that say nothing about a question alone.
 
-        With `answers_at_once` above 1 a system's answers to so many questions are one pass of the model (`eval.batches` says
-        which), and questions do not go on from one another. Raises `ValueError` for less than 1.
+        With `answers_at_once` above 1 a system's answers to so many questions are generated at once (`eval.batches` says which);
+        one by likelihood needs no generation. Raises `ValueError` for less than 1.
         """
         if answers_at_once < 1:
-            raise ValueError(f"answers_at_once is {answers_at_once}: a pass of the model answers at least one question")
+            raise ValueError(f"answers_at_once is {answers_at_once}: give 1 or more")
         self.router = router
         self.scoring = scoring
-        self.share_passes, self.answers_at_once = share_passes, answers_at_once
+        self.share_passes, self.answers_at_once = share_passes, answers_at_once if scoring == "generate" else 1
         self.benchmark, self.model = benchmark, model
         self.tolerant, self.ranks = tolerant, ranks or Ranks()
         self.wording, self.journal = wording or usual_wording(benchmark), journal
@@ -142,8 +142,7 @@ class Runner:
         videos = list(dict.fromkeys(unasked.values()))
         following = dict(pairwise(videos))
         for left in waiting:
-            sharing = self.share_passes and self.answers_at_once == 1
-            shared = {system.name: SharedPrefix() if sharing else None for system in systems}
+            shared = {system.name: SharedPrefix() if self.share_passes else None for system in systems}
             for _, same in groupby(left, key=lambda trials: trials[0].item.id):
                 asked = list(same)
                 for made in self._asked(asked, following, shared):
@@ -213,7 +212,7 @@ class Runner:
         return [made for one, made in self._together(posed, shared) if one.trial.known is None]
 
     def _together(self, posed: Sequence[Posed], shared: SharedPrefix | None) -> list[tuple[Posed, Prediction]]:
-        """Answers from one pass; where that fails, from one pass each, so that only what fails alone has failed."""
+        """Answers generated at once; where that fails, one by one, so that only what fails alone has failed."""
         if not posed:
             return []
         try:
@@ -224,7 +223,7 @@ class Runner:
                 return []
         else:
             return [(one, self._prediction(one, answer)) for one, answer in zip(posed, found, strict=True)]
-        # Out of the handler: what the failed pass held in memory is let go of.
+        # Out of the handler: what the failure held in memory is let go of.
         return [answered for one in posed for answered in self._together([one], shared)]
 
     def _fail(self, trial: Trial, error: Exception) -> None:
@@ -266,8 +265,7 @@ class Runner:
         item, watched, kept = posed.trial.item, posed.watched, posed.kept
         choice = answer.choice if posed.meant is None or answer.choice is None else posed.meant[answer.choice]
         spans = kept.spans
-        batched = self.answers_at_once > 1
-        route, prefill = self.share_passes, self.share_passes or batched
+        shared = "shared " if self.share_passes else ""
         return Prediction(
             benchmark=self.benchmark,
             item=item.id,
@@ -292,9 +290,9 @@ class Runner:
             seconds_by_stage={
                 "decode": watched.decode_seconds,
                 "vision": watched.vision_seconds,
-                "shared route" if route else "route": posed.route_seconds,
-                "shared prefill" if prefill else "prefill": answer.prefill_seconds,
-                "shared generate" if batched else "generate": answer.generate_seconds,
+                f"{shared}route": posed.route_seconds,
+                f"{shared}prefill": answer.prefill_seconds,
+                "shared generate" if self.answers_at_once > 1 else "generate": answer.generate_seconds,
             },
         )
 

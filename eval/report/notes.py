@@ -37,7 +37,7 @@ def notes(figures: Sequence[CellFigures], gathered: Gathered, mix_budgets: bool)
         found.append(
             f"A cell holds only {few} videos. Intervals resample whole videos, and are rough below {FEW_VIDEOS}."
         )
-    if "shared prefill" in stages:
+    if any(stage.startswith("shared ") for stage in stages):
         found.append(
             "Systems or questions shared passes of the model: seconds of “shared” stages are no latency of a question asked alone."
         )

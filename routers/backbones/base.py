@@ -164,12 +164,10 @@ class Backbone(Protocol):
         """Greedy continuation of an embedded prompt; `shared` remembers a video's prompt, `on_text` hears it as it grows."""
         ...
 
-    def next_token_logits_together(self, prompts: Sequence[Prompt]) -> Tensor:
-        """`next_token_logits` of several prompts from one pass, `[B, V]`, up to rounding."""
-        ...
-
-    def generate_together(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Generated]:
-        """`generate` for several prompts at once, up to rounding; the batch's seconds are shared out equally."""
+    def generate_together(
+        self, prompts: Sequence[Prompt], max_new_tokens: int, *, shared: SharedPrefix | None = None
+    ) -> list[Generated]:
+        """`generate` for several prompts at once, up to rounding; the seconds of generation are shared out equally."""
         ...
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:

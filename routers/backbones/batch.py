@@ -1,12 +1,12 @@
-"""Several prompts in one pass of the model, the shorter ones padded on the left so that all end at one place (ours).
+"""Greedy decoding of several prompts at once (ours): each is prefilled alone, then their tokens are decoded in one pass each.
 
-What is decoded is what each prompt alone would get, up to rounding: which other prompts stand beside it moves its logits by
-that much, so who batches chooses the company once and for all.
+A prefill is bound by arithmetic, and nothing is saved by padding prompts to one length; a decoded token is bound by reading the
+weights, once for all of them. So what a prompt's first token is does not depend on its company. What follows is what the prompt
+alone would get, up to rounding: who batches chooses the company once and for all.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,95 +14,72 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from routers.backbones.greedy import Decoded
+from routers.backbones.greedy import Decoded, hidden_states
 from routers.backbones.prompt import Prompt
+from routers.backbones.shared_prefix import SharedPrefix
 
 
-@dataclass(frozen=True)
-class Batch:
-    """B prompts, the longest of L tokens.
+@torch.no_grad()
+def decode_together(
+    model: Any, prompts: Sequence[Prompt], max_new_tokens: int, ends: set[int], *, shared: SharedPrefix | None = None
+) -> list[Decoded]:
+    """As `greedy.decode` for each prompt, until the last has ended.
 
-    Args:
-        prompts: each as it was, with positions
-        embeddings: `[B, L, D]`
-        attended: int64 `[B, L]`, 0 for padding
-        visual: bool `[B, L]`
+    Seconds of prefill are each prompt's own, those of generation the batch's, shared out equally.
     """
-
-    prompts: tuple[Prompt, ...]
-    embeddings: Tensor
-    attended: Tensor
-    visual: Tensor
-
-    @classmethod
-    def of(cls, prompts: Sequence[Prompt]) -> "Batch":
-        """Pad and stack prompts of one backbone."""
-        longest = max(len(prompt) for prompt in prompts)
-        gaps = [longest - len(prompt) for prompt in prompts]
-        attended = torch.ones(len(prompts), longest, dtype=torch.long, device=prompts[0].embeddings.device)
-        visual = torch.zeros_like(attended, dtype=torch.bool)
-        for row, (prompt, gap) in enumerate(zip(prompts, gaps, strict=True)):
-            attended[row, :gap] = 0
-            visual[row, prompt.visual + gap] = True
-        embeddings = [pad(prompt.embeddings, (0, 0, gap, 0)) for prompt, gap in zip(prompts, gaps, strict=True)]
-        return cls(tuple(prompt.positioned() for prompt in prompts), torch.cat(embeddings), attended, visual)
-
-    def states(self, language_model: Any, cache: DynamicCache | None = None) -> Tensor:
-        """`[B, L, D]` after the text model's last norm."""
-        length, places = self.embeddings.shape[1], []
-        for prompt in self.prompts:
-            assert prompt.position_ids is not None
-            places.append(pad(prompt.position_ids, (length - len(prompt), 0)))
-        more: dict[str, Any] = {}
-        if levels := [prompt.deepstack for prompt in self.prompts if prompt.deepstack]:
-            joined = [torch.cat(level) for level in zip(*levels, strict=True)]
-            more = {"visual_pos_masks": self.visual, "deepstack_visual_embeds": joined}
-        return language_model(
-            inputs_embeds=self.embeddings,
-            attention_mask=self.attended,
-            position_ids=torch.cat(places, dim=-2),
-            past_key_values=cache,
-            use_cache=cache is not None,
-            **more,
-        ).last_hidden_state
-
-    def continued(self, language_model: Any, embeddings: Tensor, generated: int, cache: DynamicCache) -> Tensor:
-        """States `[B, 1, D]` of one more token `[B, 1, D]` each, behind the prompts and `generated` tokens."""
-        places = [prompt.positions_after(generated) for prompt in self.prompts]
-        assert all(place is not None for place in places)
-        return language_model(
-            inputs_embeds=embeddings,
-            attention_mask=pad(self.attended, (0, generated + 1), value=1),
-            position_ids=torch.cat([place for place in places if place is not None], dim=-2),
+    language_model, embed = model.model.language_model, model.get_input_embeddings()
+    made: list[list[int]] = []
+    filled: list[list[tuple[Tensor, Tensor]]] = []
+    prefills = []
+    for prompt in prompts:
+        started = time.perf_counter()
+        own: Any = (shared or SharedPrefix()).cache_for(prompt, language_model)
+        states = hidden_states(language_model, prompt, own)
+        made.append([int(model.lm_head(states[:, -1]).argmax())])  # waits for the device
+        filled.append([(layer.keys, layer.values) for layer in own.layers])
+        prefills.append(time.perf_counter() - started)
+    started = time.perf_counter()
+    rounds = 1
+    cache, attended = _side_by_side(filled, language_model)
+    placed = [prompt.positioned() for prompt in prompts]
+    while rounds < max_new_tokens and not all(ids[-1] in ends for ids in made):
+        last = torch.tensor([[ids[-1]] for ids in made], device=attended.device)
+        attended = pad(attended, (0, 1), value=1)
+        states = language_model(
+            inputs_embeds=embed(last),
+            attention_mask=attended,
+            position_ids=torch.cat([_after(prompt, rounds - 1) for prompt in placed], dim=-2),
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-
-
-@torch.no_grad()
-def next_logits(model: Any, prompts: Sequence[Prompt]) -> Tensor:
-    """`[B, V]`, of the token that follows each prompt, by a conditional generation class of transformers."""
-    return model.lm_head(Batch.of(prompts).states(model.model.language_model)[:, -1])
-
-
-@torch.no_grad()
-def decode_together(model: Any, prompts: Sequence[Prompt], max_new_tokens: int, ends: set[int]) -> list[Decoded]:
-    """As `greedy.decode` for each prompt, until the last has ended; the seconds are the batch's, shared out equally."""
-    language_model, embed = model.model.language_model, model.get_input_embeddings()
-    started = time.perf_counter()
-    batch, cache = Batch.of(prompts), DynamicCache(config=language_model.config)
-    states = batch.states(language_model, cache)
-    made: list[list[int]] = [[] for _ in prompts]
-    first = 0.0
-    while True:
-        likeliest = model.lm_head(states[:, -1]).argmax(-1)
-        for ids, token in zip(made, likeliest.tolist(), strict=True):  # waits for the device
-            if not ids or ids[-1] not in ends:
+        likeliest = model.lm_head(states[:, -1]).argmax(-1).tolist()
+        for ids, token in zip(made, likeliest, strict=True):
+            if ids[-1] not in ends:  # one that has ended keeps its place, and nothing of it is heard
                 ids.append(token)
-        first = first or time.perf_counter()
-        rounds = max(len(ids) for ids in made)
-        if rounds >= max_new_tokens or all(ids[-1] in ends for ids in made):
-            break
-        states = batch.continued(language_model, embed(likeliest[:, None]), rounds - 1, cache)
-    prefill, generate = (first - started) / len(made), (time.perf_counter() - first) / len(made)
-    return [Decoded(ids, torch.empty(0), prefill, generate) for ids in made]
+        rounds += 1
+    seconds = (time.perf_counter() - started) / len(made)
+    return [Decoded(ids, torch.empty(0), prefill, seconds) for ids, prefill in zip(made, prefills, strict=True)]
+
+
+def _side_by_side(filled: Sequence[list[tuple[Tensor, Tensor]]], language_model: Any) -> tuple[DynamicCache, Tensor]:
+    """One cache of B prompts, padded on the left to the longest, L, and int64 `[B, L]`, 0 for padding. Empties `filled`."""
+    lengths = [own[0][0].shape[-2] for own in filled]
+    gaps = [max(lengths) - length for length in lengths]
+    attended = torch.ones(len(filled), max(lengths), dtype=torch.long, device=filled[0][0][0].device)
+    for row, gap in enumerate(gaps):
+        attended[row, :gap] = 0
+    cache = DynamicCache(config=language_model.config)
+    for number in range(len(filled[0])):
+        layer = [own.pop(0) for own in filled]  # so that all is held twice for one layer alone
+        keys, values = (
+            torch.cat([pad(part, (0, 0, gap, 0)) for part, gap in zip(parts, gaps, strict=True)])
+            for parts in zip(*layer, strict=True)
+        )
+        cache.update(keys, values, number)
+    return cache, attended
+
+
+def _after(prompt: Prompt, generated: int) -> Tensor:
+    positions = prompt.positions_after(generated)
+    assert positions is not None
+    return positions

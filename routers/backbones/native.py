@@ -15,7 +15,7 @@ from transformers.utils import cached_file
 
 from routers.backbones.attention_tap import attention_tap
 from routers.backbones.base import FrameSpan, Generated, Inspected, Kept, PositionPolicy
-from routers.backbones.batch import decode_together, next_logits
+from routers.backbones.batch import decode_together
 from routers.backbones.greedy import Decoded, decode, hidden_states
 from routers.backbones.pixels import Normalisation
 from routers.backbones.prompt import Prompt
@@ -179,11 +179,10 @@ class NativeBackbone(ABC):
             streamed.finished(decoded.ids)
         return Generated(self._text(decoded), decoded.prefill_seconds, decoded.generate_seconds)
 
-    def next_token_logits_together(self, prompts: Sequence[Prompt]) -> Tensor:
-        return next_logits(self.model, prompts)
-
-    def generate_together(self, prompts: Sequence[Prompt], max_new_tokens: int) -> list[Generated]:
-        made = decode_together(self.model, prompts, max_new_tokens, self._ends())
+    def generate_together(
+        self, prompts: Sequence[Prompt], max_new_tokens: int, *, shared: SharedPrefix | None = None
+    ) -> list[Generated]:
+        made = decode_together(self.model, prompts, max_new_tokens, self._ends(), shared=shared)
         return [Generated(self._text(one), one.prefill_seconds, one.generate_seconds) for one in made]
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:

@@ -148,7 +148,7 @@ def both_videos(
 ) -> Undisturbed:
     """Answers one at a time, and three: eight questions a video then make batches of 3, 3 and 2."""
     out = tmp_path_factory.mktemp("both") / "run"
-    more = ("--limit", "16", "--answers_at_once", str(request.param))
+    more = ("--limit", "16", "--answers_at_once", str(request.param), "--scoring", "generate")
     assert in_a_process(ranks(1, [*command(world, router, out), *more])).wait() == 0
     return Undisturbed(out, more)
 

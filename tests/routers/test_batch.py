@@ -1,11 +1,11 @@
-"""Prompts answered in one pass get what each gets alone, in every family and whatever stands beside them."""
+"""Prompts decoded at once get what each gets alone, in every family and whatever stands beside them."""
 
 from typing import Any
 
 import pytest
 import torch
 
-from routers.backbones import load_backbone
+from routers.backbones import SharedPrefix, load_backbone
 from tests.routers.tiny_backbones import all_kept, greedy_without_cache, some_kept, video, write_tiny
 
 SECONDS = (0.5, 1.5, 2.5, 3.5)
@@ -27,21 +27,30 @@ def prompts(backbone: Any) -> list[Any]:
     ]
 
 
-def test_logits_are_those_of_each_prompt_alone(backbone: Any, prompts: list[Any]) -> None:
-    alone = torch.stack([backbone.next_token_logits(prompt) for prompt in prompts])
-    assert len({len(prompt) for prompt in prompts}) == len(prompts)
-    torch.testing.assert_close(backbone.next_token_logits_together(prompts), alone, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(backbone.next_token_logits_together(prompts[::-1]), alone.flip(0), atol=1e-4, rtol=1e-4)
-
-
 def test_texts_are_those_of_each_prompt_alone(
     backbone: Any, prompts: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where one ends before the others: what the first says third ends an answer here."""
     alone = [backbone.generate(prompt, 6).text for prompt in prompts]
+    assert len({len(prompt) for prompt in prompts}) == len(prompts)
     assert [made.text for made in backbone.generate_together(prompts, 6)] == alone
+    assert [made.text for made in backbone.generate_together(prompts[::-1], 6)] == alone[::-1]
     third = greedy_without_cache(backbone, prompts[0], 3)[2]
     monkeypatch.setattr(backbone.model.generation_config, "eos_token_id", third)
     early = [backbone.generate(prompt, 6).text for prompt in prompts]
     assert early != alone
     assert [made.text for made in backbone.generate_together(prompts, 6)] == early
+
+
+def test_questions_on_one_video_may_share_its_prefill(backbone: Any) -> None:
+    tokens = backbone.encode_frames(video(2))
+    questions = ("What is shown?", "What is shown first, and where?", "Why?")
+    prompts = [backbone.embed_prompt(all_kept(tokens), question, SECONDS[:2]) for question in questions]
+    alone = [backbone.generate(prompt, 6).text for prompt in prompts]
+    assert [made.text for made in backbone.generate_together(prompts, 6, shared=SharedPrefix())] == alone
+
+
+def test_one_token_each_is_the_prefills_alone(backbone: Any, prompts: list[Any]) -> None:
+    made = backbone.generate_together(prompts, 1)
+    assert [one.text for one in made] == [backbone.generate(prompt, 1).text for prompt in prompts]
+    assert all(one.prefill_seconds > 0 for one in made)
