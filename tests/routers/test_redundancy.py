@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -27,7 +27,7 @@ def brute_force(
 
     while len(kept) > keep:
         pairs = [
-            (-round(likeness(i, j), 9), i, j)
+            (-float(f"{likeness(i, j):.9g}"), i, j)
             for i in kept
             for j in kept
             if i < j and max(abs(cells[i][0] - cells[j][0]), abs(cells[i][1] - cells[j][1])) <= 1
@@ -40,6 +40,7 @@ def brute_force(
     return kept
 
 
+@example(count=8, rows=1, columns=1, spare=4, sigma_t=0.5, seed=3)  # pairs so far apart in time that all are near 0
 @given(
     count=st.integers(0, 24), rows=st.integers(1, 5), columns=st.integers(1, 5), spare=st.integers(0, 24),
     sigma_t=st.floats(0.5, 50), seed=st.integers(0, 10_000),
