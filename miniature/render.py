@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from functools import cache
 from math import cos, pi, sin
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +16,6 @@ from miniature.shapes import REACH, mask
 
 FRAMES_PER_TURN = 10
 """A shape circles once around its resting place in this many frames."""
-
-
-BT601: Final = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]) / 255
-"""Y, Cb, Cr in limited range of R, G, B, without their offsets 16, 128, 128."""
 
 
 def render_scene(scene: Scene, count: int) -> Iterator[NDArray[np.uint8]]:
@@ -49,30 +44,23 @@ def write_video(path: Path, script: Script, crf: int = 12) -> None:
 
     with av.open(str(path), mode="w", format="mp4", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream(
-            "libx264", rate=script.fps, options={"crf": str(crf), "preset": "veryfast", "tune": "animation"}
+            "libx264",
+            rate=script.fps,
+            options={
+                "crf": str(crf),
+                "preset": "veryfast",
+                "tune": "animation",
+                # Without it bytes hang on the processor, and on one they differed between two runs over the same pictures.
+                "x264-params": "cpu-independent=1",
+            },
         )
         stream.width = stream.height = SIDE
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         stream.codec_context.gop_size = 6 * script.fps
         for frame in render_script(script):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(planar(frame), format="yuv420p")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
-
-
-def planar(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """uint8 RGB `[S, S, 3]` -> yuv420p as PyAV takes it, `[S * 3 / 2, S]`; BT.601, limited range, S even.
-
-    Ours, because the bytes of a world must follow from its seed: swscale's conversion (PyAV 18.1) was seen to differ by what the
-    process had done before. Chroma is averaged over two columns and, weights 1 3 3 1, over four rows, as swscale means to; no
-    sample is further than 1 from its.
-    """
-    luma, *chroma = (np.tensordot(frame.astype(np.float64), weights, axes=1) for weights in BT601)
-    planes = [luma + 16]
-    for plane in chroma:
-        rows = np.pad(plane.reshape(len(plane), -1, 2).mean(2), ((1, 1), (0, 0)), mode="edge")
-        planes.append((rows[:-3:2] + 3 * rows[1:-2:2] + 3 * rows[2:-1:2] + rows[3::2]) / 8 + 128)
-    return np.concatenate([np.rint(plane).astype(np.uint8).ravel() for plane in planes]).reshape(-1, frame.shape[1])
 
 
 def _still(scene: Scene) -> NDArray[np.uint8]:

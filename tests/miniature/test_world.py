@@ -5,13 +5,10 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-import av
-import numpy as np
 import pytest
 
 from miniature.geometry import places_beside
 from miniature.questions import ask
-from miniature.render import planar
 from miniature.scenes import Scene, Script
 from miniature.wordings import KINDS, parse
 from miniature.world import WorldPlan, build_world
@@ -128,11 +125,3 @@ def test_answers_are_spread_over_the_options(scripts: list[Script]) -> None:
 def test_numbers_that_describe_no_world_are_refused(wrong: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\d|one video"):
         build_world(tmp_path, **({"videos": 1, "seconds": 20, "workers": 1} | wrong))  # type: ignore[arg-type]
-
-
-def test_colours_are_converted_as_swscale_means_to() -> None:
-    frame = np.random.default_rng(0).integers(0, 256, (112, 112, 3), dtype=np.uint8)
-    usual = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p").to_ndarray()
-    apart = np.abs(planar(frame).astype(int) - usual.astype(int))
-    assert planar(frame).shape == usual.shape == (168, 112)
-    assert np.mean(apart > 1) < 0.01
