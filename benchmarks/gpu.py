@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from benchmarks.latency import FRAMES, SCALES, Stages, fed, measure, random_model, ratios
-from routers.backbones.batch import decode_together
 from routers.backbones.greedy import decode
+from routers.backbones.greedy_together import decode_together
 from routers.backbones.pixels import IMAGENET
 from routers.backbones.prompt import Prompt
 from routers.cost.estimate import estimate

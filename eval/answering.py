@@ -60,13 +60,13 @@ def answers(
 
 
 def _alone(backbone: Backbone, scoring: Scoring, prompt: Prompt, query: Query, shared: SharedPrefix | None) -> Answer:
-    if query.looks is None:
-        return _asked(backbone, scoring, prompt, query, shared)
+    if query.looks is None:  # a digest copies the prompt from the device
+        return _pass(backbone, scoring, prompt, query, shared)
     key = ("answer", scoring, prompt.digest())
-    return looked(query.looks, key, lambda: _asked(backbone, scoring, prompt, query, shared))
+    return looked(query.looks, key, lambda: _pass(backbone, scoring, prompt, query, shared))
 
 
-def _asked(backbone: Backbone, scoring: Scoring, prompt: Prompt, query: Query, shared: SharedPrefix | None) -> Answer:
+def _pass(backbone: Backbone, scoring: Scoring, prompt: Prompt, query: Query, shared: SharedPrefix | None) -> Answer:
     if scoring == "generate":
         return _parsed(backbone.generate(prompt, MOST_NEW_TOKENS, shared=shared), query)
     started = time.perf_counter()

@@ -125,27 +125,26 @@ class Runner:
         cap = cap or max(budget for own in budgets.values() for budget in own)
         position = {item.id: index for index, item in enumerate(items)}
         journal = self.journal if keep else None
-        own: list[Prediction] = []
-        waiting: list[list[list[Trial]]] = []  # by pack, then by batch and system
-        for place, pack in enumerate(packs(items, self.answers_at_once)):
-            left = []
-            for together in batches(pack, self.answers_at_once) if self.ranks.owns(place) else ():
-                for system in systems:
-                    trials = [Trial(item, system, cap, budgets[system.name][position[item.id]]) for item in together]
-                    trials = [replace(trial, known=self._kept(trial, journal)) for trial in trials]
-                    own += [trial.known for trial in trials if trial.known is not None]
-                    if any(trial.known is None for trial in trials):
-                        left.append(trials)
-            waiting.append(left)
-        unasked = {trial.item.id: trial.item.video for left in waiting for trials in left for trial in trials}
+        planned = [
+            [
+                [self._trial(item, system, cap, budgets[system.name][position[item.id]], journal) for item in together]
+                for together in batches(pack, self.answers_at_once)
+                for system in systems
+            ]
+            for place, pack in enumerate(packs(items, self.answers_at_once))
+            if self.ranks.owns(place)
+        ]
+        own = [trial.known for pack in planned for trials in pack for trial in trials if trial.known is not None]
+        waiting = [[trials for trials in pack if any(trial.known is None for trial in trials)] for pack in planned]
+        unasked = {trial.item.id: trial.item.video for pack in waiting for trials in pack for trial in trials}
         progress.advance(task, len(items) - len(unasked))
         videos = list(dict.fromkeys(unasked.values()))
         following = dict(pairwise(videos))
-        for left in waiting:
+        for pack in waiting:
             shared = {system.name: SharedPrefix() if self.share_passes else None for system in systems}
-            for _, same in groupby(left, key=lambda trials: trials[0].item.id):
+            for _, same in groupby(pack, key=lambda trials: trials[0].item.id):
                 asked = list(same)
-                for made in self._asked(asked, following, shared):
+                for made in self._batch(asked, following, shared):
                     own.append(made)
                     if journal is not None:
                         journal.keep(made)
@@ -167,12 +166,13 @@ class Runner:
         query = watched.query(item.question, item.options, truth, text, between)
         return replace(query, looks=self._looks.setdefault(item.id, Looks())) if self.share_passes else query
 
-    def _kept(self, trial: Trial, journal: Journal | None) -> Prediction | None:
-        if journal is None:
-            return None
-        return journal.known(trial.system.name, trial.item.id, self.router.config.frames, trial.cap, trial.budget)
+    def _trial(self, item: Item, system: System, cap: int, budget: int, journal: Journal | None) -> Trial:
+        known = None
+        if journal is not None:
+            known = journal.known(system.name, item.id, self.router.config.frames, cap, budget)
+        return Trial(item, system, cap, budget, known)
 
-    def _asked(
+    def _batch(
         self,
         asked: Sequence[Sequence[Trial]],
         following: Mapping[Path, Path],

@@ -39,7 +39,10 @@ def render_script(script: Script) -> Iterator[NDArray[np.uint8]]:
 
 
 def write_video(path: Path, script: Script, crf: int = 12) -> None:
-    """Encode a script as H.264 in mp4 (one thread, so that the bytes are the same everywhere the library is)."""
+    """Encode a script as H.264 in mp4.
+
+    One thread, and no code of a processor's own: the bytes are then the same everywhere the library is.
+    """
     import av
 
     with av.open(str(path), mode="w", format="mp4", options={"fflags": "+bitexact"}) as container:

@@ -15,8 +15,8 @@ from transformers.utils import cached_file
 
 from routers.backbones.attention_tap import attention_tap
 from routers.backbones.base import FrameSpan, Generated, Inspected, Kept, PositionPolicy
-from routers.backbones.batch import decode_together
 from routers.backbones.greedy import Decoded, decode, hidden_states
+from routers.backbones.greedy_together import decode_together
 from routers.backbones.pixels import Normalisation
 from routers.backbones.prompt import Prompt
 from routers.backbones.shared_prefix import SharedPrefix
