@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -64,16 +65,21 @@ class Built:
         return [question for sample in self.samples for question in sample.questions]
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+@contextmanager
+def preparing(world: Path, seed: int) -> Iterator[Prepared]:
     """Videos of long scenes, so that evidence is many frames and captions can contradict each other."""
-    world = tmp_path_factory.mktemp("generated") / "world"
-    build_world(world, videos=6, seconds=20, seed=7, scenes=(24, 28), questions_per_video=1, workers=1)
+    build_world(world, videos=6, seconds=20, seed=seed, scenes=(24, 28), questions_per_video=1, workers=1)
     videos = VideoFolder(FrameConfig(world, frames=64, frame_size=112, quality=98))
     names = [f"videos/{path.name}" for path in sorted((world / "videos").iterdir())]
     jobs = [VideoJob(sample_key(name), name, ()) for name in names]
     yield Prepared(world, videos, [(job, videos.prepare(job.video)) for job in jobs])
     videos.close()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+    with preparing(tmp_path_factory.mktemp("generated") / "world", seed=7) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +131,19 @@ def test_captions_that_lie_are_caught_by_the_filters(prepared: Prepared, misread
     assert set(quality.caught) >= set(MISREADINGS)
     assert {fate for fates in quality.caught.values() for fate in fates} >= {"consistency", "necessity"}
     assert min(quality.precision or 0, quality.recall or 0) >= 0.97
-    assert quality.good_put_aside <= 0.05 * quality.accepted
+
+
+@pytest.mark.slow
+def test_filters_put_few_good_questions_aside(tmp_path: Path, start_teacher: Callable[..., object]) -> None:
+    """Over eight worlds: one's fifty-odd questions cannot tell 3 in 100 from 9."""
+    aside = kept = 0
+    with start_teacher("--bad-captions", str(BAD_CAPTIONS)) as url:  # type: ignore[attr-defined]
+        for seed in range(7, 15):
+            with preparing(tmp_path / str(seed), seed) as made:
+                quality = measured(made, generate(made, url, questions=16), BAD_CAPTIONS)
+            print(f"world {seed}: {quality.good_put_aside} good questions put aside, {quality.accepted} accepted")
+            aside, kept = aside + quality.good_put_aside, kept + quality.accepted
+    assert aside <= 0.05 * kept
 
 
 def test_descriptions_that_contradict_each_other_are_not_coherent(prepared: Prepared, teacher: str) -> None:
