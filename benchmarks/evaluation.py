@@ -57,6 +57,8 @@ def main() -> None:
             choices = directly(home, made)
             seconds["direct"].append((time.perf_counter() - started) / len(made))
             assert choices == [prediction.choice for prediction in made], "the two answered differently"
+            run, direct = (taken[-1] for taken in seconds.values())
+            print(f"turn {turn + 1}: {1000 * run:.0f} ms an answer by eval run, {1000 * direct:.0f} directly", flush=True)
         generated: dict[int, list[float]] = {1: [], AT_ONCE: []}
         for turn in range(options.rounds):
             for at_once, taken in generated.items():
