@@ -84,7 +84,7 @@ bench-latency: setup  ## seconds to the first token at true geometries, random w
 bench-training: setup  ## questions a second of training against a loop written by hand (10 minutes, after `make demo`)
 	$(BIN)/python -m benchmarks.training
 
-bench-evaluation: setup  ## seconds an answer of `eval run` against the systems called directly, and of answers in batches (15 minutes)
+bench-evaluation: setup  ## seconds an answer of `eval run` against the systems called directly, and of answers in batches (20 minutes)
 	$(BIN)/python -m benchmarks.evaluation
 
 bench-gpu:  ## every GPU figure: first token and memory at 8B geometry, pictures, AdaptToken (10 minutes; torch and transformers alone)

@@ -210,7 +210,7 @@ def _leave(
     if not ranks.first:
         return
     watched.sort(key=lambda one: (one.video, one.sampled))
-    failures.sort(key=lambda one: (asked.get(one.item, -1), one.sampled, one.cap, one.system or ""))
+    failures.sort(key=lambda one: (asked.get(one.item, -1), one.sampled, one.cap, one.system))
     write_rows(config.out / ITEMS, (item_row(config.benchmark, item) for item in items))
     write_rows(config.out / VIDEOS, (asdict(one) for one in watched))
     write_rows(config.out / FAILURES, (asdict(failure) for failure in failures))

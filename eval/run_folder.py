@@ -45,13 +45,13 @@ class Watched:
 
 @dataclass(frozen=True)
 class Failure:
-    """An answer that could not be given. `system` is None where the video itself could not be watched."""
+    """An answer that could not be given."""
 
     benchmark: str
     item: str
     video: str
     model: str
-    system: str | None
+    system: str
     sampled: int
     cap: int
     error: str

@@ -1,4 +1,4 @@
-"""Systems over items: each video is decoded and encoded once, every system answers all of its questions."""
+"""Systems over items: a video is decoded and encoded once for all its questions and the systems that are run together."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence

@@ -137,7 +137,7 @@ def _row(
         stands_apart(contender.system, apart),
         abs(summary.tokens_mean - wanted) <= TOLERANCE * wanted,
         _difference(own, base) if base and contender.system != reference else None,
-        sum(f.model == contender.model and f.system in (None, contender.system) for f in failures),
+        sum(f.model == contender.model and f.system == contender.system for f in failures),
         macro_average(own) if own[0].benchmark in BOTH_AVERAGES else None,
     )
 

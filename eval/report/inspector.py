@@ -68,7 +68,7 @@ def _answers(benchmark: str, item: Item, gathered: Gathered) -> list[dict[str, A
         found += [
             {
                 "cell": f"{cell.frames} frames, cap {cell.cap:,}",
-                "system": gathered.said(Contender(f.model, f.system)) if f.system else "every system",
+                "system": gathered.said(Contender(f.model, f.system)),
                 "failed": f.error,
             }
             for f in gathered.failures
