@@ -135,7 +135,7 @@ def pictures(model: Any, options: argparse.Namespace) -> Rows:
 
 def adapttoken(model: Any, options: argparse.Namespace) -> Rows:
     """AdaptToken and Lite at 1,024 frames when half of the groups suffice; frames are encoded group by group, on demand."""
-    frames = 1024 if options.geometry != "tiny" else 256
+    frames = 1024 if options.geometry != "tiny" else 128
     backbone = _Groups(model, options.device, frames)
     groups, budget = frames // 64 + 1, 7_040
     whole = AdaptToken(backbone, layer=backbone.layers // 2)  # type: ignore[arg-type]
@@ -164,7 +164,8 @@ def adapttoken(model: Any, options: argparse.Namespace) -> Rows:
 
 def answers_together(model: Any, options: argparse.Namespace) -> Rows:
     """Seconds a generated answer of 32 tokens behind what VideoRouter feeds of a fragment: one by one, and eight at once."""
-    tokens, width = fed(SCALES["(2;1,4)"], "fragment"), model.config.get_text_config().hidden_size
+    tokens = fed(SCALES["(2;1,4)"], "fragment") if options.geometry != "tiny" else 256
+    width = model.config.get_text_config().hidden_size
     longer = [TEXT + 40 * number for number in range(AT_ONCE)]
     prompts = [
         Prompt(

@@ -193,16 +193,17 @@ def measure(stages: Stages, rounds: int, whole: bool) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {name: [] for name in pieces}
     memory: dict[str, float] = {}
     cuda = stages.device.startswith("cuda")
-    for turn in range(rounds + whole):  # on a GPU the first turn compiles and warms
+    warming = int(cuda)  # there the first turn compiles
+    for turn in range(rounds + warming):
         for name, work in pieces.items():
             if cuda:
                 torch.cuda.reset_peak_memory_stats()
             taken = stages.timed(work)
             if cuda:
                 memory[name] = torch.cuda.max_memory_allocated() / 2**30
-            if turn >= whole:
+            if turn >= warming:
                 seconds[name].append(taken)
-                print(f"turn {turn + 1 - whole} {name}: {taken:.3f} s", flush=True)
+                print(f"turn {turn + 1 - warming} {name}: {taken:.3f} s", flush=True)
     return {
         "seconds": {name: statistics.median(taken) for name, taken in seconds.items()},
         "all": seconds,
