@@ -67,7 +67,7 @@ def measure(folder: Path, videos: int, questions: int, runs: int, workers: int) 
     table.add_row("decoding alone x requests a video", f"{statistics.median(decode_rates) * a_video:.1f}")
     table.add_row("build, median", f"{rate:.1f}  ({', '.join(f'{one:.1f}' for one in rates)})")
     table.add_row("of the bound", f"{rate / bound:.3f}")
-    Console().print(table)
+    Console(markup=False).print(table)
     return 0 if rate >= PROMISED * bound else 1
 
 

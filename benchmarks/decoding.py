@@ -146,7 +146,7 @@ def main(runs: int = 5, folder: Path | None = None, out: Path | None = None) -> 
             results.append({"seconds": length, "frames": count, "medians": medians, "ratio": ratio})
             times = (f"{medians[name]:.2f}" for name in READERS)
             table.add_row(f"{length} s", str(count), *times, f"{ratio:.3f}")
-    Console().print(table)
+    Console(markup=False).print(table)
     if out:
         out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if any(result["ratio"] > ALLOWED for result in results):

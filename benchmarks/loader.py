@@ -178,7 +178,7 @@ def main(videos: int = 384, frames: int = 16, side: int = 224, runs: int = 15, o
             table.add_row(str(workers), *(f"{medians[name]:.1f}" for name in READERS), f"{ratio:.3f}")
     results["resume_seconds"] = resume_seconds()
     results["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     console.print(f"resuming in the middle of 10,000 samples: {results['resume_seconds']:.2f} s")
     console.print(f"peak memory of the process: {results['peak_mb']:.0f} MB")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from data_builders.estimate import estimate
 from data_builders.executors import EXECUTORS
@@ -88,7 +88,7 @@ def build(
     outcome = Outcome(tolerate=run.tolerate)
     if run.dry_run:
         try:
-            Console(soft_wrap=True).print(estimate(work, todo, run.dry_run).table())
+            Console(markup=False, soft_wrap=True).print(estimate(work, todo, run.dry_run).table())
         except TeacherStopped as error:
             outcome.stopped = error
             _report_stop(error)
@@ -135,13 +135,13 @@ def _collect(folder: RunFolder, jobs: Sequence[ShardJob], outcome: Outcome, sour
 
 
 def _report(folder: RunFolder, outcome: Outcome, shards: int) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"{outcome.labelled} questions labelled in {shards - outcome.waiting} of {shards} shards in {folder.out}"
     )
     failed = [reject for reject in outcome.rejects if reject.failed]
     for reject in failed[:10]:
-        console.print(f"[yellow]put aside[/yellow] {escape(f'{reject.item} ({reject.verdict}): {reject.reason}')}")
+        console.print(Text("put aside", style="yellow"), f"{reject.item} ({reject.verdict}): {reject.reason}")
     if outcome.rejects:
         filtered = len(outcome.rejects) - len(failed)
         console.print(f"{len(failed)} items put aside, {filtered} filtered: see {folder.out / QUARANTINE}")
@@ -159,4 +159,4 @@ def _report(folder: RunFolder, outcome: Outcome, shards: int) -> None:
 
 def _report_stop(error: TeacherStopped) -> None:
     advice = "; raise the cap and run the same command again" if isinstance(error, BudgetSpent) else ""
-    Console(stderr=True, soft_wrap=True).print(f"error: {error}{advice}", markup=False)
+    Console(markup=False, stderr=True, soft_wrap=True).print(f"error: {error}{advice}")

@@ -156,7 +156,7 @@ def _decide(
 def _yields(outcome: Outcome, filters: Sequence[str] = GENERATED) -> dict[str, Any]:
     """What the filters left: printed, and as notes for the manifest."""
     yields = filter_yields(outcome.rejects, outcome.labelled, filters)
-    Console().print(yield_table(yields))
+    Console(markup=False).print(yield_table(yields))
     return yield_notes(yields)
 
 

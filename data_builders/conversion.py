@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from data_builders.rejects import write_rejects
@@ -56,14 +55,14 @@ def print_conversions(conversions: Sequence[Conversion], console: Console | None
         verdicts = Counter(reject.verdict for reject in done.rejects).most_common()
         licences.setdefault(done.source, set()).update(q.licence or "unstated" for q in done.questions)
         table.add_row(
-            escape(done.path.name),
+            done.path.name,
             done.source,
             str(done.rows),
             *map(str, counts),
             ", ".join(f"{count} {verdict}" for verdict, count in verdicts) or "-",
         )
-    console = console or Console(highlight=False)
+    console = console or Console(markup=False, highlight=False)
     console.print(table)
     for source, stated in licences.items():
         if stated:
-            console.print(escape(f"licence of {source}: {'; '.join(sorted(stated))}"), soft_wrap=True)
+            console.print(f"licence of {source}: {'; '.join(sorted(stated))}", soft_wrap=True)

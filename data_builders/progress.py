@@ -24,7 +24,7 @@ def watched(ledger: Ledger, videos: int) -> Iterator[None]:
         TimeRemainingColumn(),
     )
     ended = threading.Event()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=Console(markup=False, stderr=True), transient=True) as progress:
         task = progress.add_task("videos", total=videos, told="")
 
         def look() -> None:

@@ -131,7 +131,7 @@ def run(config: EvalConfig) -> list[Summary]:
             (config.out / PREDICTIONS).rename(config.out / "answered-0.jsonl")
     journal = Journal.opened(config.out, ranks)
     # A log file is no terminal of 80 columns: the table would lose its figures there.
-    console = Console() if sys.stdout.isatty() else Console(width=150)
+    console = Console(markup=False) if sys.stdout.isatty() else Console(markup=False, width=150)
     runners: dict[int, Runner] = {}
     made: dict[Cell, dict[str, list[Prediction]]] = {}
     with Progress(console=console, transient=True, disable=not ranks.first) as progress:

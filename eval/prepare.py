@@ -88,7 +88,7 @@ def prepare(benchmark: str, data: Path, split: str | None = None, rows: str | No
 
         print(dumps({**asdict(readiness), "complete": readiness.complete}, indent=2))
     else:
-        _print(readiness, Console())
+        _print(readiness, Console(markup=False))
     return 0 if readiness.complete else 3
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import torch
+from rich.markup import escape
 from rich.progress import Progress
 
 from eval.items import Item
@@ -34,7 +35,7 @@ class RouterQuality:
 def measure(router: VideoRouter, items: Sequence[Item], split: str, progress: Progress) -> RouterQuality:
     """Route every item and compare with its truth. Raises `ValueError` where no fragment question is among them."""
     runner = Runner(router, "likelihood")
-    task = progress.add_task(f"router quality on {split}", total=len(items))
+    task = progress.add_task(escape(f"router quality on {split}"), total=len(items))
     right, areas, recalls, precisions = 0, [], [], []
     for _, group in groupby(items, key=lambda item: item.video):
         questions = list(group)

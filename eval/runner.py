@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
+from rich.markup import escape
 from rich.progress import Progress
 
 from eval.answering import Answer, Scoring, answers
@@ -121,7 +122,7 @@ class Runner:
         not given. Validation is not to `keep`: systems of one name differ there. Asserts that no budgeted system exceeds its
         budget on any item.
         """
-        task = progress.add_task(" ".join(system.name for system in systems), total=len(items))
+        task = progress.add_task(escape(" ".join(system.name for system in systems)), total=len(items))
         cap = cap or max(budget for own in budgets.values() for budget in own)
         position = {item.id: index for index, item in enumerate(items)}
         journal = self.journal if keep else None

@@ -56,13 +56,13 @@ def crash_test(
         trial = _Trial(out, address, builder, workers)
         undisturbed, seconds = trial.undisturbed()
         moments = random.Random(seed)
-        for _ in track(range(kills), "kills", console=Console(stderr=True)):
+        for _ in track(range(kills), "kills", console=Console(markup=False, stderr=True)):
             while not trial.kill_after(moments.uniform(0, trial.seconds)):
                 pass
         trial.finish()
     result = trial.result(undisturbed, seconds, kills)
     (out / "crash-test.json").write_text(json.dumps(result, indent=2))
-    console = Console(soft_wrap=True)
+    console = Console(markup=False, soft_wrap=True)
     for name, value in result.items():
         console.print(f"{name}: {value}")
     if not result["held"]:

@@ -58,13 +58,13 @@ def crash_train(
     training = _Training(out, flr, base, stage, epochs, batch_size)
     undisturbed = training.undisturbed()
     moments, kinds = random.Random(seed), cycle(starts)
-    for number in track(range(kills), "kills", console=Console(stderr=True)):
+    for number in track(range(kills), "kills", console=Console(markup=False, stderr=True)):
         training.kill_after(next(kinds), number, moments.uniform(0, 1.5))
     steps = training.finish(next(kinds), kills)
     result = training.result(undisturbed, steps, kills)
     (out / "crash-train.json").write_text(json.dumps(result, indent=2))
     for name, value in result.items():
-        Console(soft_wrap=True).print(f"{name}: {value}")
+        Console(markup=False, soft_wrap=True).print(f"{name}: {value}")
     if not result["held"]:
         sys.exit(1)
 

@@ -29,7 +29,7 @@ def demo(out: Path = Path("runs/demo"), scale: ScaleName = "full", seed: int = 0
     Raises:
         ValueError: where `out` is not empty and not an earlier demo's.
     """
-    console = Console()
+    console = Console(markup=False)
     _clear(out)
     stages = Stages(console)
     started = time.monotonic()
@@ -37,11 +37,11 @@ def demo(out: Path = Path("runs/demo"), scale: ScaleName = "full", seed: int = 0
         _pipeline(out, SCALES[scale], seed, stages)
         missed = _promises(out, SCALES[scale], console)
     except StageFailed as failure:
-        console.print(f"[bold red]{failure}")
+        console.print(str(failure), style="bold red")
         sys.exit(1)
     _summary(out, stages, time.monotonic() - started, console)
     if missed:
-        console.print(f"[bold red]not held: {', '.join(missed)}")
+        console.print(f"not held: {', '.join(missed)}", style="bold red")
         sys.exit(1)
 
 

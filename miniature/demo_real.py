@@ -30,13 +30,13 @@ def demo_real(out: Path = Path("runs/demo-real")) -> None:
     data = Path(os.environ.get(DATA, ""))
     if DATA not in os.environ or not (data / "videos").is_dir():
         raise ValueError(f"set {DATA} to a folder with `videos` and `annotations`; it is {os.environ.get(DATA)!r}")
-    stages = Stages(Console())
+    stages = Stages(Console(markup=False))
     try:
         _build(data, out, stages)
         _check(data, out, stages.console)
         _answer(data, out, stages)
     except StageFailed as failure:
-        stages.console.print(f"[bold red]{failure}")
+        stages.console.print(str(failure), style="bold red")
         sys.exit(1)
 
 

@@ -82,7 +82,7 @@ def check_generated(
     table = Table("misread", "bad", *fates, title="bad questions, and what caught them")
     for kind, counts in quality.caught.items():
         table.add_row(kind, str(sum(counts.values())), *(str(counts.get(fate, 0)) for fate in fates))
-    Console().print(figures, table)
+    Console(markup=False).print(figures, table)
     if json_out:
         json_out.write_text(json.dumps(asdict(quality), indent=2), encoding="utf-8")
 

@@ -47,7 +47,7 @@ def check_labels(
         table.add_column(name.replace("_", " "))
     for row in figures:
         table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console().print(table)
+    Console(markup=False).print(table)
     if json_out:
         json_out.write_text(json.dumps(figures, indent=2), encoding="utf-8")
 

@@ -37,7 +37,7 @@ def ship(
                 f"{trained / name} holds no base: run `python -m miniature train-base --out {trained}`"
             )
     shutil.rmtree(work, ignore_errors=True)
-    stages = Stages(Console())
+    stages = Stages(Console(markup=False))
     try:
         build_labels(work, SCALES[scale], seed, stages)
         for name in STAGES:
@@ -48,5 +48,5 @@ def ship(
             shutil.rmtree(router, ignore_errors=True)
             train_routers(work / name, base, work, router, SCALES[scale], stages)
     except StageFailed as failure:
-        stages.console.print(f"[bold red]{failure}")
+        stages.console.print(str(failure), style="bold red")
         sys.exit(1)

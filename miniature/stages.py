@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 
 class StageFailed(RuntimeError):
@@ -29,8 +30,8 @@ class Stages:
         Raises `StageFailed` for an exit code that is not `accepted`.
         """
         command = [str(argument) for argument in arguments]
-        self.console.rule(f"[bold]{title}", align="left")
-        self.console.print(f"[dim]python -m {shlex.join(command)}[/dim]", soft_wrap=True, highlight=False)
+        self.console.rule(Text(title, style="bold"), align="left")
+        self.console.print(f"python -m {shlex.join(command)}", style="dim", soft_wrap=True, highlight=False)
         started = time.monotonic()
         code = subprocess.run([sys.executable, "-m", *command], env=quiet_environment()).returncode
         self.seconds[title] = time.monotonic() - started

@@ -228,7 +228,7 @@ def probe_layer(
     from routers.haystacks import read_haystacks
     from routers.layer_probe import best_layer, layer_table, probe_layers
 
-    backbone, console = load_backbone(model, device=device), Console(highlight=False)
+    backbone, console = load_backbone(model, device=device), Console(markup=False, highlight=False)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("probing layers", total=questions)
         haystacks = read_haystacks(data, split, questions=questions, a_video=a_video, largest_share=largest_share)

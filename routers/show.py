@@ -18,7 +18,7 @@ def sparkline(values: Sequence[float], top: float) -> str:
 
 def show_answer(answer: Answer, options: Sequence[str] | None = None, console: Console | None = None) -> None:
     """Print `answer` with its evidence."""
-    console = console or Console(highlight=False)
+    console = console or Console(markup=False, highlight=False)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(overflow="fold")

@@ -60,7 +60,7 @@ def stats(folder: str, as_json: bool = False) -> int:
     table.add_row("video length", *("{:.0f} / {:.0f} / {:.0f} s".format(*row.seconds) for row in rows))
     table.add_row("hours", *(f"{row.hours:.2f}" for row in rows))
     table.add_row("size", *(f"{row.bytes / 1e6:.1f} MB" for row in rows))
-    Console().print(table)
+    Console(markup=False).print(table)
     return 0
 
 

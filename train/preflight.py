@@ -18,6 +18,7 @@ import torch
 from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from routers.base_identity import base_identity
 from routers.checkpoint import read_config
@@ -46,8 +47,10 @@ def check(arguments: list[str], ranks: int | None = None, console: Console | Non
     findings = list(findings_of(asked, ranks or ranks_of(asked)))
     table = Table("", "", "", show_header=False, box=None)
     for finding in findings:
-        table.add_row("[green]ok[/]" if finding.sound else "[red bold]no[/]", finding.subject, finding.text)
-    (console or Console()).print(table)
+        table.add_row(
+            Text("ok", style="green") if finding.sound else Text("no", style="bold red"), finding.subject, finding.text
+        )
+    (console or Console(markup=False)).print(table)
     return 0 if all(finding.sound for finding in findings) else 1
 
 

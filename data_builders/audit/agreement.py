@@ -94,7 +94,7 @@ def print_agreement(found: Agreement, console: Console | None = None) -> None:
     table.add_row(_NAMES.get(found.kind, found.kind), *map(str, counts), rate, f"{100 * low:.1f} - {100 * high:.1f} %")
     for kind, published in PUBLISHED.items():
         table.add_row(f"paper, {_NAMES[kind]}", "", "", "", "", f"{100 * published:.1f} %", "")
-    (console or Console()).print(table)
+    (console or Console(markup=False)).print(table)
 
 
 def _read(path: Path) -> dict[str, Any]:

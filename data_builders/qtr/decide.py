@@ -74,7 +74,7 @@ async def decide(
         record = _read(kept)
         return record.categories, record.probing, record.rejects
     prober, log = config.prober(teacher), ProbeLog(out / UNFINISHED)
-    with Progress(*COLUMNS, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*COLUMNS, console=Console(markup=False, stderr=True), transient=True) as progress:
         task = progress.add_task("categories", total=len(questions))
         categories, rejects = await categorise(teacher, questions, lambda _: progress.advance(task))
         chosen = to_probe(questions, categories, config.per_category, every_split=policies.labels == "question")

@@ -21,7 +21,7 @@ WIDTH = 120
 
 def report(probing: Probing, config: PolicyConfig = BY_CATEGORY) -> dict[str, Any]:
     """Print the outcomes; the same as notes for the manifest: `probing` by category, `probed_by`, `probes_failed`."""
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
         console.width = WIDTH
     console.print(outcome_table(probing.outcomes, config))

@@ -230,7 +230,7 @@ def _progress() -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    return Progress(*columns, console=Console())
+    return Progress(*columns, console=Console(markup=False))
 
 
 _SEEN = {

@@ -89,7 +89,7 @@ def compare_systems(
     ranks.wait()
     items, validation = (load_items("miniature", world, split, None) for split in ("test", "val"))
     chosen = sorted(POINTS, key=lambda point: abs(point.budget - HEADLINE.budget))[:points]
-    console, made = Console(width=150), {}
+    console, made = Console(markup=False, width=150), {}
     remembered = len({item.video for item in [*items, *validation]})
     journals = [Journal.opened(out / f"answers-{base}", ranks) for base in ("robust", "dense")]
     routing, free = (

@@ -10,6 +10,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from eval.benchmarks import load_items
 from eval.experiment import ROUTED, compare
@@ -80,7 +81,7 @@ def report(
         build_world(world, videos, seed=seed, questions_per_video=questions_per_video, splits=(0, 15, 85))
     items, validation = (load_items("miniature", world, split, None) for split in ("test", "val"))
     chosen = sorted(POINTS, key=lambda point: abs(point.budget - HEADLINE.budget))[:points]
-    console = Console(width=130)
+    console = Console(markup=False, width=130)
     with Progress(console=console) as progress:
         router = VideoRouter.from_pretrained(robust)
         made = {("robust", *key): found for key, found in _study(router, items, validation, chosen, progress).items()}
@@ -233,7 +234,7 @@ def _bounds_table(bounds: Sequence[Bound]) -> Table:
     for header in ("what", "measured", "bound", "held"):
         table.add_column(header)
     for bound in bounds:
-        table.add_row(bound.what, bound.measured, bound.bound, "yes" if bound.held else "[red]no")
+        table.add_row(bound.what, bound.measured, bound.bound, "yes" if bound.held else Text("no", style="red"))
     return table
 
 

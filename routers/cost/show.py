@@ -8,7 +8,7 @@ from routers.cost.estimate import Estimate
 
 def show_estimate(estimate: Estimate, console: Console | None = None) -> None:
     """Print parameters and bytes by part, FLOPs by stage for both systems, and peak memory."""
-    console = console or Console(highlight=False)
+    console = console or Console(markup=False, highlight=False)
     console.print(_parts(estimate))
     console.print(_stages(estimate))
     work = estimate.workload

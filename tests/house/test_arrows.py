@@ -49,3 +49,13 @@ def test_every_room_has_a_door(room: str) -> None:
 def test_no_file_is_named_after_nothing() -> None:
     vague = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert not [path for room in BELOW for path in (ROOT / room).rglob("*") if path.stem in vague]
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_no_terminal_reads_what_it_prints_as_markup(room: str) -> None:
+    """rich takes `[/a/path]` for a closing tag: consoles read no markup, styles are given apart."""
+    for file in sorted((ROOT / room).rglob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Console":
+                given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+                assert given.get("markup") == "False", f"{file.relative_to(ROOT)}:{call.lineno}"
