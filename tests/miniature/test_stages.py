@@ -15,5 +15,6 @@ def test_paths_that_look_like_markup_are_printed_as_they_are(shards: str, tmp_pa
     with pytest.raises(StageFailed, match="ended with exit code") as failure:
         Stages(console).run(f"look at {shards}", "shards", "stats", str(tmp_path / shards))
     printed = console.file.getvalue()  # type: ignore[attr-defined]
-    assert shards in printed.splitlines()[0] and str(tmp_path / shards) in printed.splitlines()[1]
+    assert shards in printed.splitlines()[0]
+    assert str(tmp_path / shards) in printed.splitlines()[1]
     assert str(tmp_path / shards) in str(failure.value)
