@@ -19,7 +19,9 @@ from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from transformers import AutoConfig
 
+from routers.backbones.tokenizer import load_tokenizer
 from routers.base_identity import base_identity
 from routers.checkpoint import read_config
 from routers.trained_file import RECORD, read_record
@@ -94,6 +96,7 @@ def _base_of(asked: Namespace) -> str:
 
 def _base_text(base: str) -> str:
     found = base_identity(base)
+    load_tokenizer(base, AutoConfig.from_pretrained(base, revision=found.revision), found.revision)
     return f"{base}, weights {found.sha256[:12]}{f', revision {found.revision[:12]}' if found.revision else ''}"
 
 

@@ -124,7 +124,11 @@ class Backbone(Protocol):
         ...
 
     def embed_text(self, text: str) -> Tensor:
-        """Plain text -> token embeddings `[L, D]`, no special tokens added."""
+        """Plain text -> token embeddings `[L, D]`, no special tokens added. Raises as `embed_ids`."""
+        ...
+
+    def embed_ids(self, ids: Tensor) -> Tensor:
+        """int64 `[L]` -> token embeddings `[L, D]`. Raises `ValueError` naming an entry of the tokenizer that has no embedding."""
         ...
 
     def shadow_stack(self, layers: int = 4, own_weights: bool = False) -> ShadowStack:

@@ -1,6 +1,5 @@
 """What the families share: a transformers class loaded as it is, text, greedy answers, and a look at its attention."""
 
-import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -10,8 +9,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer
-from transformers.utils import cached_file
+from transformers import AutoConfig
 
 from routers.backbones.attention_tap import attention_tap
 from routers.backbones.base import FrameSpan, Generated, Inspected, Kept, PositionPolicy
@@ -21,6 +19,7 @@ from routers.backbones.pixels import Normalisation
 from routers.backbones.prompt import Prompt
 from routers.backbones.shared_prefix import SharedPrefix
 from routers.backbones.streaming import Streamed
+from routers.backbones.tokenizer import check_rows, load_tokenizer
 from routers.language_weights import apply_language
 from routers.partial import load_early
 from routers.shadow import ShadowStack
@@ -66,17 +65,11 @@ class NativeBackbone(ABC):
         self.path = path
         self.device = torch.device(loading.get("device", "cpu"))
         revision = loading.get("revision")
-        known = loading.get("dtype") is not None
-        self._own_dtype = None if known else AutoConfig.from_pretrained(path, revision=revision).dtype
+        config: Any = AutoConfig.from_pretrained(path, revision=revision)
+        self._own_dtype = None if loading.get("dtype") is not None else config.dtype
         self._spread = loading.get("device_map") is not None
-        self.tokenizer = load_tokenizer(path, revision)
+        self.tokenizer = load_tokenizer(path, config, revision)
         self.model: Any = self._load(path, loading)
-        rows = self.model.get_input_embeddings().num_embeddings
-        if len(self.tokenizer) > rows:
-            raise ValueError(
-                f"the tokenizer of {path} has {len(self.tokenizer)} tokens, its model rows for {rows}: they belong to different "
-                "models; fetch tokenizer files and weights of one revision"
-            )
         self.model.requires_grad_(False).eval()
         if self._spread:
             embeddings = self.model.get_input_embeddings()
@@ -137,7 +130,12 @@ class NativeBackbone(ABC):
 
     def embed_text(self, text: str) -> Tensor:
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids[0]
-        return self._embed(ids)
+        return self.embed_ids(ids)
+
+    def embed_ids(self, ids: Tensor) -> Tensor:
+        embeddings = self.model.get_input_embeddings()
+        check_rows(ids, embeddings.num_embeddings, self.tokenizer)
+        return embeddings(ids.to(self.device))
 
     def shadow_stack(self, layers: int = 4, own_weights: bool = False) -> ShadowStack:
         stack = ShadowStack(self.model.model.language_model, layers, own_weights or self._spread)
@@ -221,9 +219,6 @@ class NativeBackbone(ABC):
     def _text(self, decoded: Decoded) -> str:
         return str(self.tokenizer.decode(decoded.ids, skip_special_tokens=True)).strip()
 
-    def _embed(self, ids: Tensor) -> Tensor:
-        return self.model.get_input_embeddings()(ids.to(self.device))
-
     def _pixels(self, frames: np.ndarray, side: int | None = None) -> Tensor:
         """uint8 `[T, H, W, 3]` -> normalised `[T, 3, side, side]`, as the family's image processor does for a square image."""
         resized = torch.from_numpy(resize_frames(frames, side or self.frame_size)).to(self.device)
@@ -233,7 +228,7 @@ class NativeBackbone(ABC):
         """`[1, L, D]`: the embeddings of `ids` `[L]` with `embeddings` at the `[L]` True places of `placeholder`."""
         asked = int(placeholder.sum())
         assert asked == len(embeddings), f"{asked} placeholders for {len(embeddings)} visual tokens"
-        prompt = self._embed(ids).clone()
+        prompt = self.embed_ids(ids).clone()
         prompt[placeholder.to(self.device)] = embeddings.to(prompt)
         return prompt.unsqueeze(0)
 
@@ -242,16 +237,6 @@ class NativeBackbone(ABC):
             raise ValueError(
                 f"{self.path} has contiguous positions: original ones are for models with M-RoPE (Qwen-VL)"
             )
-
-
-def load_tokenizer(path: str, revision: str | None = None) -> Any:
-    """The checkpoint's tokenizer, with the chat template that older checkpoints keep in `chat_template.json`."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(path, revision=revision)
-    if tokenizer.chat_template is None:
-        quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-        if (file := cached_file(path, "chat_template.json", revision=revision, **quiet)) is not None:
-            tokenizer.chat_template = json.loads(Path(file).read_text(encoding="utf-8"))["chat_template"]
-    return tokenizer
 
 
 def span_counts(spans: Sequence[FrameSpan]) -> Tensor:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig
 
+from routers.backbones.layout import chat_prompt
+from routers.backbones.tokenizer import load_tokenizer
 from routers.checkpoint import read_config
 from routers.cost.estimate import Estimate, estimate
 from routers.cost.workload import Workload
@@ -58,16 +60,14 @@ def answer_cost(
 
 def text_tokens(path: str, query: Query) -> dict[str, int]:
     """The token counts of a `Workload` that depend on words, by the tokenizer of the checkpoint `path`."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(path)
+    tokenizer = load_tokenizer(path, AutoConfig.from_pretrained(path))
 
     def count(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False).input_ids)
 
-    message = {"role": "user", "content": question_text(query)}
-    prompt = tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
     return {
         "question_tokens": count(query.question),
-        "text_tokens": count(prompt),
+        "text_tokens": count(chat_prompt(tokenizer, question_text(query))),
         "label_tokens": count("Frame-12: <img></img>\n"),
     }
 

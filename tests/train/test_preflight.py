@@ -1,5 +1,7 @@
 """What would stop a training is said before it starts, with the remedy; what it would hold is counted without a weight."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,7 @@ def test_a_training_that_can_start_is_let_start(
 
 
 def test_what_would_stop_it_is_said_with_the_remedy(
-    asked: dict[str, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    asked: dict[str, list[str]], base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain = asked["image_router"]
     sound, text = check([*plain, "--ranks", "3"], capsys)
@@ -53,6 +55,12 @@ def test_what_would_stop_it_is_said_with_the_remedy(
     sound, text = check([*plain, "--model.init_args.base", str(tmp_path)], capsys)
     assert not sound
     assert "holds no safetensors weights: give the folder of a transformers checkpoint" in text
+    foreign = shutil.copytree(base, tmp_path / "foreign")
+    config = json.loads((foreign / "config.json").read_text())
+    (foreign / "config.json").write_text(json.dumps({**config, "image_token_id": 100}))
+    sound, text = check([*plain, "--model.init_args.base", str(foreign)], capsys)
+    assert not sound
+    assert "they belong to different models; fetch tokenizer files and weights of one revision" in text
     sound, text = check([*plain, "--data.init_args.shards", str(tmp_path)], capsys)
     assert not sound
     assert "build them with" in text

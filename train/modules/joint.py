@@ -229,7 +229,7 @@ class JointModule(TrainedModule):
             device=prompt.embeddings.device,
         )
         with torch.no_grad():
-            words = self.backbone.model.get_input_embeddings()(ids[:-1])
+            words = self.backbone.embed_ids(ids[:-1])
         if self.costs is not None:  # the routers' few layers, which run for some questions only, are left out
             whole = self.language.mode == "full"
             self.spent += self.costs.answer(len(prompt), len(ids), whole)
