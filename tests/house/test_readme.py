@@ -1,14 +1,20 @@
 """The commands of the README and of the guides run as they stand, at tiny scale; what needs GPUs or the Hub is parsed only."""
 
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+from miniature.bases import ROBUST, ROBUST_ROUTER
+from miniature.world import WorldPlan
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.DOTALL)
@@ -41,8 +47,23 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def expected(line: str) -> str | None:
+    """What a line says that it prints: `command  # -> (B)`."""
+    found = re.search(r"# -> (.+)$", line)
+    return found[1] if found else None
+
+
+def put_a_whole_demos_router_in_place(demo: Path) -> None:
+    """A tiny demo's router has seen two videos; the documents promise the answers of a whole demo's, as the shipped one is."""
+    shutil.rmtree(demo / "router")
+    shutil.copytree(ROBUST_ROUTER, demo / "router")
+    config = json.loads((demo / "router" / "config.json").read_text(encoding="utf-8"))
+    config["base"]["path"] = str(ROBUST)
+    (demo / "router" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
 @pytest.mark.timeout(600)  # a minute on a quiet machine
-def test_the_commands_run(checkout: Path) -> None:
+def test_the_commands_run_and_print_what_the_documents_say(checkout: Path) -> None:
     environment = os.environ | {"SCALE": "tiny", "PYTHONPATH": str(checkout), "HF_HUB_OFFLINE": "1"}
     background, started = [], time.monotonic()
     try:
@@ -55,6 +76,10 @@ def test_the_commands_run(checkout: Path) -> None:
                 continue
             done = subprocess.run(line, shell=True, cwd=checkout, env=environment, capture_output=True, text=True)
             assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+            if (answer := expected(line)) is not None:
+                assert f"choice        {answer}" in done.stdout, f"{line}\n{done.stdout}"
+            if line == "make demo":
+                put_a_whole_demos_router_in_place(checkout / "runs" / "demo")
     finally:
         for process in background:
             process.terminate()
@@ -65,6 +90,22 @@ def test_the_commands_run(checkout: Path) -> None:
             [sys.executable, "-c", code], cwd=checkout, env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
+        printed = [text for line in code.splitlines() if (text := expected(line)) is not None]
+        assert printed
+        assert [line for line in done.stdout.splitlines() if line in printed] == printed, done.stdout
+
+
+def test_the_answers_that_the_readme_prints_are_true() -> None:
+    """Held against the scenes of the two videos that it asks about, whose seed and numbers are the demo's."""
+    script, second = (WorldPlan().script(index) for index in (0, 1))
+    shown = Counter(scene.figure for scene in script.scenes)
+    at = {scene.figure: scene.glyph_at for scene in script.scenes}
+    assert at["red", "circle"]("top left corner") == "4"
+    assert at["orange", "heart"]("bottom left corner") == "F"
+    assert (shown["magenta", "heart"], shown["red", "star"], shown["red", "circle"]) == (5, 4, 1)
+    figures = {scene.figure for scene in second.scenes}
+    assert figures >= {("red", "circle"), ("blue", "star")}
+    assert ("green", "heart") not in figures
 
 
 def test_torchrun_lines_parse() -> None:
