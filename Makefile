@@ -24,47 +24,47 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: setup  ## the main job in miniature: labels, both routers, export, evaluation, an answer (SCALE=tiny: seconds)
-	$(BIN)/python -m miniature demo --out $(RUNS)/demo --scale $(SCALE)
+	$(BIN)/videorouter miniature demo --out $(RUNS)/demo --scale $(SCALE)
 
 demo-real: setup  ## builders and answers on the real clips of VIDEOROUTER_REAL_DATA
-	$(BIN)/python -m miniature demo-real --out $(RUNS)/demo-real
+	$(BIN)/videorouter miniature demo-real --out $(RUNS)/demo-real
 
 miniature-base: setup  ## train both miniature bases and their routers, in place of the shipped ones (2 hours on 2 cores)
-	$(BIN)/python -m miniature train-base --out $(RUNS)/miniature-base
-	$(BIN)/python -m miniature ship --trained $(RUNS)/miniature-base --work $(RUNS)/miniature-routers
+	$(BIN)/videorouter miniature train-base --out $(RUNS)/miniature-base
+	$(BIN)/videorouter miniature ship --trained $(RUNS)/miniature-base --work $(RUNS)/miniature-routers
 
 study: setup  ## accuracy against tokens of every system on 1,008 held-out questions of the miniature
-	$(BIN)/python -m miniature report --out $(RUNS)/study
+	$(BIN)/videorouter miniature report --out $(RUNS)/study
 
 compare: setup  ## every system of the papers at five budgets, 1,008 questions; CORES processes share the work
-	$(BIN)/torchrun --standalone --nproc_per_node $(CORES) -m miniature compare --out $(RUNS)/compare $(COMPARE)
+	$(BIN)/torchrun --standalone --nproc_per_node $(CORES) -m videorouter.miniature compare --out $(RUNS)/compare $(COMPARE)
 
 build-flr: setup  ## frame relevance labels: QUESTIONS, VIDEOS, TEACHER (an OpenAI-compatible URL), MODEL, BUILD (more options)
-	$(BIN)/python -m data_builders flr annotate --config configs/build/flr_annotate.yaml \
+	$(BIN)/videorouter data_builders flr annotate --config configs/build/flr_annotate.yaml \
 	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-flr $(BUILD)
 
 build-qtr: setup  ## policy labels: QUESTIONS, VIDEOS, TEACHER, MODEL, BUILD
-	$(BIN)/python -m data_builders qtr --config configs/build/qtr.yaml \
+	$(BIN)/videorouter data_builders qtr --config configs/build/qtr.yaml \
 	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-qtr $(BUILD)
 
 train-image-router: setup  ## stage 1 on $(RUNS)/video-flr: BASE, TRAIN (more options)
-	$(BIN)/python -m train fit --config configs/train/image_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-flr --out $(RUNS)/image-router $(TRAIN)
+	$(BIN)/videorouter train fit --config configs/train/image_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-flr --out $(RUNS)/image-router $(TRAIN)
 
 train-semantic-router: setup  ## stage 2 on $(RUNS)/video-qtr: BASE, TRAIN
-	$(BIN)/python -m train fit --config configs/train/semantic_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-qtr --out $(RUNS)/semantic-router $(TRAIN)
+	$(BIN)/videorouter train fit --config configs/train/semantic_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-qtr --out $(RUNS)/semantic-router $(TRAIN)
 
 train-joint: setup  ## stage 3: language model and routers together, from $(RUNS)/router: TRAIN
-	$(BIN)/python -m train fit --config configs/train/joint.yaml --model.init_args.routers $(RUNS)/router --data.init_args.shards $(RUNS)/video-flr \
+	$(BIN)/videorouter train fit --config configs/train/joint.yaml --model.init_args.routers $(RUNS)/router --data.init_args.shards $(RUNS)/video-flr \
 	  --data.init_args.more_labels $(RUNS)/video-qtr --out $(RUNS)/joint $(TRAIN)
 
 export: setup  ## both trained heads in one folder, $(RUNS)/router
-	$(BIN)/python -m routers export --checkpoint $(RUNS)/image-router/checkpoints/best.ckpt $(RUNS)/semantic-router/checkpoints/best.ckpt --out $(RUNS)/router
+	$(BIN)/videorouter routers export --checkpoint $(RUNS)/image-router/checkpoints/best.ckpt $(RUNS)/semantic-router/checkpoints/best.ckpt --out $(RUNS)/router
 
 eval: setup  ## compare systems at equal tokens on the demo's world
-	$(BIN)/python -m eval run --config configs/eval/miniature.yaml --out $(RUNS)/eval
+	$(BIN)/videorouter eval run --config configs/eval/miniature.yaml --out $(RUNS)/eval
 
 report: setup  ## one page and tables of what `make eval` ran
-	$(BIN)/python -m eval report $(RUNS)/eval --out $(RUNS)/report
+	$(BIN)/videorouter eval report $(RUNS)/eval --out $(RUNS)/report
 
 test: setup  ## all tests that need neither a GPU nor minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
@@ -91,11 +91,11 @@ bench-gpu:  ## every GPU figure: first token and memory at 8B geometry, pictures
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu
 
 crash-test: setup  ## kill builds 100 times at random moments; what was lost, paid twice, left behind (30 minutes; KILLS)
-	$(BIN)/python -m miniature crash-test --out $(RUNS)/crash-test --kills $(KILLS)
-	$(BIN)/python -m miniature crash-test --out $(RUNS)/crash-test-generate --kills $(KILLS) --builder generate
+	$(BIN)/videorouter miniature crash-test --out $(RUNS)/crash-test --kills $(KILLS)
+	$(BIN)/videorouter miniature crash-test --out $(RUNS)/crash-test-generate --kills $(KILLS) --builder generate
 
 crash-train: setup  ## kill a training with all its ranks 8 times, go on under other strategies, compare (10 minutes, after `make demo`)
-	$(BIN)/python -m miniature crash-train --out $(RUNS)/crash-train --flr $(RUNS)/demo/video-flr --base miniature/shipped/robust --epochs 1
+	$(BIN)/videorouter miniature crash-train --out $(RUNS)/crash-train --flr $(RUNS)/demo/video-flr --base miniature/shipped/robust --epochs 1
 
 lint: setup  ## style and types
 	$(BIN)/ruff check .

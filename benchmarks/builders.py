@@ -22,11 +22,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from data_builders.__main__ import main as data_builders
-from data_builders.ledger import Ledger
-from data_builders.videos import FrameConfig, VideoFolder
-from miniature.teacher import complete
-from miniature.world import build_world
+from videorouter.data_builders.__main__ import main as data_builders
+from videorouter.data_builders.ledger import Ledger
+from videorouter.data_builders.videos import FrameConfig, VideoFolder
+from videorouter.miniature.teacher import complete
+from videorouter.miniature.world import build_world
 
 LATENCY = 0.2
 CONCURRENCY = 16

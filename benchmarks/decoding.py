@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from video.decode import sample_video
-from video.sampling import segment_midpoint
+from videorouter.video.decode import sample_frames
+from videorouter.video.sampling import segment_midpoint
 
 ALLOWED = 1.1
 """Ours may take this many times the fastest of the others."""
@@ -53,7 +53,7 @@ def made(folder: Path, seconds: int) -> Path:
 
 
 def ours(path: Path, count: int) -> np.ndarray:
-    return sample_video(path, count).frames
+    return sample_frames(path, count).frames
 
 
 def bare_decord(path: Path, count: int) -> np.ndarray:

@@ -19,18 +19,18 @@ from typing import Any
 
 import torch
 
-from eval.benchmarks import load_items
-from eval.experiment import EvalConfig
-from eval.experiment import run as evaluate
-from eval.predictions import Prediction, read
-from eval.run_folder import PREDICTIONS
-from eval.runner import Runner
-from miniature.base import write_base
-from miniature.untrained import write_untrained_router
-from miniature.world import build_world
-from routers import VideoRouter
-from routers.answers import letters
-from routers.prompts import question_text
+from videorouter.eval.benchmarks import load_items
+from videorouter.eval.experiment import EvalConfig
+from videorouter.eval.experiment import run as evaluate
+from videorouter.eval.predictions import Prediction, read
+from videorouter.eval.run_folder import PREDICTIONS
+from videorouter.eval.runner import Runner
+from videorouter.miniature.base import write_base
+from videorouter.miniature.untrained import write_untrained_router
+from videorouter.miniature.world import build_world
+from videorouter.routers.answers import letters
+from videorouter.routers.prompts import question_text
+from videorouter.routers.runtime import VideoRouter
 
 SYSTEMS = ("videorouter", "frame_budget", "vidcom2")
 LEAST_SECONDS = 0.2

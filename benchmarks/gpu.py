@@ -22,18 +22,18 @@ import numpy as np
 import torch
 
 from benchmarks.latency import FRAMES, SCALES, Stages, fed, measure, random_model, ratios
-from routers.backbones.greedy import decode
-from routers.backbones.greedy_together import decode_together
-from routers.backbones.pixels import IMAGENET
-from routers.backbones.prompt import Prompt
-from routers.cost.estimate import estimate
-from routers.cost.geometry import geometry_of
-from routers.cost.memory import peak_memory
-from routers.cost.workload import Workload
-from routers.systems.adapttoken import AdaptToken
-from routers.systems.adapttoken_lite import AdaptTokenLite
-from routers.systems.base import Query
-from video.resize import resize_frames
+from videorouter.routers.backbones.greedy import decode
+from videorouter.routers.backbones.greedy_together import decode_together
+from videorouter.routers.backbones.pixels import IMAGENET
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.cost.estimate import estimate
+from videorouter.routers.cost.geometry import geometry_of
+from videorouter.routers.cost.memory import peak_memory
+from videorouter.routers.cost.workload import Workload
+from videorouter.routers.systems.adapttoken import AdaptToken
+from videorouter.routers.systems.adapttoken_lite import AdaptTokenLite
+from videorouter.routers.systems.base import Query
+from videorouter.video.resize import resize_frames
 
 AT_ONCE = 8
 TEXT = 600
@@ -198,9 +198,9 @@ class _Groups:
     path = "random"
 
     def __init__(self, model: Any, device: str, frames: int) -> None:
-        from routers.backbones.attention_tap import attention_tap
-        from routers.backbones.greedy import decode
-        from routers.backbones.prompt import Prompt
+        from videorouter.routers.backbones.attention_tap import attention_tap
+        from videorouter.routers.backbones.greedy import decode
+        from videorouter.routers.backbones.prompt import Prompt
 
         self._tap, self._decode, self._prompt = attention_tap, decode, Prompt
         self.model, self.device, self._frames = model, torch.device(device), frames

@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
-from routers.allocation import allocate
-from routers.pooling import pool_frames
-from routers.scoring import ImageRouter, SemanticRouter
-from routers.shadow import ShadowStack
+from videorouter.routers.allocation import allocate
+from videorouter.routers.pooling import pool_frames
+from videorouter.routers.scoring import ImageRouter, SemanticRouter
+from videorouter.routers.shadow import ShadowStack
 
 FRAMES, PER_FRAME, BUDGET, GRID = 64, 256, 12_288, (16, 16)
 FRAGMENT_SHARE, RELEVANT = 0.617, 17.6
@@ -150,7 +150,7 @@ class Stages:
 
     def vidcom2(self) -> None:
         """VidCom2's choice of a quarter of the tokens."""
-        from routers.systems.vidcom2 import keep_indices
+        from videorouter.routers.systems.vidcom2 import keep_indices
 
         keep_indices(self.tokens, 0.25)
 

@@ -23,11 +23,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from shards import FrameRelevance, LabelledQuestion, ShardDataset, ShardSample, VideoQuestion, VideoRecord, jpeg
-from shards.loader import EpochLoader
-from shards.order import EpochOrder, Item, Limits
-from shards.sidecar import write_manifest
-from shards.writer import shard_path, write_shard
+from videorouter.shards import jpeg
+from videorouter.shards.loader import EpochLoader
+from videorouter.shards.order import EpochOrder, Item, Limits
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion, VideoRecord
+from videorouter.shards.sidecar import write_manifest
+from videorouter.shards.writer import shard_path, write_shard
 
 SHUFFLED = 256
 """Samples in the shuffle buffers of the streaming readers; ours shuffles all."""

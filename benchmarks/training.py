@@ -13,10 +13,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from miniature.bases import ROBUST, ROBUST_ROUTER
-from train.data import AnswerData, FrameRelevanceData
-from train.modules import ImageRouterModule, JointModule
-from train.throughput import Throughput
+from videorouter.miniature.bases import ROBUST, ROBUST_ROUTER
+from videorouter.train.data import AnswerData, FrameRelevanceData
+from videorouter.train.modules import ImageRouterModule, JointModule
+from videorouter.train.throughput import Throughput
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`python -m data_builders flr {annotate,generate,spans,splice}` and `... qtr`: labelled shards from videos.
+"""`videorouter data_builders flr {annotate,generate,spans,splice}` and `... qtr`: labelled shards from videos.
 
 `... convert` reads an annotation file, `... audit` lets people judge labels.
 
@@ -13,18 +13,18 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-import configs
-from data_builders import commands
-from data_builders.build import BuildConfig
-from data_builders.flr.annotate import AnnotateConfig, ScoringConfig
-from data_builders.flr.generate import GenerateConfig
-from data_builders.flr.splice import SpliceConfig
-from data_builders.qtr.probe import ProbeConfig
-from data_builders.qtr.winners import PolicyConfig
-from data_builders.run import RunConfig
-from data_builders.sources import SOURCES
-from data_builders.teacher import TeacherConfig
-from data_builders.videos import FrameConfig
+from videorouter.command_line import underscored, with_config_paths
+from videorouter.data_builders import commands
+from videorouter.data_builders.build import BuildConfig
+from videorouter.data_builders.flr.annotate import AnnotateConfig, ScoringConfig
+from videorouter.data_builders.flr.generate import GenerateConfig
+from videorouter.data_builders.flr.splice import SpliceConfig
+from videorouter.data_builders.qtr.probe import ProbeConfig
+from videorouter.data_builders.qtr.winners import PolicyConfig
+from videorouter.data_builders.run import RunConfig
+from videorouter.data_builders.sources import SOURCES
+from videorouter.data_builders.teacher import TeacherConfig
+from videorouter.data_builders.videos import FrameConfig
 
 ABOUT_QUESTIONS = ("questions", "source", "exclude", "near_duplicates")
 FLAGS = ("--new_run", "--retry_failed", "--necessity")
@@ -41,7 +41,7 @@ COMMANDS: dict[str, Callable[[dict[str, Any]], int]] = {
 
 def parser() -> ArgumentParser:
     """The door's command line."""
-    door = ArgumentParser(prog="python -m data_builders", description=__doc__)
+    door = ArgumentParser(prog="videorouter data_builders", description=__doc__)
     builders = door.add_subcommands(dest="builder")
     flr = ArgumentParser(description="Frame relevance labels.")
     builders.add_subcommand("flr", flr)
@@ -70,8 +70,8 @@ def parser() -> ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a builder; the exit codes stand in the module's docstring. User errors end as one line on standard error."""
-    given = configs.underscored(sys.argv[1:] if arguments is None else arguments)
-    chosen = parser().parse_args(configs.located(_flags(given)))
+    given = underscored(sys.argv[1:] if arguments is None else arguments)
+    chosen = parser().parse_args(with_config_paths(_flags(given)))
     name, options = chosen.builder, chosen[chosen.builder]
     if name == "flr":
         name, options = options.kind, options[options.kind]

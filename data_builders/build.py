@@ -8,18 +8,18 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from data_builders.estimate import estimate
-from data_builders.executors import EXECUTORS
-from data_builders.folder import RunFolder
-from data_builders.jobs import ShardJob
-from data_builders.progress import told, watched
-from data_builders.rejects import QUARANTINE, Reject, read_rejects, write_rejects
-from data_builders.teacher import BudgetSpent, TeacherStopped
-from data_builders.videos import FrameConfig
-from data_builders.workshop import Recipe, ShardOutcome, Work
-from shards.sidecar import read_sidecar, write_manifest
-from shards.storage import Storage
-from shards.writer import is_finished
+from videorouter.data_builders.estimate import estimate
+from videorouter.data_builders.executors import EXECUTORS
+from videorouter.data_builders.folder import RunFolder
+from videorouter.data_builders.jobs import ShardJob
+from videorouter.data_builders.progress import told, watched
+from videorouter.data_builders.rejects import QUARANTINE, Reject, read_rejects, write_rejects
+from videorouter.data_builders.teacher import BudgetSpent, TeacherStopped
+from videorouter.data_builders.videos import FrameConfig
+from videorouter.data_builders.workshop import Recipe, ShardOutcome, Work
+from videorouter.shards.sidecar import read_sidecar, write_manifest
+from videorouter.shards.storage import Storage
+from videorouter.shards.writer import is_finished
 
 DONE, QUARANTINED, UNAVAILABLE, SPENT = 0, 3, 4, 5
 

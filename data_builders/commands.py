@@ -12,36 +12,36 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from data_builders.audit import agreement, print_agreement, write_audit
-from data_builders.build import DONE, QUARANTINED, BuildConfig, Notes, Outcome, build
-from data_builders.conversion import convert_file, print_conversions
-from data_builders.decontamination import decontaminate
-from data_builders.fingerprint import content_hash
-from data_builders.flr.annotate import NECESSITY_PROMPTS, AnnotateConfig, ScoringConfig, TeacherLabeller
-from data_builders.flr.annotate import PROMPT as SCORING
-from data_builders.flr.generate import PROMPTS, GenerateConfig
-from data_builders.flr.splice import SpliceConfig, ask_of_joined, clip_duration, clips_to_join, join_clips
-from data_builders.flr.yields import ANNOTATED, GENERATED, filter_yields, yield_notes, yield_table
-from data_builders.folder import RunFolder, open_folder
-from data_builders.jobs import plan_shards, plan_videos
-from data_builders.prompting import load_prompt
-from data_builders.qtr.decide import PROBES, Probing, decide
-from data_builders.qtr.frames import FrameSource
-from data_builders.qtr.probe import ProbeConfig
-from data_builders.qtr.report import report
-from data_builders.qtr.winners import PolicyConfig
-from data_builders.recipes import Annotate, Generate, Policies, Spans, Splice
-from data_builders.rejects import Reject
-from data_builders.replies import QuestionCategory
-from data_builders.run import RunConfig
-from data_builders.sources import read_questions
-from data_builders.teacher import Channel, Teacher, TeacherConfig, TeacherStopped
-from data_builders.video_list import list_videos
-from data_builders.videos import FrameConfig, VideoFolder
-from data_builders.workshop import Recipe
-from shards.schema import VideoQuestion
-from shards.sidecar import finished_manifest
-from video.errors import VideoError
+from videorouter.data_builders.audit import agreement, print_agreement, write_audit
+from videorouter.data_builders.build import DONE, QUARANTINED, BuildConfig, Notes, Outcome, build
+from videorouter.data_builders.conversion import convert_file, print_conversions
+from videorouter.data_builders.decontamination import decontaminate
+from videorouter.data_builders.fingerprint import content_hash
+from videorouter.data_builders.flr.annotate import NECESSITY_PROMPTS, AnnotateConfig, ScoringConfig, TeacherLabeller
+from videorouter.data_builders.flr.annotate import PROMPT as SCORING
+from videorouter.data_builders.flr.generate import PROMPTS, GenerateConfig
+from videorouter.data_builders.flr.splice import SpliceConfig, ask_of_joined, clip_duration, clips_to_join, join_clips
+from videorouter.data_builders.flr.yields import ANNOTATED, GENERATED, filter_yields, yield_notes, yield_table
+from videorouter.data_builders.folder import RunFolder, open_folder
+from videorouter.data_builders.jobs import plan_shards, plan_videos
+from videorouter.data_builders.prompting import load_prompt
+from videorouter.data_builders.qtr.decide import PROBES, Probing, decide
+from videorouter.data_builders.qtr.frames import FrameSource
+from videorouter.data_builders.qtr.probe import ProbeConfig
+from videorouter.data_builders.qtr.report import report
+from videorouter.data_builders.qtr.winners import PolicyConfig
+from videorouter.data_builders.recipes import Annotate, Generate, Policies, Spans, Splice
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.replies import QuestionCategory
+from videorouter.data_builders.run import RunConfig
+from videorouter.data_builders.sources import read_questions
+from videorouter.data_builders.teacher import Channel, Teacher, TeacherConfig, TeacherStopped
+from videorouter.data_builders.video_list import list_videos
+from videorouter.data_builders.videos import FrameConfig, VideoFolder
+from videorouter.data_builders.workshop import Recipe
+from videorouter.shards.schema import VideoQuestion
+from videorouter.shards.sidecar import finished_manifest
+from videorouter.video.errors import VideoError
 
 Options = dict[str, Any]
 Section = TypeVar("Section")
@@ -206,7 +206,7 @@ def _recorded(options: Options, questions: Sequence[VideoQuestion], prompts: Seq
     if options.get("relevance"):
         files["relevance"] = finished_manifest(Path(options["relevance"])).fingerprint
     if options.get("local_base"):
-        from routers.base_identity import weights_hash  # torch takes seconds to import
+        from videorouter.routers.base_identity import weights_hash  # torch takes seconds to import
 
         files["local_base"] = weights_hash(options["local_base"])
     return {**options, **files, "prompts": {name: load_prompt(name).hash for name in prompts}}

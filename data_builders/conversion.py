@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from data_builders.rejects import write_rejects
-from data_builders.sources import Conversion, convert
-from shards.writer import write_atomically
+from videorouter.data_builders.rejects import write_rejects
+from videorouter.data_builders.sources import Conversion, convert
+from videorouter.shards.writer import write_atomically
 
 
 def convert_file(path: Path, source: str, out: Path, split: str | None = None) -> Conversion:

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from data_builders.rejects import Reject
-from data_builders.videos import EXTENSIONS
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.videos import EXTENSIONS
+from videorouter.shards.schema import VideoQuestion
 
 THRESHOLD = 0.9
 _ARTICLES = frozenset({"a", "an", "the"})

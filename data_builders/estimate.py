@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from data_builders.jobs import ShardJob, VideoJob
-from data_builders.ledger import Ledger
-from data_builders.teacher import Teacher, TeacherStopped, Usage
-from data_builders.workshop import Work, Workshop, first_stop
+from videorouter.data_builders.jobs import ShardJob, VideoJob
+from videorouter.data_builders.ledger import Ledger
+from videorouter.data_builders.teacher import Teacher, TeacherStopped, Usage
+from videorouter.data_builders.workshop import Work, Workshop, first_stop
 
 Z95 = 1.96
 

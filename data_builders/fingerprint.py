@@ -7,9 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from data_builders.ledger import ANSWERS, LEDGER
-from data_builders.run import RunConfig
-from shards.writer import write_atomically
+from videorouter.data_builders.ledger import ANSWERS, LEDGER
+from videorouter.data_builders.run import RunConfig
+from videorouter.shards.writer import write_atomically
 
 RECORD = "build.json"
 EARLIER = "earlier"

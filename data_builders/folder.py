@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_builders.fingerprint import LOCK, claim_folder
-from data_builders.ledger import Ledger
-from data_builders.run import RunConfig
-from data_builders.teacher import TeacherConfig
+from videorouter.data_builders.fingerprint import LOCK, claim_folder
+from videorouter.data_builders.ledger import Ledger
+from videorouter.data_builders.run import RunConfig
+from videorouter.data_builders.teacher import TeacherConfig
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_builders.rejects import Reject, write_rejects
-from shards.schema import VideoQuestion
-from shards.writer import is_finished, shard_path, write_atomically
+from videorouter.data_builders.rejects import Reject, write_rejects
+from videorouter.shards.schema import VideoQuestion
+from videorouter.shards.writer import is_finished, shard_path, write_atomically
 
 UNSPLIT = "train"
 

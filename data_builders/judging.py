@@ -1,10 +1,10 @@
 """Is a reply right? An option match decides first, equal text second, and what both leave open a teacher (prompt ours)."""
 
-from data_builders.prompting import load_prompt
-from data_builders.replies import Judgement, VideoAnswer
-from data_builders.teacher import Teacher
-from routers.answers import letters, parse_choice
-from shards.schema import VideoQuestion
+from videorouter.data_builders.prompting import load_prompt
+from videorouter.data_builders.replies import Judgement, VideoAnswer
+from videorouter.data_builders.teacher import Teacher
+from videorouter.routers.answers import letters, parse_choice
+from videorouter.shards.schema import VideoQuestion
 
 PROMPT = load_prompt("judge_answer")
 

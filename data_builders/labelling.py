@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from data_builders.jobs import VideoJob
-from data_builders.rejects import Filtered, Reject
-from data_builders.teacher import TeacherReplyError
-from data_builders.videos import PreparedVideo
-from shards.schema import LabelledQuestion, VideoQuestion
+from videorouter.data_builders.jobs import VideoJob
+from videorouter.data_builders.rejects import Filtered, Reject
+from videorouter.data_builders.teacher import TeacherReplyError
+from videorouter.data_builders.videos import PreparedVideo
+from videorouter.shards.schema import LabelledQuestion, VideoQuestion
 
 Labelled = tuple[list[LabelledQuestion], list[Reject]]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from data_builders.teacher.errors import BudgetSpent
-from data_builders.teacher.journal import Journal
-from data_builders.teacher.prices import Price, read_prices
-from data_builders.teacher.usage import Usage
+from videorouter.data_builders.teacher.errors import BudgetSpent
+from videorouter.data_builders.teacher.journal import Journal
+from videorouter.data_builders.teacher.prices import Price, read_prices
+from videorouter.data_builders.teacher.usage import Usage
 
 LEDGER = "ledger.sqlite"
 ANSWERS = "answers"

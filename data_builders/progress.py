@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from data_builders.ledger import Ledger, Totals
+from videorouter.data_builders.ledger import Ledger, Totals
 
 EVERY = 0.5
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from routers.answers import lettered
+from videorouter.routers.answers import lettered
 
 FOLDER = Path(__file__).with_name("prompts")
 

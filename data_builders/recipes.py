@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_builders.flr.annotate import AnnotateConfig, TeacherLabeller
-from data_builders.flr.generate import GenerateConfig, QuestionGenerator
-from data_builders.flr.spans import SpanLabeller
-from data_builders.flr.splice import SpliceLabeller, Timeline
-from data_builders.labelling import Labeller
-from data_builders.qtr.decide import Probing
-from data_builders.qtr.frames import FrameSource
-from data_builders.qtr.label import PolicyLabeller
-from data_builders.qtr.winners import PolicyConfig
-from data_builders.replies import QuestionCategory
-from data_builders.teacher import Teacher
-from data_builders.videos import VideoFolder
+from videorouter.data_builders.flr.annotate import AnnotateConfig, TeacherLabeller
+from videorouter.data_builders.flr.generate import GenerateConfig, QuestionGenerator
+from videorouter.data_builders.flr.spans import SpanLabeller
+from videorouter.data_builders.flr.splice import SpliceLabeller, Timeline
+from videorouter.data_builders.labelling import Labeller
+from videorouter.data_builders.qtr.decide import Probing
+from videorouter.data_builders.qtr.frames import FrameSource
+from videorouter.data_builders.qtr.label import PolicyLabeller
+from videorouter.data_builders.qtr.winners import PolicyConfig
+from videorouter.data_builders.replies import QuestionCategory
+from videorouter.data_builders.teacher import Teacher
+from videorouter.data_builders.videos import VideoFolder
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from shards.writer import write_atomically
+from videorouter.shards.writer import write_atomically
 
 QUARANTINE = "quarantine.jsonl"
 

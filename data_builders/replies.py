@@ -1,11 +1,10 @@
 """What a teacher must reply, as pydantic models: their JSON schema is sent with the request, the reply is held to it."""
 
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-Score = Annotated[int, Field(ge=0, le=100)]
+from videorouter.shards.schema import Score
 
 
 class _Reply(BaseModel):

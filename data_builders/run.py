@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from data_builders.ledger import Caps
+from videorouter.data_builders.ledger import Caps
 
 
 @dataclass

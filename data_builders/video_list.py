@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from data_builders.jobs import UNSPLIT
-from data_builders.rejects import Reject
-from data_builders.videos import EXTENSIONS
-from shards.schema import Split
+from videorouter.data_builders.jobs import UNSPLIT
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.videos import EXTENSIONS
+from videorouter.shards.schema import Split
 
 
 class _Listed(BaseModel):

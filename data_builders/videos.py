@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data_builders.teacher import DataUrl, Picture, data_url
-from shards import jpeg
-from shards.schema import VideoRecord
-from video.decode import sample_video
-from video.errors import MissingVideo, TooShortVideo
-from video.frames import SampledFrames
-from video.pool import DecodePool
-from video.verdicts import VerdictCache
+from videorouter.data_builders.teacher import DataUrl, Picture, data_url
+from videorouter.shards import jpeg
+from videorouter.shards.schema import VideoRecord
+from videorouter.video.decode import sample_frames
+from videorouter.video.errors import MissingVideo, TooShortVideo
+from videorouter.video.frames import SampledFrames
+from videorouter.video.pool import DecodePool
+from videorouter.video.verdicts import VerdictCache
 
 EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 
@@ -95,7 +95,7 @@ class VideoFolder:
         return video
 
     def decode(self, function: Callable[..., SampledFrames], name: str, *arguments: Any) -> SampledFrames:
-        """Run one of `video.decode`'s functions on a video, however short, in a decoding process. Raises `VideoError`."""
+        """Run a function of `videorouter.video.decode` on a video, however short, in a decoding process. Raises `VideoError`."""
         path = self.find(name)
         with self._consulted(path):
             return self._pool.run(self.config.deadline, function, path, *arguments)
@@ -110,7 +110,7 @@ class VideoFolder:
 
 def _prepare(path: Path, name: str, frames: int, sampler: str, size: int, quality: int) -> PreparedVideo:
     """In the decoding process: the JPEGs cross its pipe, not ten times as many bytes of pixels."""
-    return prepared(name, sample_video(path, frames, sampler, size), quality)
+    return prepared(name, sample_frames(path, frames, sampler, size), quality)
 
 
 def prepared(name: str, sampled: SampledFrames, quality: int) -> PreparedVideo:

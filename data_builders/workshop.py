@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from data_builders.jobs import ShardJob, VideoJob
-from data_builders.labelling import Labeller
-from data_builders.ledger import Ledger
-from data_builders.rejects import Reject
-from data_builders.teacher import Channel, Teacher, TeacherConfig, TeacherStopped
-from data_builders.videos import FrameConfig, VideoFolder
-from shards.sample import ShardSample
-from shards.writer import write_shard
-from video.errors import VideoError
-from video.verdicts import VerdictCache
+from videorouter.data_builders.jobs import ShardJob, VideoJob
+from videorouter.data_builders.labelling import Labeller
+from videorouter.data_builders.ledger import Ledger
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.teacher import Channel, Teacher, TeacherConfig, TeacherStopped
+from videorouter.data_builders.videos import FrameConfig, VideoFolder
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.writer import write_shard
+from videorouter.video.errors import VideoError
+from videorouter.video.verdicts import VerdictCache
 
 VERDICTS = "verdicts"
 SHARDS_AT_ONCE = 2

@@ -1,4 +1,4 @@
-"""`python -m eval prepare`, `run`, `report`, `convert`: from a benchmark's folder to tables and a page.
+"""`videorouter eval prepare`, `run`, `report`, `convert`: from a benchmark's folder to tables and a page.
 
 `prepare` ends with exit code 3 where something is missing of a benchmark.
 """
@@ -9,12 +9,12 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-import configs
+from videorouter.command_line import underscored, with_config_paths
 
 
 def parser() -> ArgumentParser:
     """The door's command line."""
-    door = ArgumentParser(prog="python -m eval", description=__doc__)
+    door = ArgumentParser(prog="videorouter eval", description=__doc__)
     rooms = door.add_subcommands()
     for name, options in (
         ("prepare", _preparing()),
@@ -28,7 +28,7 @@ def parser() -> ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; user errors end as one line on standard error and exit code 1."""
-    given = configs.underscored(configs.located(sys.argv[1:] if arguments is None else arguments))
+    given = underscored(with_config_paths(sys.argv[1:] if arguments is None else arguments))
     chosen = parser().parse_args(given)
     options = chosen[chosen.subcommand].as_dict()
     options.pop("config", None)
@@ -50,7 +50,7 @@ def _preparing() -> ArgumentParser:
 
 
 def _running() -> ArgumentParser:
-    from eval.experiment import EvalConfig
+    from videorouter.eval.experiment import EvalConfig
 
     options = ArgumentParser(description="Compare systems at equal tokens on one benchmark.")
     options.add_argument("--config", action="config", help="YAML file, or the name of a shipped one")
@@ -59,7 +59,7 @@ def _running() -> ArgumentParser:
 
 
 def _reporting() -> ArgumentParser:
-    from eval.report.writing import ReportConfig
+    from videorouter.eval.report.writing import ReportConfig
 
     options = ArgumentParser(description="Write a page and tables of finished runs, from their folders alone.")
     options.add_argument("runs", nargs="+", type=Path, help="folders of finished runs")
@@ -72,7 +72,7 @@ def _reporting() -> ArgumentParser:
 
 
 def _converting() -> ArgumentParser:
-    from eval.converters.convert import ConvertConfig, Toolkit
+    from videorouter.eval.converters.convert import ConvertConfig, Toolkit
 
     options = ArgumentParser(description="Make a run folder of another toolkit's results.")
     options.add_argument("files", type=Path, nargs="+", help="result files of one model on one benchmark")
@@ -82,14 +82,14 @@ def _converting() -> ArgumentParser:
 
 
 def _prepare(options: dict[str, Any]) -> int:
-    from eval.prepare import prepare
+    from videorouter.eval.prepare import prepare
 
     return prepare(**options)
 
 
 def _run(options: dict[str, Any]) -> int:
-    from eval.experiment import EvalConfig, Point, run
-    from routers.systems import Scales
+    from videorouter.eval.experiment import EvalConfig, Point, run
+    from videorouter.routers.systems.videorouter import Scales
 
     def scaled(values: dict[str, Any]) -> dict[str, Any]:
         return values | {"scales": Scales(**values["scales"]) if values["scales"] is not None else None}
@@ -101,7 +101,7 @@ def _run(options: dict[str, Any]) -> int:
 
 
 def _report(options: dict[str, Any]) -> int:
-    from eval.report.writing import ReportConfig, write_report
+    from videorouter.eval.report.writing import ReportConfig, write_report
 
     runs = options.pop("runs")
     print(f"wrote {write_report(runs, ReportConfig(**options))}")
@@ -109,7 +109,7 @@ def _report(options: dict[str, Any]) -> int:
 
 
 def _convert(options: dict[str, Any]) -> int:
-    from eval.converters.convert import ConvertConfig, convert
+    from videorouter.eval.converters.convert import ConvertConfig, convert
 
     print(convert(ConvertConfig(**options)))
     return 0

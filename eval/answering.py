@@ -7,14 +7,14 @@ from typing import Final, Literal
 
 import torch
 
-from eval.controls import prompt_without_video
-from routers.answers import letters, parse_choice
-from routers.backbones import SharedPrefix
-from routers.backbones.base import Backbone, Generated
-from routers.backbones.prompt import Prompt
-from routers.prompts import question_text
-from routers.systems import CompressedVideo, Query
-from routers.systems.looks import looked
+from videorouter.eval.controls import prompt_without_video
+from videorouter.routers.answers import letters, parse_choice
+from videorouter.routers.backbones import SharedPrefix
+from videorouter.routers.backbones.base import Backbone, Generated
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.prompts import question_text
+from videorouter.routers.systems.base import CompressedVideo, Query
+from videorouter.routers.systems.looks import looked
 
 Scoring = Literal["likelihood", "generate"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from eval.items import Item
+from videorouter.eval.items import Item
 
 
 def packs(items: Sequence[Item], at_once: int) -> Iterator[list[Item]]:

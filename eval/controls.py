@@ -7,13 +7,13 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from eval.items import Item
-from routers import VideoRouter
-from routers.answers import letters
-from routers.backbones.base import Backbone
-from routers.backbones.layout import chat_prompt
-from routers.backbones.prompt import Prompt
-from routers.systems import CompressedVideo, Query, System
+from videorouter.eval.items import Item
+from videorouter.routers.answers import letters
+from videorouter.routers.backbones.base import Backbone
+from videorouter.routers.backbones.layout import chat_prompt
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.systems.base import CompressedVideo, Query, System
 
 BLIND: Final = "blind"
 SHUFFLED: Final = "shuffled+"

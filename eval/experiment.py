@@ -9,28 +9,28 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from eval.answering import Scoring
-from eval.batches import packs
-from eval.benchmarks import load_benchmark, load_items
-from eval.budgets import check_equal, item_budgets
-from eval.controls import Shuffled, system_or_control
-from eval.items import Item
-from eval.journal import Journal
-from eval.manifest import begin, made_manifest
-from eval.plot import accuracy_against_tokens
-from eval.predictions import Cell, Prediction
-from eval.prompts import usual_wording
-from eval.ranks import Ranks
-from eval.router_quality import measure
-from eval.run_folder import FAILURES, ITEMS, PREDICTIONS, VIDEOS, item_row, write_rows
-from eval.runner import Runner
-from eval.statistics import Summary, summarise
-from eval.tables import results_table, router_table
-from routers import VideoRouter
-from routers.allocation import scaled_tokens
-from routers.systems import Scales, System, parse_spec
-
-ROUTED = "videorouter"
+from videorouter.eval.answering import Scoring
+from videorouter.eval.batches import packs
+from videorouter.eval.benchmarks import load_benchmark, load_items
+from videorouter.eval.budgets import check_equal, item_budgets
+from videorouter.eval.controls import Shuffled, system_or_control
+from videorouter.eval.items import Item
+from videorouter.eval.journal import Journal
+from videorouter.eval.manifest import begin, made_manifest
+from videorouter.eval.plot import accuracy_against_tokens
+from videorouter.eval.predictions import Cell, Prediction
+from videorouter.eval.prompts import usual_wording
+from videorouter.eval.ranks import Ranks
+from videorouter.eval.router_quality import measure
+from videorouter.eval.run_folder import FAILURES, ITEMS, PREDICTIONS, VIDEOS, item_row, write_rows
+from videorouter.eval.runner import Runner
+from videorouter.eval.statistics import Summary, summarise
+from videorouter.eval.tables import results_table, router_table
+from videorouter.routers.allocation import scaled_tokens
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.systems.base import System
+from videorouter.routers.systems.spec import ROUTED, parse_spec
+from videorouter.routers.systems.videorouter import Scales
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class EvalConfig:
     Args:
         model: router folder
         data: benchmark folder
-        out: folder for everything that the run leaves (`eval.run_folder`); an interrupted run goes on there
+        out: folder for everything that the run leaves (`videorouter.eval.run_folder`); an interrupted run goes on there
         benchmark: benchmark name
         model_name: what predictions call the model
         subtitles: ask in the wording with subtitles, where the benchmark has one
@@ -85,9 +85,7 @@ class EvalConfig:
     subtitles: bool = False
     split: str = "test"
     validation_split: str | None = "val"
-    systems: list[str] = field(
-        default_factory=lambda: ["dense", "oracle", "frame_budget", "uniform_pooling", "videorouter"]
-    )
+    systems: list[str] = field(default_factory=lambda: ["dense", "oracle", "frame_budget", "uniform_pooling", ROUTED])
     budget: int | None = None
     frames: int | None = None
     scales: Scales | None = None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from eval.subtitles import Line
+from videorouter.eval.subtitles import Line
 
 SHORTEST: Final = 1.0
 """Seconds, around its middle, for which a shorter line counts as said."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from routers.allocation import Policy
-from routers.systems import Truth
+from videorouter.routers.systems.base import Truth
+from videorouter.shards.policy import Policy
 
 
 @dataclass(frozen=True)

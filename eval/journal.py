@@ -5,8 +5,8 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from eval.predictions import Prediction
-from eval.ranks import Ranks
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.ranks import Ranks
 
 
 class Journal:

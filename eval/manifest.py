@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import torch
 
-from eval.run_folder import MANIFEST, THRESHOLD, write_manifest
-from routers import VideoRouter
+from videorouter.eval.run_folder import MANIFEST, THRESHOLD, write_manifest
+from videorouter.routers.runtime import VideoRouter
 
 PACKAGES: Final = ("videorouter", "torch", "transformers", "numpy", "av", "decord")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.statistics import Summary
+from videorouter.eval.statistics import Summary
 
 
 def accuracy_against_tokens(summaries: Sequence[Summary], references: Sequence[str], path: Path) -> None:

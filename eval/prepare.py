@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from eval.benchmarks import LOADERS, PUBLIC, Published
-from eval.items import Item
+from videorouter.eval.benchmarks import LOADERS, PUBLIC, Published
+from videorouter.eval.items import Item
 
 SHOWN = 5
 

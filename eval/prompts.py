@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from eval.interleaving import said_between
-from eval.items import Item
-from eval.subtitles import SubtitleReader, shown_at
-from routers.answers import letters
-from routers.prompts import question_text
-from routers.systems import Query
+from videorouter.eval.interleaving import said_between
+from videorouter.eval.items import Item
+from videorouter.eval.subtitles import SubtitleReader, shown_at
+from videorouter.routers.answers import letters
+from videorouter.routers.prompts import question_text
+from videorouter.routers.systems.base import Query
 
 SUBTITLES = SubtitleReader()
 """Remembers the files that were read, and counts those that could not be."""

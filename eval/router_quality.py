@@ -8,10 +8,10 @@ import torch
 from rich.markup import escape
 from rich.progress import Progress
 
-from eval.items import Item
-from eval.runner import Runner
-from routers import VideoRouter
-from routers.metrics import auroc_within_question, found_above
+from videorouter.eval.items import Item
+from videorouter.eval.runner import Runner
+from videorouter.routers.metrics import auroc_within_question, found_above
+from videorouter.routers.runtime import VideoRouter
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from eval import predictions as storage
-from eval.items import Item, KnownTruth, Subtitles
-from eval.predictions import Prediction
+from videorouter.eval import predictions as storage
+from videorouter.eval.items import Item, KnownTruth, Subtitles
+from videorouter.eval.predictions import Prediction
 
 MANIFEST: Final = "manifest.json"
 ITEMS: Final = "items.jsonl"
@@ -73,7 +73,7 @@ class RunFolder:
 def read_run(path: Path) -> RunFolder:
     """Read a run. Raises `ValueError` where `path` holds none, or one that is not finished."""
     if not (path / PREDICTIONS).is_file():
-        raise ValueError(f"{path} holds no {PREDICTIONS}: give the folder of a finished `python -m eval run`")
+        raise ValueError(f"{path} holds no {PREDICTIONS}: give the folder of a finished `videorouter eval run`")
     items: dict[str, list[Item]] = {}
     for row in read_rows(path / ITEMS):
         items.setdefault(row.pop("benchmark"), []).append(_item(row))

@@ -11,22 +11,22 @@ import torch
 from rich.markup import escape
 from rich.progress import Progress
 
-from eval.answering import Answer, Scoring, answers
-from eval.batches import batches, packs
-from eval.controls import Shuffled, reordered
-from eval.items import Item
-from eval.journal import Journal
-from eval.predictions import Prediction
-from eval.prompts import Wording, usual_wording
-from eval.ranks import Ranks
-from eval.run_folder import Failure, Watched
-from eval.watching import Watching
-from routers import VideoRouter
-from routers.backbones import SharedPrefix, merged_any
-from routers.systems import CompressedVideo, Query, System
-from routers.systems.looks import Looks
-from routers.watched_video import WatchedVideo
-from video.errors import VideoError
+from videorouter.eval.answering import Answer, Scoring, answers
+from videorouter.eval.batches import batches, packs
+from videorouter.eval.controls import Shuffled, reordered
+from videorouter.eval.items import Item
+from videorouter.eval.journal import Journal
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.prompts import Wording, usual_wording
+from videorouter.eval.ranks import Ranks
+from videorouter.eval.run_folder import Failure, Watched
+from videorouter.eval.watching import Watching
+from videorouter.routers.backbones import SharedPrefix, merged_any
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.systems.base import CompressedVideo, Query, System
+from videorouter.routers.systems.looks import Looks
+from videorouter.routers.watched_video import WatchedVideo
+from videorouter.video.errors import VideoError
 
 FAILS: Final = (VideoError, ValueError, RuntimeError)
 """What a question may end in without ending the run."""
@@ -62,7 +62,7 @@ class Posed:
 
 
 class Runner:
-    """Answers items with systems over one router's backbone; `scoring` as in `eval.answering`."""
+    """Answers items with systems over one router's backbone; `scoring` as in `videorouter.eval.answering`."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Runner:
         a pass over the frames found is kept for other systems and budgets: the same answers sooner, but seconds of route and
         prefill that say nothing about a question alone.
 
-        With `answers_at_once` above 1 a system's answers to so many questions are generated at once (`eval.batches` says which);
+        With `answers_at_once` above 1 a system's answers to so many questions are generated at once (`batches` says which);
         one by likelihood needs no generation. Raises `ValueError` for less than 1.
         """
         if answers_at_once < 1:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.predictions import Prediction
+from videorouter.eval.predictions import Prediction
 
 RESAMPLES = 2_000
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eval.items import Subtitles
+from videorouter.eval.items import Subtitles
 
 _TIMES = re.compile(r"(\d+):(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)\s*-->\s*(\d+):(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>|\{\\[^{}]{0,200}\}")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from eval.router_quality import RouterQuality
-from eval.statistics import Summary
+from videorouter.eval.router_quality import RouterQuality
+from videorouter.eval.statistics import Summary
 
 
 def results_table(summaries: Sequence[Summary], references: Sequence[str]) -> Table:

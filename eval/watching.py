@@ -5,9 +5,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from routers import VideoRouter
-from routers.watched_video import WatchedVideo
-from video.frames import SampledFrames
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.watched_video import WatchedVideo
+from videorouter.video.frames import SampledFrames
 
 
 class Watching:

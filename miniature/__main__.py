@@ -1,4 +1,4 @@
-"""The door of the miniature: `python -m miniature {world,teacher,base,...} --help`."""
+"""The door of the miniature: `videorouter miniature {world,teacher,base,...} --help`."""
 
 import sys
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from importlib import import_module
 
 from jsonargparse import auto_cli
 
-import configs
+from videorouter.command_line import underscored
 
 # Named, not imported: a world should not wait for torch, nor a teacher for matplotlib.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -41,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not given or given[0] not in COMMANDS:
         listed = "\n".join(f"  {name:16} {what}" for name, (_, what) in COMMANDS.items())
         print(
-            f"usage: python -m miniature COMMAND --help\n\n{listed}",
+            f"usage: videorouter miniature COMMAND --help\n\n{listed}",
             file=sys.stdout if given == ["--help"] else sys.stderr,
         )
         sys.exit(0 if given == ["--help"] else 2)
     module, _, function = COMMANDS[given[0]][0].partition(":")
     command = getattr(import_module(module), function)
     try:
-        auto_cli(command, args=configs.underscored(given[1:]), as_positional=False)
+        auto_cli(command, args=underscored(given[1:]), as_positional=False)
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 

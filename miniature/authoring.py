@@ -6,12 +6,12 @@ from itertools import groupby
 from random import Random
 from typing import Any
 
-from miniature.geometry import PLACE_NAMES
-from miniature.knowledge import NEEDED, agree, frame_scores
-from miniature.perception import Perceived
-from miniature.questions import Riddle, ask
-from miniature.scenes import Scene, Script
-from miniature.wordings import parse
+from videorouter.miniature.geometry import PLACE_NAMES
+from videorouter.miniature.knowledge import NEEDED, agree, frame_scores
+from videorouter.miniature.perception import Perceived
+from videorouter.miniature.questions import Riddle, ask
+from videorouter.miniature.scenes import Scene, Script
+from videorouter.miniature.wordings import parse
 
 Told = Mapping[int, Perceived | None]
 """What captions tell, by the frame's number."""

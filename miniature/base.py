@@ -6,8 +6,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import InternVLConfig, InternVLForConditionalGeneration, PreTrainedTokenizerFast
 
-from miniature.pretraining.lesson_texts import lesson_texts
-from miniature.wordings import vocabulary
+from videorouter.miniature.pretraining.lesson_texts import lesson_texts
+from videorouter.miniature.wordings import vocabulary
 
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"]
 LABELLED_FRAMES = 64

@@ -3,11 +3,11 @@
 import re
 from typing import Final
 
-from miniature.geometry import PLACE_NAMES
-from miniature.glyphs import GLYPHS
-from miniature.palette import BACKGROUNDS
-from miniature.perception import Perceived
-from miniature.wordings import parse_figure
+from videorouter.miniature.geometry import PLACE_NAMES
+from videorouter.miniature.glyphs import GLYPHS
+from videorouter.miniature.palette import BACKGROUNDS
+from videorouter.miniature.perception import Perceived
+from videorouter.miniature.wordings import parse_figure
 
 NOTHING: Final = "Nothing can be made out."
 ILLEGIBLE: Final = "illegible"

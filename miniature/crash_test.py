@@ -20,9 +20,9 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import track
 
-from miniature.world import build_world
-from shards import ShardDataset
-from shards.verify import verify
+from videorouter.miniature.world import build_world
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.verify import verify
 
 MARK = "VIDEOROUTER_CRASH_TEST"
 CONCURRENCY = 8

@@ -17,9 +17,9 @@ import psutil
 from rich.console import Console
 from rich.progress import track
 
-from miniature.stages import StageFailed, quiet_environment
-from routers.trained_file import STATE, TrainedFileError, read_record, read_tensors
-from train.trace import asked_by_step
+from videorouter.miniature.stages import StageFailed, quiet_environment
+from videorouter.routers.trained_file import STATE, TrainedFileError, read_record, read_tensors
+from videorouter.train.trace import asked_by_step
 
 STARTS: tuple[str, ...] = ("ddp*2", "auto*1", "deepspeed_2*4", "deepspeed_3*2")
 """Strategy and ranks of one start after another; every step's batches are shared by 1, 2 or 4 ranks."""

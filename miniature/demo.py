@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from miniature.bases import ROBUST
-from miniature.main_job import SCALES, Scale, ScaleName, build_labels, checkpoint, train_routers
-from miniature.stages import StageFailed, Stages
+from videorouter.miniature.bases import ROBUST
+from videorouter.miniature.main_job import SCALES, Scale, ScaleName, build_labels, checkpoint, train_routers
+from videorouter.miniature.stages import StageFailed, Stages
 
 MARKER = ".videorouter-demo"
 BUDGETS = {329: (4, 1, 8), 512: (2, 1, 4)}
@@ -78,7 +78,7 @@ def _answer_one(world: Path, router: Path, stages: Stages) -> None:
 
 def _promises(out: Path, scale: Scale, console: Console) -> list[str]:
     """Print every promised figure beside its bound; the names of those that were missed (none are held at tiny scale)."""
-    from miniature.frame_consistency import largest_score_difference
+    from videorouter.miniature.frame_consistency import largest_score_difference
 
     labels = json.loads((out / "labels.json").read_text())
     routers = {
@@ -122,7 +122,7 @@ def _lowest(rows: list[dict[str, float | None]], name: str) -> float:
 
 
 def _validation_figure(folder: Path, name: str) -> float:
-    from routers.trained_file import RECORD, read_record
+    from videorouter.routers.trained_file import RECORD, read_record
 
     return read_record(checkpoint(folder))[RECORD]["metrics"][name]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from miniature.stages import StageFailed, Stages
+from videorouter.miniature.stages import StageFailed, Stages
 
 DATA = "VIDEOROUTER_REAL_DATA"
 HAYSTACK = "haystack_16clips_10fps"
@@ -69,7 +69,7 @@ def _build(data: Path, out: Path, stages: Stages) -> None:
 
 def _check(data: Path, out: Path, console: Console) -> None:
     """Hold the built labels against the annotation files, read here anew. Raises `StageFailed`."""
-    from shards import ShardDataset
+    from videorouter.shards.reader import ShardDataset
 
     segments = json.loads((data / "videos" / f"{HAYSTACK}.segments.json").read_text())["segments"]
     haystack = ShardDataset(out / "haystack")[0]
@@ -92,7 +92,7 @@ def _check(data: Path, out: Path, console: Console) -> None:
 
 
 def _answer(data: Path, out: Path, stages: Stages) -> None:
-    from miniature.untrained import write_untrained_router
+    from videorouter.miniature.untrained import write_untrained_router
 
     router = out / "router"
     if not (router / "config.json").exists():

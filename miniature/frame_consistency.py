@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from routers import VideoRouter
-from shards import ShardDataset
-from video.decode import sample_video
+from videorouter.routers.runtime import VideoRouter
+from videorouter.shards.reader import ShardDataset
+from videorouter.video.decode import sample_frames
 
 
 def largest_score_difference(model: Path, shards: Path, videos: Path, split: str = "val", limit: int = 8) -> float:
@@ -15,7 +15,9 @@ def largest_score_difference(model: Path, shards: Path, videos: Path, split: str
     largest = 0.0
     for index in range(min(limit, len(dataset))):
         sample = dataset[index]
-        fresh = sample_video(videos / sample.video.uri, config.frames, sampler=config.sampler, size=backbone.frame_size)
+        fresh = sample_frames(
+            videos / sample.video.uri, config.frames, sampler=config.sampler, size=backbone.frame_size
+        )
         questions = [labelled.question.question for labelled in sample.questions]
         stored, decoded = (
             router.frame_relevance(backbone.encode_frames(frames), questions)

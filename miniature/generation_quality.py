@@ -7,17 +7,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from data_builders.flr.replies import ProposedQuestion
-from data_builders.flr.yields import GENERATED
-from data_builders.rejects import QUARANTINE, Reject, read_rejects
-from miniature.geometry import PLACE_NAMES
-from miniature.knowledge import NEEDED, agree, frame_scores
-from miniature.misreadings import Misreadings
-from miniature.perception import Perceived
-from miniature.scenes import Scene, Script
-from miniature.wordings import Asked, parse
-from shards import LabelledQuestion, ShardDataset
-from video.sampling import SAMPLERS
+from videorouter.data_builders.flr.replies import ProposedQuestion
+from videorouter.data_builders.flr.yields import GENERATED
+from videorouter.data_builders.rejects import QUARANTINE, Reject, read_rejects
+from videorouter.miniature.geometry import PLACE_NAMES
+from videorouter.miniature.knowledge import NEEDED, agree, frame_scores
+from videorouter.miniature.misreadings import Misreadings
+from videorouter.miniature.perception import Perceived
+from videorouter.miniature.scenes import Scene, Script
+from videorouter.miniature.wordings import Asked, parse
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.schema import LabelledQuestion
+from videorouter.video.sampling import SAMPLERS
 
 ACCEPTED: Final = "accepted"
 SEVERAL: Final = "several"

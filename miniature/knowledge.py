@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-from miniature.perception import Perceived
-from miniature.wordings import Asked, parse_figure
+from videorouter.miniature.perception import Perceived
+from videorouter.miniature.wordings import Asked, parse_figure
 
 Seen = Sequence[Perceived | None]
 

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from shards import LabelledQuestion, ShardDataset, ShardSample
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import LabelledQuestion
 
 
 @dataclass(frozen=True)

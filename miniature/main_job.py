@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from rich.console import Console
 
-from miniature.stages import StageFailed, Stages, quiet_environment
+from videorouter.miniature.stages import StageFailed, Stages, quiet_environment
 
 THRESHOLD = "0.1"
 """On validation videos 0.974 of the evidence frames score above it, at 6.8 frames a question (0.777 above 0.5, at 1.8)."""
@@ -122,7 +122,7 @@ def _teacher(console: Console) -> Iterator[str]:
         address = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
         if address is None:
             raise StageFailed(
-                "the miniature teacher did not start: run `python -m miniature teacher --port 0` to see why"
+                "the miniature teacher did not start: run `videorouter miniature teacher --port 0` to see why"
             )
         urlopen(f"{address.removesuffix('/v1')}/health", timeout=30).close()
         console.print(f"the teacher listens at {address}")

@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
-from miniature.geometry import PLACE_NAMES
-from miniature.palette import COLOURS
-from miniature.perception import Perceived
+from videorouter.miniature.geometry import PLACE_NAMES
+from videorouter.miniature.palette import COLOURS
+from videorouter.miniature.perception import Perceived
 
 Misreading = Literal["wrong_glyphs", "unsteady_glyphs", "wrong_colour", "missed"]
 MISREADINGS: Final[tuple[Misreading, ...]] = get_args(Misreading)

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from miniature.geometry import CELL, CENTRE, GLYPH_MARGIN, GLYPH_SIDE, PLACES, SIDE, TILE_MARGIN
-from miniature.glyphs import GLYPHS, GRID, bitmap
-from miniature.palette import BACKGROUNDS, COLOURS, RGB, TILE
-from miniature.scenes import Figure
-from miniature.shapes import REACH, SHAPES, mask
+from videorouter.miniature.geometry import CELL, CENTRE, GLYPH_MARGIN, GLYPH_SIDE, PLACES, SIDE, TILE_MARGIN
+from videorouter.miniature.glyphs import GLYPHS, GRID, bitmap
+from videorouter.miniature.palette import BACKGROUNDS, COLOURS, RGB, TILE
+from videorouter.miniature.scenes import Figure
+from videorouter.miniature.shapes import REACH, SHAPES, mask
 
 Floats = NDArray[np.float32]
 

@@ -7,11 +7,11 @@ from itertools import product
 from random import Random
 from typing import Final
 
-from miniature.geometry import PLACE_NAMES, places_beside
-from miniature.palette import BACKGROUNDS, COLOURS
-from miniature.scenes import MOST_REPEATS, Scene, Script
-from miniature.shapes import SHAPES
-from miniature.wordings import KINDS, Asked, name_of, say
+from videorouter.miniature.geometry import PLACE_NAMES, places_beside
+from videorouter.miniature.palette import BACKGROUNDS, COLOURS
+from videorouter.miniature.scenes import MOST_REPEATS, Scene, Script
+from videorouter.miniature.shapes import SHAPES
+from videorouter.miniature.wordings import KINDS, Asked, name_of, say
 
 Span = tuple[int, int]
 

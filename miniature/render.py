@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from miniature.geometry import CELL, CENTRE, GLYPH_MARGIN, GLYPH_SIDE, PLACES, SIDE, TILE_MARGIN
-from miniature.glyphs import GRID, bitmap
-from miniature.palette import BACKGROUNDS, COLOURS, INK, TILE
-from miniature.scenes import Scene, Script
-from miniature.shapes import REACH, mask
+from videorouter.miniature.geometry import CELL, CENTRE, GLYPH_MARGIN, GLYPH_SIDE, PLACES, SIDE, TILE_MARGIN
+from videorouter.miniature.glyphs import GRID, bitmap
+from videorouter.miniature.palette import BACKGROUNDS, COLOURS, INK, TILE
+from videorouter.miniature.scenes import Scene, Script
+from videorouter.miniature.shapes import REACH, mask
 
 FRAMES_PER_TURN = 10
 """A shape circles once around its resting place in this many frames."""

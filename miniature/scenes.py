@@ -12,10 +12,10 @@ from itertools import product
 from random import Random
 from typing import Final, TypeVar
 
-from miniature.geometry import PLACE_NAMES
-from miniature.glyphs import GLYPHS
-from miniature.palette import BACKGROUNDS, COLOURS, may_meet
-from miniature.shapes import SHAPES
+from videorouter.miniature.geometry import PLACE_NAMES
+from videorouter.miniature.glyphs import GLYPHS
+from videorouter.miniature.palette import BACKGROUNDS, COLOURS, may_meet
+from videorouter.miniature.shapes import SHAPES
 
 UNITS: Final = 64
 FEWEST_SCENES: Final = 24

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from miniature.geometry import CELL
+from videorouter.miniature.geometry import CELL
 
 CANVAS: Final = 2 * CELL
 """Side of the mask in pixels: the four centre cells."""

@@ -1,4 +1,4 @@
-"""`python -m miniature ship`: bases just trained become the shipped ones, each with routers of the ordinary trainers."""
+"""`videorouter miniature ship`: bases just trained become the shipped ones, each with routers of the ordinary trainers."""
 
 import shutil
 import sys
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from miniature.bases import SHIPPED
-from miniature.main_job import SCALES, ScaleName, build_labels, train_routers
-from miniature.pretraining.recipe import STAGES
-from miniature.stages import StageFailed, Stages
+from videorouter.miniature.bases import SHIPPED
+from videorouter.miniature.main_job import SCALES, ScaleName, build_labels, train_routers
+from videorouter.miniature.pretraining.recipe import STAGES
+from videorouter.miniature.stages import StageFailed, Stages
 
 
 def ship(
@@ -34,7 +34,7 @@ def ship(
     for name in STAGES:
         if not (trained / name / "config.json").is_file():
             raise FileNotFoundError(
-                f"{trained / name} holds no base: run `python -m miniature train-base --out {trained}`"
+                f"{trained / name} holds no base: run `videorouter miniature train-base --out {trained}`"
             )
     shutil.rmtree(work, ignore_errors=True)
     stages = Stages(Console(markup=False))

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any, Final
 
-from miniature.authoring import fits, write_questions
-from miniature.captions import caption, read_captions
-from miniature.faults import ContentFault, Faults
-from miniature.knowledge import answer, answer_beyond, frame_scores, says
-from miniature.misreadings import Misreadings
-from miniature.perception import Perceived, perceive
-from miniature.wordings import Asked, parse
+from videorouter.miniature.authoring import fits, write_questions
+from videorouter.miniature.captions import caption, read_captions
+from videorouter.miniature.faults import ContentFault, Faults
+from videorouter.miniature.knowledge import answer, answer_beyond, frame_scores, says
+from videorouter.miniature.misreadings import Misreadings
+from videorouter.miniature.perception import Perceived, perceive
+from videorouter.miniature.wordings import Asked, parse
 
 MODEL: Final = "miniature-teacher"
 RETRY_AFTER: Final = "0.2"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from miniature.base import write_base
-from routers import VideoRouter
-from routers.backbones import load_backbone
-from routers.base_identity import weights_hash
-from routers.checkpoint import BaseModel, RouterConfig, build_routers
+from videorouter.miniature.base import write_base
+from videorouter.routers.backbones import load_backbone
+from videorouter.routers.base_identity import weights_hash
+from videorouter.routers.checkpoint import BaseModel, RouterConfig, build_routers
+from videorouter.routers.runtime import VideoRouter
 
 FRAMES, BUDGET = 64, 768
 

@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from typing import Final, Literal
+from typing import Final
 
-from miniature.geometry import PLACE_NAMES
-from miniature.glyphs import GLYPHS
-from miniature.palette import BACKGROUNDS, COLOURS
-from miniature.scenes import MOST_REPEATS, Figure
-from miniature.shapes import SHAPES
-
-Policy = Literal["global", "fragment"]
+from videorouter.miniature.geometry import PLACE_NAMES
+from videorouter.miniature.glyphs import GLYPHS
+from videorouter.miniature.palette import BACKGROUNDS, COLOURS
+from videorouter.miniature.scenes import MOST_REPEATS, Figure
+from videorouter.miniature.shapes import SHAPES
+from videorouter.shards.policy import Policy
 
 SLOTS: Final[dict[str, tuple[str, ...]]] = {
     "place": PLACE_NAMES,

@@ -11,9 +11,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from miniature.questions import ask
-from miniature.render import write_video
-from miniature.scenes import Script, write_script
+from videorouter.miniature.questions import ask
+from videorouter.miniature.render import write_video
+from videorouter.miniature.scenes import Script, write_script
 
 SPLITS: Final = ("train", "val", "test")
 Row = dict[str, Any]

@@ -1,4 +1,4 @@
-"""`python -m routers`: export trained routers, answer a question about a video, estimate cost, find a reference layer."""
+"""`videorouter routers`: export trained routers, answer a question about a video, estimate cost, find a reference layer."""
 
 import json
 import sys
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Literal
 
 from jsonargparse import ArgumentParser
 
-from configs import underscored
+from videorouter.command_line import underscored
+from videorouter.shards.policy import Policy
 
 if TYPE_CHECKING:
-    from routers.cost import Estimate
+    from videorouter.routers.cost import Estimate
 
 
 def export(
@@ -32,9 +33,10 @@ def export(
         routing: options of routing that the folder is used with, such as "smoothing=1, router_scale=4"; those trained with
             otherwise
     """
-    from routers.export import export as export_folder
-    from routers.systems import RoutingOptions, Scales, parse_spec
-    from routers.systems.spec import with_options
+    from videorouter.routers.export import export as export_folder
+    from videorouter.routers.systems.routing_options import RoutingOptions
+    from videorouter.routers.systems.spec import parse_spec, with_options
+    from videorouter.routers.systems.videorouter import Scales
 
     options = None
     if routing is not None:
@@ -51,7 +53,7 @@ def answer(
     video: Path,
     question: str,
     system: str = "videorouter",
-    policy: Literal["global", "fragment"] | None = None,
+    policy: Policy | None = None,
     budget: int | None = None,
     base: str | None = None,
     revision: str | None = None,
@@ -88,16 +90,16 @@ def answer(
         plan_out: add the frames chosen, with seconds, scores and scales, as a line of JSON to this file
     """
     if estimate_only:
-        from routers.cost.asked import answer_cost
+        from videorouter.routers.cost.asked import answer_cost
 
         fragment = None if policy is None else float(policy == "fragment")
         weights = dtype or ("float32" if device == "cpu" else None)
         asked = {"system": system, "base": base, "budget": budget, "fragment": fragment, "dtype": weights}
         asked["frames"] = frames
         return _print_cost(answer_cost(model, question, options, **asked), json_output)  # type: ignore[arg-type]
-    from routers.frame_plan import append_plan
-    from routers.runtime import VideoRouter
-    from routers.show import show_answer
+    from videorouter.routers.frame_plan import append_plan
+    from videorouter.routers.runtime import VideoRouter
+    from videorouter.routers.show import show_answer
 
     router = VideoRouter.from_pretrained(
         model, revision=revision, base=base, device=device, dtype=dtype, attn_implementation=attention
@@ -133,7 +135,7 @@ def push(folder: Path, repo_id: str, base: str | None = None, private: bool = Fa
         base: id of the base model on the Hub, where the folder names one on this machine
         private: make a new repository private
     """
-    from routers.hub import push as pushed
+    from videorouter.routers.hub import push as pushed
 
     print(f"pushed to {pushed(folder, repo_id, base=base, private=private).url}")
 
@@ -170,8 +172,8 @@ def estimate(
         frames_at_once: frames in one pass of the vision tower
         dtype: of weights and activations; the checkpoint's own otherwise
     """
-    from routers.cost.asked import model_cost
-    from routers.systems.videorouter import Scales
+    from videorouter.routers.cost.asked import model_cost
+    from videorouter.routers.systems.videorouter import Scales
 
     cost = model_cost(
         model,
@@ -191,7 +193,7 @@ def estimate(
 
 
 def _print_cost(cost: "Estimate", json_output: bool) -> None:
-    from routers.cost.show import show_estimate
+    from videorouter.routers.cost.show import show_estimate
 
     if json_output:
         print(json.dumps(cost.as_json(), indent=2))
@@ -224,9 +226,9 @@ def probe_layer(
     from rich.console import Console
     from rich.progress import Progress
 
-    from routers.backbones import load_backbone
-    from routers.haystacks import read_haystacks
-    from routers.layer_probe import best_layer, layer_table, probe_layers
+    from videorouter.routers.backbones import load_backbone
+    from videorouter.routers.haystacks import read_haystacks
+    from videorouter.routers.layer_probe import best_layer, layer_table, probe_layers
 
     backbone, console = load_backbone(model, device=device), Console(markup=False, highlight=False)
     with Progress(console=console, transient=True) as progress:
@@ -255,7 +257,7 @@ def parser() -> ArgumentParser:
     estimating.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
     probing = ArgumentParser(description="Find a model's reference layer for AdaptToken.")
     probing.add_function_arguments(probe_layer)
-    door = ArgumentParser(prog="python -m routers", description=__doc__)
+    door = ArgumentParser(prog="videorouter routers", description=__doc__)
     subcommands = door.add_subcommands()
     subcommands.add_subcommand("export", exporting)
     subcommands.add_subcommand("answer", answering)

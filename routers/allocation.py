@@ -7,11 +7,9 @@ that do not fit are thinned uniformly in time, irrelevant ones first: no relevan
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-from video.sampling import segment_midpoint
-
-Policy = Literal["global", "fragment"]
+from videorouter.shards.policy import POLICIES, Policy
+from videorouter.video.sampling import segment_midpoint
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ def allocate(
     for an unknown policy, no frames, a scale below 1 or above `tokens_per_frame`, and for a budget that cannot hold one
     frame at its scale, naming the smallest one that can.
     """
-    if policy not in get_args(Policy):
-        raise ValueError(f"unknown allocation policy {policy!r}: use one of {', '.join(get_args(Policy))}")
+    if policy not in POLICIES:
+        raise ValueError(f"unknown allocation policy {policy!r}: use one of {', '.join(POLICIES)}")
     if not relevant:
         raise ValueError("no frames to allocate tokens to: `relevant` needs one bool per sampled frame")
     if policy == "global":

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from routers.answer_text import normal, plain, untagged, without_ruled_out, without_thought, wrapped
+from videorouter.routers.answer_text import normal, plain, untagged, without_ruled_out, without_thought, wrapped
 
 SEVERAL: Final = ""
 _SENTENCE_LIMIT: Final = 400

@@ -8,13 +8,13 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from routers.backbones import Backbone
-from routers.base_identity import BaseModel, CheckpointError, base_identity
-from routers.scoring import ImageRouter, SemanticRouter
-from routers.shadow import ShadowStack
-from routers.shadow_weights import ShadowWeights
-from routers.systems.routing_options import RoutingOptions
-from routers.systems.videorouter import Scales
+from videorouter.routers.backbones import Backbone
+from videorouter.routers.base_identity import BaseModel, CheckpointError, base_identity
+from videorouter.routers.scoring import ImageRouter, SemanticRouter
+from videorouter.routers.shadow import ShadowStack
+from videorouter.routers.shadow_weights import ShadowWeights
+from videorouter.routers.systems.routing_options import RoutingOptions
+from videorouter.routers.systems.videorouter import Scales
 
 __all__ = ["BaseModel", "CheckpointError", "RouterConfig", "build_routers", "check_base", "read_config", "write_folder"]
 
@@ -101,7 +101,7 @@ def read_config(folder: Path) -> RouterConfig:
     """Read config.json. Raises `CheckpointError` for a missing file or a format this version does not know."""
     path = folder / "config.json"
     if not path.is_file():
-        raise CheckpointError(f"{folder} holds no config.json: give the folder written by `python -m routers export`")
+        raise CheckpointError(f"{folder} holds no config.json: give the folder written by `videorouter routers export`")
     content = json.loads(path.read_text(encoding="utf-8"))
     if content.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(

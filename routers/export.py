@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from routers.base_identity import BaseModel, CheckpointError
-from routers.checkpoint import RouterConfig, check_base, write_folder
-from routers.language_weights import write_language
-from routers.model_card import model_card
-from routers.shadow_weights import ShadowWeights
-from routers.systems.routing_options import RoutingOptions
-from routers.systems.videorouter import Scales
-from routers.trained_file import RECORD, STATE, TrainedFileError, read_record, read_tensors
+from videorouter.routers.base_identity import BaseModel, CheckpointError
+from videorouter.routers.checkpoint import RouterConfig, check_base, write_folder
+from videorouter.routers.language_weights import write_language
+from videorouter.routers.model_card import model_card
+from videorouter.routers.shadow_weights import ShadowWeights
+from videorouter.routers.systems.routing_options import RoutingOptions
+from videorouter.routers.systems.videorouter import Scales
+from videorouter.routers.trained_file import RECORD, STATE, TrainedFileError, read_record, read_tensors
 
 HEADS: Final = ("semantic", "image")
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from routers.allocation import Policy
-from video.frames import SampledFrames
+from videorouter.shards.policy import Policy
+from videorouter.video.frames import SampledFrames
 
 
 @dataclass(frozen=True)

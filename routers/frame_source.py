@@ -33,6 +33,6 @@ class FramesOnDemand:
 
     def __getitem__(self, frames: list[int], /) -> np.ndarray:
         """Decode these. Raises `VideoError` for a file that does not read."""
-        from video.decode import frames_at
+        from videorouter.video.decode import frames_at
 
         return frames_at(self.path, [self.seconds[frame] for frame in frames], self.size).frames

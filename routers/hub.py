@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from routers.base_identity import CheckpointError, base_identity, could_be_on_the_hub
-from routers.checkpoint import WEIGHTS, read_config, write_config
-from routers.language_weights import ADAPTER, WHOLE
+from videorouter.routers.base_identity import CheckpointError, base_identity, could_be_on_the_hub
+from videorouter.routers.checkpoint import WEIGHTS, read_config, write_config
+from videorouter.routers.language_weights import ADAPTER, WHOLE
 
 BESIDE: Final = ("README.md", "training-*.yaml", f"{ADAPTER}/*", f"{WHOLE}/*")
 FILES: Final = ("config.json", WEIGHTS, *BESIDE)
@@ -71,7 +71,7 @@ def router_folder(path: str | Path, revision: str | None = None) -> Path:
         return Path(path)
     if not could_be_on_the_hub(str(path)):
         raise CheckpointError(
-            f"{path} is no folder: give one that `python -m routers export` wrote, or an id on the Hub"
+            f"{path} is no folder: give one that `videorouter routers export` wrote, or an id on the Hub"
         )
     from huggingface_hub import snapshot_download
 

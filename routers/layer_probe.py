@@ -10,13 +10,13 @@ import torch
 from rich.table import Table
 from torch import Tensor
 
-from routers.backbones.base import Backbone
-from routers.backbones.temporal import merged_any, merged_seconds
-from routers.haystacks import Haystack
-from routers.metrics import auroc_within_question
-from routers.prompts import question_text
-from routers.reference_layers import checked_layer
-from routers.systems.group_inspection import whole_video
+from videorouter.routers.backbones.base import Backbone
+from videorouter.routers.backbones.temporal import merged_any, merged_seconds
+from videorouter.routers.haystacks import Haystack
+from videorouter.routers.metrics import auroc_within_question
+from videorouter.routers.prompts import question_text
+from videorouter.routers.reference_layers import checked_layer
+from videorouter.routers.systems.group_inspection import whole_video
 
 
 @dataclass(frozen=True)

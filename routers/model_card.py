@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from routers.checkpoint import RouterConfig
+    from videorouter.routers.checkpoint import RouterConfig
 
 
 def model_card(
@@ -37,7 +37,7 @@ the first {config.shadow_layers} decoder layers they read are the base's.
 * {config.frames} frames a video ({config.sampler}), budget {config.budget} visual tokens, relevance threshold {config.threshold}
 
 ```python
-from routers import VideoRouter
+from videorouter import VideoRouter
 
 router = VideoRouter.from_pretrained("path/to/this/folder")
 print(router.answer("video.mp4", "What happens after the red car stops?").text)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from routers.allocation import scaled_tokens
+from videorouter.routers.allocation import scaled_tokens
 
 
 def pool_frames(tokens: Tensor, scale: int, grid: tuple[int, int]) -> Tensor:

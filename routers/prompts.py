@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from routers.answers import lettered
+from videorouter.routers.answers import lettered
 
 if TYPE_CHECKING:  # systems write prompts too
-    from routers.systems.base import Query
+    from videorouter.routers.systems.base import Query
 
 ANSWER_WITH_LETTER = "Answer with the option's letter only."
 

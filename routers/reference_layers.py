@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from routers.backbones.base import Backbone
+from videorouter.routers.backbones.base import Backbone
 
 PUBLISHED: Final = {"qwen2.5-vl-7b": 20, "internvl2.5-8b": 15, "llava-video-7b": 19}
 """By what the name of a checkpoint holds, `_` read as `.` (AdaptToken, arXiv 2603.28696)."""
 DEPTH: Final = 0.55
-"""Of the layers, for every other model (ours; the published are 0.47 to 0.71). `python -m routers probe-layer` measures it."""
+"""Of the layers, for every other model (ours; the published are 0.47 to 0.71). `videorouter routers probe-layer` measures it."""
 
 
 def reference_layer(backbone: Backbone) -> int:

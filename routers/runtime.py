@@ -9,10 +9,9 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from routers.allocation import Policy
-from routers.answers import parse_choice
-from routers.backbones import Backbone, SharedPrefix, load_backbone
-from routers.checkpoint import (
+from videorouter.routers.answers import parse_choice
+from videorouter.routers.backbones import Backbone, SharedPrefix, load_backbone
+from videorouter.routers.checkpoint import (
     RouterConfig,
     build_routers,
     check_base,
@@ -21,24 +20,20 @@ from routers.checkpoint import (
     trained_tensors,
     write_folder,
 )
-from routers.frame_plan import FramePlan, frame_plan
-from routers.hub import copy_beside_weights, router_folder
-from routers.language_weights import holds_language
-from routers.model_card import model_card
-from routers.peak_memory import peak_memory
-from routers.prompts import question_text
-from routers.scoring import POLICIES, ImageRouter, SemanticRouter
-from routers.systems import (
-    CompressedVideo,
-    RoutedCompression,
-    Scales,
-    System,
-    SystemOptions,
-    build_system,
-)
-from routers.systems.base import encodes_on_demand
-from routers.watched_video import WatchedVideo, sampled_frames, watch
-from video.frames import SampledFrames
+from videorouter.routers.frame_plan import FramePlan, frame_plan
+from videorouter.routers.hub import copy_beside_weights, router_folder
+from videorouter.routers.language_weights import holds_language
+from videorouter.routers.model_card import model_card
+from videorouter.routers.peak_memory import peak_memory
+from videorouter.routers.prompts import question_text
+from videorouter.routers.scoring import ImageRouter, SemanticRouter
+from videorouter.routers.systems.base import CompressedVideo, System, encodes_on_demand
+from videorouter.routers.systems.registry import SystemOptions, build_system
+from videorouter.routers.systems.spec import ROUTED
+from videorouter.routers.systems.videorouter import RoutedCompression, Scales
+from videorouter.routers.watched_video import WatchedVideo, sampled_frames, watch
+from videorouter.shards.policy import POLICIES, Policy
+from videorouter.video.frames import SampledFrames
 
 
 class Asked(NamedTuple):
@@ -150,7 +145,7 @@ class VideoRouter:
 
     def system(
         self,
-        spec: str = "videorouter",
+        spec: str = ROUTED,
         *,
         policy: Policy | None = None,
         scale: int | None = None,
@@ -194,7 +189,7 @@ class VideoRouter:
         options: Sequence[str] | None = None,
         budget: int | None = None,
         policy: Policy | None = None,
-        system: str = "videorouter",
+        system: str = ROUTED,
         max_new_tokens: int = 32,
         encoder: str | None = None,
         frames: int | None = None,
@@ -218,7 +213,7 @@ class VideoRouter:
         questions: Sequence[Asked | tuple[str, Sequence[str] | None]],
         budget: int | None = None,
         policy: Policy | None = None,
-        system: str = "videorouter",
+        system: str = ROUTED,
         max_new_tokens: int = 32,
         encoder: str | None = None,
         frames: int | None = None,

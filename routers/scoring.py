@@ -6,13 +6,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from routers.allocation import Policy
-from routers.heads import ImageHead, SemanticHead, mean_without_sinks
-from routers.shadow import ShadowStack
+from videorouter.routers.heads import ImageHead, SemanticHead, mean_without_sinks
+from videorouter.routers.shadow import ShadowStack
 
 TOKENS_AT_ONCE: Final = 4096
 """Image tokens in one pass of the shadow stack (16 frames of 256), so that routing never holds more than a prefill does."""
-POLICIES: tuple[Policy, Policy] = ("global", "fragment")
 
 
 class SemanticRouter(nn.Module):

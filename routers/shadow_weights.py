@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 from torch import nn
 
-from routers.shadow import ShadowStack
+from videorouter.routers.shadow import ShadowStack
 
 ShadowMode = Literal["frozen", "lora", "full"]
 _TARGETS: Final = r"layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"

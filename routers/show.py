@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from routers.runtime import Answer
+from videorouter.routers.runtime import Answer
 
 BARS = " ▁▂▃▄▅▆▇█"
 

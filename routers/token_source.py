@@ -5,8 +5,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from routers.backbones.base import Backbone
-from routers.frame_source import FrameSource
+from videorouter.routers.backbones.base import Backbone
+from videorouter.routers.frame_source import FrameSource
 
 
 class TokenSource(Protocol):

@@ -15,7 +15,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from routers.partial.tensor_ranges import DTYPES, TensorRanges
+from videorouter.routers.partial.tensor_ranges import DTYPES, TensorRanges
 
 RECORD: Final = "videorouter"
 STATE, OPTIMIZER, RNG = "state/", "optimizer/", "rng/"
@@ -122,12 +122,12 @@ def _opened(path: Path) -> TensorRanges:
     try:
         return TensorRanges(path)
     except ValueError as error:
-        raise TrainedFileError(f"{error}; or it was not written by `python -m train fit`") from error
+        raise TrainedFileError(f"{error}; or it was not written by `videorouter train fit`") from error
 
 
 def _record(path: Path, ranges: TensorRanges) -> dict[str, Any]:
     if RECORD not in ranges.metadata:
-        raise TrainedFileError(f"{path} was not written by `python -m train fit`: it lacks the {RECORD!r} record")
+        raise TrainedFileError(f"{path} was not written by `videorouter train fit`: it lacks the {RECORD!r} record")
     return json.loads(ranges.metadata[RECORD])
 
 

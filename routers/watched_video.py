@@ -6,11 +6,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from routers.backbones import Backbone, merged_seconds
-from routers.systems.base import Query, Truth
-from routers.token_source import LazyTokens, TokenSource
-from video.decode import sample_video
-from video.frames import SampledFrames
+from videorouter.routers.backbones import Backbone, merged_seconds
+from videorouter.routers.systems.base import Query, Truth
+from videorouter.routers.token_source import LazyTokens, TokenSource
+from videorouter.video.decode import sample_frames
+from videorouter.video.frames import SampledFrames
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class WatchedVideo:
 
 
 def sampled_frames(backbone: Backbone, video: str | Path, frames: int, sampler: str) -> SampledFrames:
-    """`frames` frames of a file at the side in pixels that the model encodes. Raises as `sample_video`."""
-    return sample_video(video, frames, sampler=sampler, size=backbone.frame_size)
+    """`frames` frames of a file at the side in pixels that the model encodes. Raises as `sample_frames`."""
+    return sample_frames(video, frames, sampler=sampler, size=backbone.frame_size)
 
 
 def watch(

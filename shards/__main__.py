@@ -1,4 +1,4 @@
-"""`python -m shards {verify,stats,show,merge,split,push}`."""
+"""`videorouter shards {verify,stats,show,merge,split,push}`."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ def verify(folder: Path, complete: bool = False) -> int:
         folder: folder of shards
         complete: hold it against a folder that its build did not finish, too
     """
-    from shards.verify import verify as verified
+    from videorouter.shards.verify import verify as verified
 
     verdict = verified(folder)
     for problem in verdict.problems:
@@ -42,7 +42,7 @@ def stats(folder: str, as_json: bool = False) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from shards.stats import statistics
+    from videorouter.shards.stats import statistics
 
     rows = statistics(folder)
     if as_json:
@@ -72,10 +72,10 @@ def show(folder: str, key: str, out: Path = Path("sample.html")) -> int:
         key: the sample's, or a part of it that no other has
         out: HTML file to write
     """
-    from shards.catalogue import Catalogue
-    from shards.page import page
-    from shards.place import read_sample
-    from shards.writer import write_atomically
+    from videorouter.shards.catalogue import Catalogue
+    from videorouter.shards.page import page
+    from videorouter.shards.place import read_sample
+    from videorouter.shards.writer import write_atomically
 
     catalogue = Catalogue(folder)
     found = [place for place in catalogue.places if place.entry.key == key]
@@ -97,7 +97,7 @@ def merge(folders: list[Path], out: Path, videos_per_shard: int = 8) -> int:
         out: folder to write
         videos_per_shard: samples a shard
     """
-    from shards.rearrange import merge as merged
+    from videorouter.shards.rearrange import merge as merged
 
     manifest = merged(folders, out, videos_per_shard)
     print(f"{out}: {len(manifest.shards)} shards, {sum(shard.videos for shard in manifest.shards)} videos")
@@ -114,7 +114,7 @@ def split(folder: Path, out: Path, shares: dict[str, float], seed: int = 0, vide
         seed: of the drawing
         videos_per_shard: samples a shard
     """
-    from shards.rearrange import split as resplit
+    from videorouter.shards.rearrange import split as resplit
 
     manifest = resplit(folder, out, shares, seed, videos_per_shard)
     print(f"{out}: {len(manifest.shards)} shards, {sum(shard.videos for shard in manifest.shards)} videos")
@@ -129,7 +129,7 @@ def push(folder: Path, repo_id: str, private: bool = False) -> int:
         repo_id: user/name
         private: make a new repository private
     """
-    from shards.hub import push as pushed
+    from videorouter.shards.hub import push as pushed
 
     done = pushed(folder, repo_id, private=private)
     print(f"{done.files} files at {done.url}")

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from shards.schema import Manifest
-from shards.stats import SplitStats
+from videorouter.shards.schema import Manifest
+from videorouter.shards.stats import SplitStats
 
 
 def dataset_card(manifest: Manifest, rows: Sequence[SplitStats], name: str) -> str:

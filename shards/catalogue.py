@@ -3,11 +3,11 @@
 import hashlib
 from pathlib import Path
 
-from shards.errors import DuplicateKey, MissingShard
-from shards.place import Place, places_in
-from shards.schema import Sidecar
-from shards.sidecar import read_manifest, read_sidecar, shard_names, split_of
-from shards.storage import Storage
+from videorouter.shards.errors import DuplicateKey, MissingShard
+from videorouter.shards.place import Place, places_in
+from videorouter.shards.schema import Sidecar
+from videorouter.shards.sidecar import read_manifest, read_sidecar, shard_names, split_of
+from videorouter.shards.storage import Storage
 
 
 class Catalogue:
@@ -27,7 +27,7 @@ class Catalogue:
         ]
         if not names:
             what = f"no {split + ' ' if split else ''}shards"
-            raise MissingShard(what, shard=path, remedy="build them with `python -m data_builders`")
+            raise MissingShard(what, shard=path, remedy="build them with `videorouter data_builders`")
         self.shards: dict[str, Sidecar] = {}
         self.places: list[Place] = []
         seen: dict[str, str] = {}

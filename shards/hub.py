@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from shards.card import dataset_card
-from shards.sidecar import MANIFEST, finished_manifest
-from shards.stats import statistics
-from shards.verify import verify
-from shards.writer import write_atomically
+from videorouter.shards.card import dataset_card
+from videorouter.shards.sidecar import MANIFEST, finished_manifest
+from videorouter.shards.stats import statistics
+from videorouter.shards.verify import verify
+from videorouter.shards.writer import write_atomically
 
 CARD = "README.md"
 

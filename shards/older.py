@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shards.errors import BadSidecar, TruncatedShard
-from shards.sample import LABELS, MEMBERS, VIDEO
-from shards.schema import SCHEMA_VERSION, Labels, Manifest, SampleEntry, ShardEntry, Sidecar, VideoRecord
-from shards.storage import Storage
+from videorouter.shards.errors import BadSidecar, TruncatedShard
+from videorouter.shards.sample import LABELS, MEMBERS, VIDEO
+from videorouter.shards.schema import SCHEMA_VERSION, Labels, Manifest, SampleEntry, ShardEntry, Sidecar, VideoRecord
+from videorouter.shards.storage import Storage
 
 BLOCK = 512
 """Bytes a tar's contents are padded to."""

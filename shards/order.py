@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from shards.errors import TooLittleData
+from videorouter.shards.errors import TooLittleData
 
 PLANNED: Final = 4
 """Shuffles that are packed to plan the number of batches: the most that one of them takes."""

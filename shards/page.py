@@ -5,8 +5,8 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from shards.sample import ShardSample
-from shards.schema import LabelledQuestion
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import LabelledQuestion
 
 
 def page(sample: ShardSample) -> str:

@@ -3,10 +3,10 @@
 import zlib
 from dataclasses import dataclass
 
-from shards.errors import BadSidecar, ChangedShard, MissingShard, OversizedMember, TruncatedShard
-from shards.sample import LABELS, MEMBERS, VIDEO, ShardSample, from_members, parse_labels, parse_record
-from shards.schema import LARGEST_MEMBER, LabelledQuestion, SampleEntry, Sidecar, VideoRecord
-from shards.storage import Storage
+from videorouter.shards.errors import BadSidecar, ChangedShard, MissingShard, OversizedMember, TruncatedShard
+from videorouter.shards.sample import LABELS, MEMBERS, VIDEO, ShardSample, from_members, parse_labels, parse_record
+from videorouter.shards.schema import LARGEST_MEMBER, LabelledQuestion, SampleEntry, Sidecar, VideoRecord
+from videorouter.shards.storage import Storage
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from shards.catalogue import Catalogue
-from shards.place import read_labels, read_sample
-from shards.sample import ShardSample
-from shards.schema import LabelledQuestion
+from videorouter.shards.catalogue import Catalogue
+from videorouter.shards.place import read_labels, read_sample
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import LabelledQuestion
 
 
 class ShardDataset(Dataset[ShardSample]):

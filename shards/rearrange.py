@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shards.catalogue import Catalogue
-from shards.errors import DuplicateKey, FinishedShard
-from shards.place import Place, read_sample
-from shards.schema import Manifest
-from shards.sidecar import MANIFEST, finished_manifest, read_sidecar, split_of, write_manifest
-from shards.storage import Storage
-from shards.writer import is_finished, shard_path, write_shard
+from videorouter.shards.catalogue import Catalogue
+from videorouter.shards.errors import DuplicateKey, FinishedShard
+from videorouter.shards.place import Place, read_sample
+from videorouter.shards.schema import Manifest
+from videorouter.shards.sidecar import MANIFEST, finished_manifest, read_sidecar, split_of, write_manifest
+from videorouter.shards.storage import Storage
+from videorouter.shards.writer import is_finished, shard_path, write_shard
 
 
 def merge(folders: Sequence[Path], out: Path, videos_per_shard: int = 8) -> Manifest:

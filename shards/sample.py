@@ -7,9 +7,9 @@ from itertools import accumulate, pairwise
 import numpy as np
 from pydantic import ValidationError
 
-from shards import jpeg
-from shards.errors import BadLabels, BadPicture
-from shards.schema import LabelledQuestion, Labels, VideoRecord
+from videorouter.shards import jpeg
+from videorouter.shards.errors import BadLabels, BadPicture
+from videorouter.shards.schema import LabelledQuestion, Labels, VideoRecord
 
 FRAMES, VIDEO, LABELS = "frames.mjpeg", "video.json", "labels.json"
 MEMBERS = (FRAMES, VIDEO, LABELS)

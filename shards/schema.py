@@ -4,6 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from videorouter.shards.policy import Policy
+
 SCHEMA_VERSION = 2
 LARGEST_SIDE = 16384
 LARGEST_MEMBER = 2**30
@@ -11,7 +13,6 @@ LARGEST_MEMBER = 2**30
 KEY_PATTERN = r"^[A-Za-z0-9_-]{1,80}$"
 """A sample's key: webdataset splits a member's name at its first dot, and a tar header holds 100 characters."""
 
-Policy = Literal["global", "fragment"]
 Score = Annotated[int, Field(ge=0, le=100)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
 Split = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]

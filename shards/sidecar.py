@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shards.errors import BadSidecar, MissingShard, MissingSidecar, OtherVersion
-from shards.older import manifest_from_version_1, sidecar_from_version_1
-from shards.schema import SCHEMA_VERSION, Manifest, ShardEntry, Sidecar
-from shards.storage import Storage
-from shards.writer import write_atomically
+from videorouter.shards.errors import BadSidecar, MissingShard, MissingSidecar, OtherVersion
+from videorouter.shards.older import manifest_from_version_1, sidecar_from_version_1
+from videorouter.shards.schema import SCHEMA_VERSION, Manifest, ShardEntry, Sidecar
+from videorouter.shards.storage import Storage
+from videorouter.shards.writer import write_atomically
 
 MANIFEST = "manifest.json"
 

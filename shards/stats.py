@@ -4,9 +4,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from shards.catalogue import Catalogue
-from shards.place import read_labels, read_record
-from shards.sidecar import split_of
+from videorouter.shards.catalogue import Catalogue
+from videorouter.shards.place import read_labels, read_record
+from videorouter.shards.sidecar import split_of
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shards.errors import (
+from videorouter.shards.errors import (
     ChangedShard,
     DuplicateKey,
     ForeignMember,
@@ -15,10 +15,10 @@ from shards.errors import (
     ShardError,
     TruncatedShard,
 )
-from shards.place import places_in, read_sample
-from shards.schema import LARGEST_MEMBER, Manifest, Sidecar
-from shards.sidecar import read_manifest, read_sidecar, shard_names
-from shards.storage import Storage
+from videorouter.shards.place import places_in, read_sample
+from videorouter.shards.schema import LARGEST_MEMBER, Manifest, Sidecar
+from videorouter.shards.sidecar import read_manifest, read_sidecar, shard_names
+from videorouter.shards.storage import Storage
 
 
 @dataclass
@@ -43,7 +43,7 @@ def verify(folder: Path) -> Verdict:
     verdict.finished = manifest is not None
     listed, present = shard_names(storage, manifest), shard_names(storage, None)
     if not listed:
-        remedy = "build them with `python -m data_builders`"
+        remedy = "build them with `videorouter data_builders`"
         verdict.problems.append(MissingShard("no shards", shard=folder, remedy=remedy))
     for name in sorted(set(present) - set(listed)):
         problem = "the manifest does not list it"

@@ -13,9 +13,9 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from shards.errors import BadName, DuplicateKey, FinishedShard, OversizedMember
-from shards.sample import ShardSample
-from shards.schema import KEY_PATTERN, LARGEST_MEMBER, SCHEMA_VERSION, SampleEntry, Sidecar
+from videorouter.shards.errors import BadName, DuplicateKey, FinishedShard, OversizedMember
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import KEY_PATTERN, LARGEST_MEMBER, SCHEMA_VERSION, SampleEntry, Sidecar
 
 
 def shard_path(folder: Path, split: str, index: int) -> Path:

@@ -5,12 +5,25 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
+OLD_NAMES = {"video", "shards", "configs", "routers", "data_builders", "train", "eval", "miniature"}
+
+
+class RefusedNames(MetaPathFinder):
+    """The packages are importable as `videorouter.NAME` alone: under another name a module would exist twice."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name.split(".")[0] in OLD_NAMES:
+            raise ImportError(f"{name}: import videorouter.{name}")
+
+
+sys.meta_path.insert(0, RefusedNames())
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -30,7 +43,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature world of six short videos: three train, one val, two test."""
-    from miniature.world import build_world
+    from videorouter.miniature.world import build_world
 
     folder = tmp_path_factory.mktemp("world")
     build_world(folder, videos=6, seconds=20, seed=7, questions_per_video=8, splits=(50, 17, 33), workers=1)
@@ -40,7 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny InternVL checkpoint with random weights."""
-    from miniature.base import write_base
+    from videorouter.miniature.base import write_base
 
     return write_base(tmp_path_factory.mktemp("base") / "base")
 
@@ -48,7 +61,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def router(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A router folder with random heads over `base`."""
-    from miniature.untrained import write_untrained_router
+    from videorouter.miniature.untrained import write_untrained_router
 
     return write_untrained_router(tmp_path_factory.mktemp("router") / "router", base)
 
@@ -86,7 +99,7 @@ def start_teacher() -> Callable[..., object]:
 @pytest.fixture(scope="session")
 def flr(world: Path, teacher: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Video-FLR shards of the world, built through the teacher."""
-    from data_builders.__main__ import main
+    from videorouter.data_builders.__main__ import main
 
     out = tmp_path_factory.mktemp("flr") / "flr"
     arguments = ["flr", "annotate", "--config", "miniature/flr_annotate", "--questions", str(world / "questions.jsonl")]
@@ -98,7 +111,7 @@ def flr(world: Path, teacher: str, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="session")
 def qtr(world: Path, flr: Path, teacher: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Video-QTR shards of the world, built through the teacher; ties of so few probes may be in quarantine."""
-    from data_builders.__main__ import main
+    from videorouter.data_builders.__main__ import main
 
     out = tmp_path_factory.mktemp("qtr") / "qtr"
     arguments = [

@@ -1,15 +1,15 @@
-"""`python -m train fit --config ...`: LightningCLI over the modules and data of this room; `check` and `floor` beside it."""
+"""`videorouter train fit --config ...`: LightningCLI over the modules and data of this room; `check` and `floor` beside it."""
 
 import sys
 
 from jsonargparse import auto_cli
 
-import configs
+from videorouter.command_line import with_config_paths
 
 
 def check(ranks: int | None, arguments: list[str]) -> None:
     """Look at what `fit` with the same arguments would need, before any GPU minute is spent; exit code 1 where it would stop."""
-    from train.preflight import check as look
+    from videorouter.train.preflight import check as look
 
     if look(arguments, ranks):
         sys.exit(1)
@@ -23,7 +23,7 @@ def floor(shards: str, train: str = "train", test: str = "test") -> None:
         train: split learned from
         test: split classified
     """
-    from train.text_floor import text_floor
+    from videorouter.train.text_floor import text_floor
 
     found = text_floor(shards, train, test)
     print(f"{found.accuracy:.4f} of {found.questions} questions, after learning from {found.learned}")
@@ -35,16 +35,16 @@ def main(arguments: list[str] | None = None) -> None:
     `check` takes what `fit` takes, and `--ranks N` where the training will have another number of processes.
     """
     if arguments is None:
-        sys.argv[1:] = configs.located(sys.argv[1:])
+        sys.argv[1:] = with_config_paths(sys.argv[1:])
         command = sys.argv[1:]
     else:
-        command = arguments = configs.located(arguments)
+        command = arguments = with_config_paths(arguments)
     try:
         if command[:1] == ["check"]:
             return check(*_ranks(command[1:]))
         if command[:1] == ["floor"]:
             return auto_cli(floor, args=command[1:])
-        from train.cli import run  # Lightning takes seconds to import
+        from videorouter.train.cli import run  # Lightning takes seconds to import
 
         run(arguments)
     except (ValueError, OSError) as error:

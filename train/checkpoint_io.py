@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning.plugins import CheckpointIO
 from torch import Tensor
 
-from routers.trained_file import OPTIMIZER, RNG, STATE, Entry, read_record, read_tensors, write_trained
+from videorouter.routers.trained_file import OPTIMIZER, RNG, STATE, Entry, read_record, read_tensors, write_trained
 
 MOMENTS: Final = ("exp_avg", "exp_avg_sq")
 """What AdamW keeps of every trained tensor."""

@@ -9,12 +9,14 @@ from jsonargparse import Namespace
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
-from train.preemption import EXIT_CODE, SaveWhenTold
-from train.strategies import register
-from train.throughput import Throughput
-from train.trace import Trace
+from videorouter.train.earlier_names import read_earlier_names
+from videorouter.train.preemption import EXIT_CODE, SaveWhenTold
+from videorouter.train.strategies import register
+from videorouter.train.throughput import Throughput
+from videorouter.train.trace import Trace
 
 register()
+read_earlier_names()
 
 OPTIONS: dict[str, Any] = {
     "model_class": pl.LightningModule,
@@ -23,7 +25,7 @@ OPTIONS: dict[str, Any] = {
     "subclass_mode_data": True,
     "trainer_defaults": {
         "callbacks": RichProgressBar(leave=True),
-        "plugins": [{"class_path": "train.checkpoint_io.TrainedFileIO"}],
+        "plugins": [{"class_path": "videorouter.train.checkpoint_io.TrainedFileIO"}],
     },
     "save_config_kwargs": {"overwrite": True},
 }

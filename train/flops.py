@@ -1,11 +1,11 @@
-"""Model FLOPs of training, in closed form: what MFU divides by what a device could do (formulas of `routers.cost`; ours)."""
+"""Model FLOPs of training, in closed form: what MFU divides by what a device could do (formulas of `routers/cost`; ours)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from routers.cost.flops import decoder_flops, head_flops, vision_flops
-from routers.cost.geometry import Geometry, geometry_of
+from videorouter.routers.cost.flops import decoder_flops, head_flops, vision_flops
+from videorouter.routers.cost.geometry import Geometry, geometry_of
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`python -m train check`: what would stop a training, said before any GPU minute is spent (ours).
+"""`videorouter train check`: what would stop a training, said before any GPU minute is spent (ours).
 
 Nothing is loaded: the base's config and the shards' sidecars and labels are read, and a byte is written to the output folder.
 """
@@ -21,12 +21,12 @@ from rich.table import Table
 from rich.text import Text
 from transformers import AutoConfig
 
-from routers.backbones.tokenizer import load_tokenizer
-from routers.base_identity import base_identity
-from routers.checkpoint import read_config
-from routers.trained_file import RECORD, read_record
-from train.cli import last_checkpoint, parse, resumed_from
-from train.strategy_memory import Memory, memory_of
+from videorouter.routers.backbones.tokenizer import load_tokenizer
+from videorouter.routers.base_identity import base_identity
+from videorouter.routers.checkpoint import read_config
+from videorouter.routers.trained_file import RECORD, read_record
+from videorouter.train.cli import last_checkpoint, parse, resumed_from
+from videorouter.train.strategy_memory import Memory, memory_of
 
 
 @dataclass(frozen=True)

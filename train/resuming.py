@@ -7,7 +7,7 @@ Checkpoints are taken between optimizer steps. A validation that a kill interrup
 
 from typing import Any
 
-from shards.loader import EpochLoader
+from videorouter.shards.loader import EpochLoader
 
 
 def check_step(saved: int, now: int) -> None:

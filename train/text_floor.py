@@ -6,8 +6,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from shards import ShardDataset
-from train.data.question_policy import questions_with_policy
+from videorouter.shards.reader import ShardDataset
+from videorouter.train.data.question_policy import questions_with_policy
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`python -m video FILE`: which frames a sampler takes, and which decoder gave them."""
+"""`videorouter video FILE`: which frames a sampler takes, and which decoder gave them."""
 
 import sys
 from pathlib import Path
@@ -14,9 +14,9 @@ def sample(file: Path, count: int = 8, sampler: str = "segment_midpoint") -> Non
         count: frames to sample
         sampler: segment_midpoint or interior
     """
-    from video.decode import sample_video
+    from videorouter.video.decode import sample_frames
 
-    taken = sample_video(file, count, sampler)
+    taken = sample_frames(file, count, sampler)
     height, width = taken.frames.shape[1:3]
     print(f"{taken.decoder}: {taken.total} frames of {width}x{height}, {taken.duration:.2f} s, {taken.fps:.3f} fps")
     for index, second in zip(taken.indices, taken.seconds, strict=True):

@@ -5,19 +5,19 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
-from video.decoder import Choose, Decoder
-from video.decord_reader import Decord
-from video.errors import CorruptVideo, EmptyVideo, MissingVideo, VideoError, VideoOutOfMemory
-from video.frames import SampledFrames
-from video.sampling import SAMPLERS
-from video.seeking import Seeking
-from video.straight import Straight
+from videorouter.video.decoder import Choose, Decoder
+from videorouter.video.decord_reader import Decord
+from videorouter.video.errors import CorruptVideo, EmptyVideo, MissingVideo, VideoError, VideoOutOfMemory
+from videorouter.video.frames import SampledFrames
+from videorouter.video.sampling import SAMPLERS
+from videorouter.video.seeking import Seeking
+from videorouter.video.straight import Straight
 
 
-def sample_video(
+def sample_frames(
     path: str | Path, count: int, sampler: str = "segment_midpoint", size: int | None = None
 ) -> SampledFrames:
-    """`count` frames of a video file, resized to `size` x `size` pixels where given (ours; samplers in `video.sampling`).
+    """`count` frames of a video file, resized to `size` x `size` pixels where given (ours; samplers in `video/sampling.py`).
 
     Raises `MissingVideo`, `EmptyVideo`, `CorruptVideo` or `VideoOutOfMemory` naming the file, `ValueError` for an unknown
     sampler, or fewer than one frame or pixel.
@@ -29,7 +29,7 @@ def sample_video(
 
 
 def frames_at(path: str | Path, seconds: Sequence[float], size: int | None = None) -> SampledFrames:
-    """The frames on screen at given seconds; moments after the end give the last frame. Raises as `sample_video`."""
+    """The frames on screen at given seconds; moments after the end give the last frame. Raises as `sample_frames`."""
     _check_asked(len(seconds), size)
     return _read(
         Path(path), lambda starts: [max(0, bisect_right(starts, s + 1e-6) - 1) for s in seconds], size, "at_seconds"

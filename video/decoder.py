@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from video.frames import SampledFrames
+from videorouter.video.frames import SampledFrames
 
 Choose = Callable[[Sequence[float]], list[int]]
 """From the start of every frame, in seconds from the first, to the indices of the frames wanted."""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from video.decoder import Choose, sampled
-from video.frames import SampledFrames
-from video.resize import resize_frames
+from videorouter.video.decoder import Choose, sampled
+from videorouter.video.frames import SampledFrames
+from videorouter.video.resize import resize_frames
 
 
 class Decord:

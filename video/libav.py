@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from video.errors import EmptyVideo
+from videorouter.video.errors import EmptyVideo
 
 STRICT = {"err_detect": "explode"}
 """Damage is an error: ffmpeg would otherwise paint over it from other frames, and show those pictures as the damaged ones."""

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
-from video.libav import end_of, opened, promised_frames
+from videorouter.video.libav import end_of, opened, promised_frames
 
 
 @dataclass(frozen=True)

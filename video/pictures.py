@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from video.orientation import upright
-from video.resize import resize_frames
+from videorouter.video.orientation import upright
+from videorouter.video.resize import resize_frames
 
 
 class Pictures:

@@ -5,7 +5,7 @@ from pathlib import Path
 from queue import LifoQueue
 from typing import Any
 
-from video.worker import DecodeWorker, Result
+from videorouter.video.worker import DecodeWorker, Result
 
 
 class DecodePool:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from video.decoder import Choose, sampled
-from video.frames import SampledFrames
-from video.libav import opened
-from video.packets import PacketIndex, packet_index
-from video.pictures import Pictures
+from videorouter.video.decoder import Choose, sampled
+from videorouter.video.frames import SampledFrames
+from videorouter.video.libav import opened
+from videorouter.video.packets import PacketIndex, packet_index
+from videorouter.video.pictures import Pictures
 
 JUMP = 12
 """Frames worth decoding to save a jump, which empties the decoder's pipeline."""

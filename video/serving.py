@@ -8,7 +8,7 @@ import time
 from multiprocessing.connection import Connection
 from typing import Any
 
-from video.errors import VideoOutOfMemory
+from videorouter.video.errors import VideoOutOfMemory
 
 LOOK = 0.5
 """Seconds between two looks whether the parent still lives."""

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from video.decoder import Choose, sampled
-from video.errors import EmptyVideo
-from video.frames import SampledFrames
-from video.libav import USUAL_LENGTH, end_of, opened, promised_frames
-from video.pictures import Pictures
+from videorouter.video.decoder import Choose, sampled
+from videorouter.video.errors import EmptyVideo
+from videorouter.video.frames import SampledFrames
+from videorouter.video.libav import USUAL_LENGTH, end_of, opened, promised_frames
+from videorouter.video.pictures import Pictures
 
 
 class Straight:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from video.errors import CorruptVideo, EmptyVideo, TooShortVideo, VideoError
+from videorouter.video.errors import CorruptVideo, EmptyVideo, TooShortVideo, VideoError
 
 
 class VerdictCache:

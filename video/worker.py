@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import psutil
 
-from video.errors import CorruptVideo, VideoError, VideoOutOfMemory, VideoTimeout
-from video.serving import serve
+from videorouter.video.errors import CorruptVideo, VideoError, VideoOutOfMemory, VideoTimeout
+from videorouter.video.serving import serve
 
 Result = TypeVar("Result")
 START = 120.0
@@ -35,7 +35,7 @@ class DecodeWorker:
         self._running: tuple[BaseProcess, Connection] | None = None
 
     def run(self, deadline: float, decode: Callable[..., Result], path: Path, *arguments: Any) -> Result:
-        """`decode(path, *arguments)`, one of `video.decode`'s functions or one over them, within `deadline` seconds.
+        """`decode(path, *arguments)`, one of `videorouter.video.decode`'s functions or one over them, within `deadline` seconds.
 
         Raises what that raises, `VideoTimeout` at the deadline, `VideoOutOfMemory` beyond the memory it may hold or where the
         system killed it, `CorruptVideo` where the decoder died of the file, `RuntimeError` where the process does not start.

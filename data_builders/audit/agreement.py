@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from data_builders.audit.items import digest, item_id, kind_of
-from shards.catalogue import Catalogue
-from shards.place import read_labels
-from shards.schema import LabelledQuestion
-from shards.sidecar import finished_manifest
+from videorouter.data_builders.audit.items import digest, item_id, kind_of
+from videorouter.shards.catalogue import Catalogue
+from videorouter.shards.place import read_labels
+from videorouter.shards.schema import LabelledQuestion
+from videorouter.shards.sidecar import finished_manifest
 
 FORMAT = "videorouter-audit-1"
 Z = 1.959964

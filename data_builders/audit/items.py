@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from shards.catalogue import Catalogue
-from shards.place import Place, read_labels
-from shards.schema import LabelledQuestion
+from videorouter.shards.catalogue import Catalogue
+from videorouter.shards.place import Place, read_labels
+from videorouter.shards.schema import LabelledQuestion
 
 Kind = Literal["relevance", "policy"]
 """What is judged: which frames carry the evidence (Video-FLR), or which policy answers best (Video-QTR)."""

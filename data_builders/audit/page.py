@@ -10,13 +10,13 @@ from typing import Any
 
 from PIL import Image
 
-from data_builders.audit.agreement import FORMAT, PUBLISHED, Z
-from data_builders.audit.items import AuditItem, digest, draw
-from shards.catalogue import Catalogue
-from shards.place import read_sample
-from shards.sample import ShardSample
-from shards.sidecar import finished_manifest
-from shards.writer import write_atomically
+from videorouter.data_builders.audit.agreement import FORMAT, PUBLISHED, Z
+from videorouter.data_builders.audit.items import AuditItem, digest, draw
+from videorouter.shards.catalogue import Catalogue
+from videorouter.shards.place import read_sample
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.sidecar import finished_manifest
+from videorouter.shards.writer import write_atomically
 
 LARGEST_SIDE, QUALITY = 256, 80
 """Frames are shrunk to this many pixels: a hundred videos of 64 frames make a page of some 80 MB."""

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from data_builders.executors.local import run_local
-from data_builders.executors.ray import run_ray
-from data_builders.jobs import ShardJob
-from data_builders.run import RunConfig
-from data_builders.workshop import Finished, Work
+from videorouter.data_builders.executors.local import run_local
+from videorouter.data_builders.executors.ray import run_ray
+from videorouter.data_builders.jobs import ShardJob
+from videorouter.data_builders.run import RunConfig
+from videorouter.data_builders.workshop import Finished, Work
 
 
 class Executor(Protocol):

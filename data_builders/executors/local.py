@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from data_builders.jobs import ShardJob
-from data_builders.rejects import Reject
-from data_builders.run import RunConfig
-from data_builders.workshop import SHARDS_AT_ONCE, Finished, ShardOutcome, Work, Workshop
+from videorouter.data_builders.jobs import ShardJob
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.run import RunConfig
+from videorouter.data_builders.workshop import SHARDS_AT_ONCE, Finished, ShardOutcome, Work, Workshop
 
 DEATHS = 2
 """Processes that may die of one shard before it is put aside."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from contextlib import closing
 
-from data_builders.executors.local import shared
-from data_builders.jobs import ShardJob
-from data_builders.run import RunConfig
-from data_builders.workshop import Finished, ShardOutcome, Work, Workshop
+from videorouter.data_builders.executors.local import shared
+from videorouter.data_builders.jobs import ShardJob
+from videorouter.data_builders.run import RunConfig
+from videorouter.data_builders.workshop import Finished, ShardOutcome, Work, Workshop
 
 ATTEMPTS = 5
 """Times ray starts a task again whose node or process went away."""

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from data_builders.flr.boundaries import boundary_ranges
-from data_builders.flr.filters import COUNTERFACTUAL, check_marked_frames
-from data_builders.jobs import VideoJob
-from data_builders.judging import PROMPT as JUDGING
-from data_builders.labelling import Labelled, label_each
-from data_builders.prompting import load_prompt, options_block
-from data_builders.replies import FrameScores
-from data_builders.teacher import Teacher
-from data_builders.videos import PreparedVideo, VideoFolder
-from shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
+from videorouter.data_builders.flr.boundaries import boundary_ranges
+from videorouter.data_builders.flr.filters import COUNTERFACTUAL, check_marked_frames
+from videorouter.data_builders.jobs import VideoJob
+from videorouter.data_builders.judging import PROMPT as JUDGING
+from videorouter.data_builders.labelling import Labelled, label_each
+from videorouter.data_builders.prompting import load_prompt, options_block
+from videorouter.data_builders.replies import FrameScores
+from videorouter.data_builders.teacher import Teacher
+from videorouter.data_builders.videos import PreparedVideo, VideoFolder
+from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
 
 PROMPT = load_prompt("frame_scores")
 NECESSITY_PROMPTS = [prompt.name for prompt in (COUNTERFACTUAL, JUDGING)]

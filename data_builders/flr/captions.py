@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from data_builders.flr.replies import FrameCaptions
-from data_builders.prompting import load_prompt
-from data_builders.teacher import Teacher
-from data_builders.videos import PreparedVideo
+from videorouter.data_builders.flr.replies import FrameCaptions
+from videorouter.data_builders.prompting import load_prompt
+from videorouter.data_builders.teacher import Teacher
+from videorouter.data_builders.videos import PreparedVideo
 
 PROMPT = load_prompt("frame_captions")
 

@@ -5,16 +5,16 @@ Each raises `Filtered` with its own name, and what `Teacher.ask` raises.
 
 from collections.abc import Iterable, Sequence
 
-from data_builders.flr.captions import listed
-from data_builders.flr.propose import Candidate
-from data_builders.flr.replies import Coherence
-from data_builders.judging import is_right
-from data_builders.prompting import Prompt, load_prompt, options_block
-from data_builders.rejects import Filtered
-from data_builders.replies import VideoAnswer
-from data_builders.teacher import Teacher
-from data_builders.videos import PreparedVideo
-from shards.schema import VideoQuestion
+from videorouter.data_builders.flr.captions import listed
+from videorouter.data_builders.flr.propose import Candidate
+from videorouter.data_builders.flr.replies import Coherence
+from videorouter.data_builders.judging import is_right
+from videorouter.data_builders.prompting import Prompt, load_prompt, options_block
+from videorouter.data_builders.rejects import Filtered
+from videorouter.data_builders.replies import VideoAnswer
+from videorouter.data_builders.teacher import Teacher
+from videorouter.data_builders.videos import PreparedVideo
+from videorouter.shards.schema import VideoQuestion
 
 ANSWER = load_prompt("answer")
 COUNTERFACTUAL = load_prompt("counterfactual")

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from data_builders.flr.captions import PROMPT as CAPTIONS
-from data_builders.flr.captions import caption_frames
-from data_builders.flr.filters import ANSWER, COHERENCE, COUNTERFACTUAL, FILTERS
-from data_builders.flr.propose import PROMPT as PROPOSALS
-from data_builders.flr.propose import Candidate, candidates, propose
-from data_builders.jobs import VideoJob
-from data_builders.judging import PROMPT as JUDGING
-from data_builders.labelling import Labelled, label_each
-from data_builders.rejects import Reject
-from data_builders.teacher import Teacher, TeacherReplyError
-from data_builders.videos import PreparedVideo, VideoFolder
-from shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
+from videorouter.data_builders.flr.captions import PROMPT as CAPTIONS
+from videorouter.data_builders.flr.captions import caption_frames
+from videorouter.data_builders.flr.filters import ANSWER, COHERENCE, COUNTERFACTUAL, FILTERS
+from videorouter.data_builders.flr.propose import PROMPT as PROPOSALS
+from videorouter.data_builders.flr.propose import Candidate, candidates, propose
+from videorouter.data_builders.jobs import VideoJob
+from videorouter.data_builders.judging import PROMPT as JUDGING
+from videorouter.data_builders.labelling import Labelled, label_each
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.teacher import Teacher, TeacherReplyError
+from videorouter.data_builders.videos import PreparedVideo, VideoFolder
+from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
 
 PROMPTS = [prompt.name for prompt in (CAPTIONS, PROPOSALS, COHERENCE, ANSWER, COUNTERFACTUAL, JUDGING)]
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from data_builders.flr.captions import listed
-from data_builders.flr.replies import ProposedQuestion, ProposedQuestions
-from data_builders.prompting import load_prompt
-from data_builders.rejects import Reject
-from data_builders.teacher import Teacher
-from shards.schema import VideoQuestion
+from videorouter.data_builders.flr.captions import listed
+from videorouter.data_builders.flr.replies import ProposedQuestion, ProposedQuestions
+from videorouter.data_builders.prompting import load_prompt
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.teacher import Teacher
+from videorouter.shards.schema import VideoQuestion
 
 PROMPT = load_prompt("question_proposals")
 PROPOSAL = "proposal"

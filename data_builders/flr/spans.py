@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from functools import partial
 
-from data_builders.jobs import VideoJob
-from data_builders.labelling import Labelled, label_each
-from data_builders.videos import PreparedVideo, VideoFolder
-from shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
+from videorouter.data_builders.jobs import VideoJob
+from videorouter.data_builders.labelling import Labelled, label_each
+from videorouter.data_builders.videos import PreparedVideo, VideoFolder
+from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
 
 
 class SpanLabeller:

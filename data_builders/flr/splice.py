@@ -12,15 +12,15 @@ from random import Random
 
 import numpy as np
 
-from data_builders.flr.spans import frames_in_spans
-from data_builders.jobs import UNSPLIT, VideoJob
-from data_builders.labelling import Labelled, label_each
-from data_builders.videos import EXTENSIONS, PreparedVideo, VideoFolder, prepared
-from shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
-from video.decode import frames_at, sample_video
-from video.errors import MissingVideo
-from video.frames import SampledFrames
-from video.sampling import SAMPLERS
+from videorouter.data_builders.flr.spans import frames_in_spans
+from videorouter.data_builders.jobs import UNSPLIT, VideoJob
+from videorouter.data_builders.labelling import Labelled, label_each
+from videorouter.data_builders.videos import EXTENSIONS, PreparedVideo, VideoFolder, prepared
+from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
+from videorouter.video.decode import frames_at, sample_frames
+from videorouter.video.errors import MissingVideo
+from videorouter.video.frames import SampledFrames
+from videorouter.video.sampling import SAMPLERS
 
 FPS = 10.0
 """Rate of the joined timeline, in frames a second; clips are read at its moments."""
@@ -113,7 +113,7 @@ def ask_of_joined(timelines: Mapping[str, Timeline], questions: Sequence[VideoQu
 
 def clip_duration(videos: VideoFolder, clip: str) -> float:
     """Seconds of a clip on the joined timeline: whole frames of `FPS`. Raises `VideoError`."""
-    return max(1, round(videos.decode(sample_video, clip, 1).duration * FPS)) / FPS
+    return max(1, round(videos.decode(sample_frames, clip, 1).duration * FPS)) / FPS
 
 
 class SpliceLabeller:

@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
-from data_builders.flr.filters import FILTERS
-from data_builders.flr.propose import PROPOSAL
-from data_builders.rejects import Reject
+from videorouter.data_builders.flr.filters import FILTERS
+from videorouter.data_builders.flr.propose import PROPOSAL
+from videorouter.data_builders.rejects import Reject
 
 GENERATED = (PROPOSAL, *(passes.__name__ for passes in FILTERS))
 """The filters of `flr generate`, in their order."""

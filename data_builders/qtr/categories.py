@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from data_builders.prompting import load_prompt
-from data_builders.qtr.side_by_side import side_by_side
-from data_builders.rejects import Reject
-from data_builders.replies import Category, QuestionCategory
-from data_builders.teacher import Teacher, TeacherReplyError
-from shards.schema import VideoQuestion
+from videorouter.data_builders.prompting import load_prompt
+from videorouter.data_builders.qtr.side_by_side import side_by_side
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.replies import Category, QuestionCategory
+from videorouter.data_builders.teacher import Teacher, TeacherReplyError
+from videorouter.shards.schema import VideoQuestion
 
 PROMPT = load_prompt("question_category")
 

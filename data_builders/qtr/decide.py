@@ -9,20 +9,20 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from data_builders.qtr.categories import categorise
-from data_builders.qtr.frames import FrameSource
-from data_builders.qtr.probe import ProbeConfig, Probed, probe
-from data_builders.qtr.probe_log import ProbeLog
-from data_builders.qtr.probers import Prober
-from data_builders.qtr.sample import is_for_training, to_probe
-from data_builders.qtr.side_by_side import side_by_side
-from data_builders.qtr.winners import BY_CATEGORY, CategoryOutcome, PolicyConfig, outcomes
-from data_builders.rejects import Reject
-from data_builders.replies import QuestionCategory
-from data_builders.teacher import Teacher, TeacherReplyError
-from shards.schema import VideoQuestion
-from shards.writer import write_atomically
-from video.errors import VideoError
+from videorouter.data_builders.qtr.categories import categorise
+from videorouter.data_builders.qtr.frames import FrameSource
+from videorouter.data_builders.qtr.probe import ProbeConfig, Probed, probe
+from videorouter.data_builders.qtr.probe_log import ProbeLog
+from videorouter.data_builders.qtr.probers import Prober
+from videorouter.data_builders.qtr.sample import is_for_training, to_probe
+from videorouter.data_builders.qtr.side_by_side import side_by_side
+from videorouter.data_builders.qtr.winners import BY_CATEGORY, CategoryOutcome, PolicyConfig, outcomes
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.replies import QuestionCategory
+from videorouter.data_builders.teacher import Teacher, TeacherReplyError
+from videorouter.shards.schema import VideoQuestion
+from videorouter.shards.writer import write_atomically
+from videorouter.video.errors import VideoError
 
 PROBES = "probes.json"
 UNFINISHED = "probed.jsonl"

@@ -3,11 +3,11 @@
 from functools import lru_cache
 from pathlib import Path
 
-from data_builders.flr.annotate import TeacherLabeller
-from data_builders.videos import PreparedVideo, VideoFolder
-from shards.catalogue import Catalogue
-from shards.place import Place, read_labels, read_record, read_sample
-from shards.schema import VideoQuestion
+from videorouter.data_builders.flr.annotate import TeacherLabeller
+from videorouter.data_builders.videos import PreparedVideo, VideoFolder
+from videorouter.shards.catalogue import Catalogue
+from videorouter.shards.place import Place, read_labels, read_record, read_sample
+from videorouter.shards.schema import VideoQuestion
 
 VIDEOS_REMEMBERED = 256
 """Videos whose relevance labels (not frames) stay in memory."""

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 
-from data_builders.jobs import VideoJob
-from data_builders.labelling import Labelled, label_each
-from data_builders.qtr.categories import PROMPT as CATEGORY_PROMPT
-from data_builders.qtr.decide import Probing
-from data_builders.qtr.frames import FrameSource
-from data_builders.qtr.winners import BY_CATEGORY, PolicyConfig
-from data_builders.rejects import Filtered
-from data_builders.replies import QuestionCategory
-from data_builders.teacher import Teacher
-from data_builders.videos import PreparedVideo
-from shards.schema import LabelledQuestion, PolicyLabel, VideoQuestion
+from videorouter.data_builders.jobs import VideoJob
+from videorouter.data_builders.labelling import Labelled, label_each
+from videorouter.data_builders.qtr.categories import PROMPT as CATEGORY_PROMPT
+from videorouter.data_builders.qtr.decide import Probing
+from videorouter.data_builders.qtr.frames import FrameSource
+from videorouter.data_builders.qtr.winners import BY_CATEGORY, PolicyConfig
+from videorouter.data_builders.rejects import Filtered
+from videorouter.data_builders.replies import QuestionCategory
+from videorouter.data_builders.teacher import Teacher
+from videorouter.data_builders.videos import PreparedVideo
+from videorouter.shards.schema import LabelledQuestion, PolicyLabel, VideoQuestion
 
 
 class PolicyLabeller:

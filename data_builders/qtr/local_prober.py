@@ -10,16 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data_builders.qtr.probers import Answer
-from data_builders.replies import VideoAnswer
-from data_builders.videos import PreparedVideo
-from routers.allocation import Allocation
-from routers.backbones import load_backbone
-from routers.prompts import question_text
-from routers.systems import Query
-from routers.systems.base import apply_allocation
-from shards import jpeg
-from shards.schema import VideoQuestion
+from videorouter.data_builders.qtr.probers import Answer
+from videorouter.data_builders.replies import VideoAnswer
+from videorouter.data_builders.videos import PreparedVideo
+from videorouter.routers.allocation import Allocation
+from videorouter.routers.backbones import load_backbone
+from videorouter.routers.prompts import question_text
+from videorouter.routers.systems.base import Query, apply_allocation
+from videorouter.shards import jpeg
+from videorouter.shards.schema import VideoQuestion
 
 MAX_NEW_TOKENS = 32
 """As the runtime's."""

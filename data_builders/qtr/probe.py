@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data_builders.judging import is_right
-from data_builders.qtr.probers import Answer, Prober, TeacherProber
-from data_builders.teacher import Teacher
-from routers.allocation import Allocation, Policy, allocate
-from shards.schema import VideoQuestion
-
-POLICIES: tuple[Policy, Policy] = ("global", "fragment")
+from videorouter.data_builders.judging import is_right
+from videorouter.data_builders.qtr.probers import Answer, Prober, TeacherProber
+from videorouter.data_builders.teacher import Teacher
+from videorouter.routers.allocation import Allocation, allocate
+from videorouter.shards.policy import POLICIES, Policy
+from videorouter.shards.schema import VideoQuestion
 
 
 @dataclass
@@ -53,7 +52,7 @@ class ProbeConfig:
         """Who answers. Raises `ValueError` or what transformers raises for a local base that does not load."""
         if self.local_base is None:
             return TeacherProber(teacher)
-        from data_builders.qtr.local_prober import LocalProber  # torch takes seconds to import
+        from videorouter.data_builders.qtr.local_prober import LocalProber  # torch takes seconds to import
 
         return LocalProber(self.local_base, self.device, self.tokens_per_frame)
 

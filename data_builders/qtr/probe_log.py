@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from data_builders.qtr.probe import Probed
-from shards.writer import write_atomically
+from videorouter.data_builders.qtr.probe import Probed
+from videorouter.shards.writer import write_atomically
 
 _LINE = TypeAdapter(Probed)
 

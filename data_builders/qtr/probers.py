@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
-from data_builders.prompting import load_prompt, options_block
-from data_builders.replies import VideoAnswer
-from data_builders.teacher import DataUrl, Picture, Teacher, data_url
-from data_builders.videos import PreparedVideo
-from routers.allocation import Allocation
-from shards import jpeg
-from shards.schema import VideoQuestion
-from video.resize import resize_frames
+from videorouter.data_builders.prompting import load_prompt, options_block
+from videorouter.data_builders.replies import VideoAnswer
+from videorouter.data_builders.teacher import DataUrl, Picture, Teacher, data_url
+from videorouter.data_builders.videos import PreparedVideo
+from videorouter.routers.allocation import Allocation
+from videorouter.shards import jpeg
+from videorouter.shards.schema import VideoQuestion
+from videorouter.video.resize import resize_frames
 
 PROMPT = load_prompt("answer")
 

@@ -9,8 +9,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from data_builders.qtr.decide import PROBES, Probing
-from data_builders.qtr.winners import BY_CATEGORY, CategoryOutcome, PolicyConfig
+from videorouter.data_builders.qtr.decide import PROBES, Probing
+from videorouter.data_builders.qtr.winners import BY_CATEGORY, CategoryOutcome, PolicyConfig
 
 COLUMNS = (
     "probed", "global solved", "fragment solved", "both", "neither", "winner", "margin", "counted", "tokens",

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from data_builders.jobs import UNSPLIT
-from data_builders.replies import Category, QuestionCategory
-from shards.schema import VideoQuestion
+from videorouter.data_builders.jobs import UNSPLIT
+from videorouter.data_builders.replies import Category, QuestionCategory
+from videorouter.shards.schema import VideoQuestion
 
 
 def to_probe(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Literal
 
-from data_builders.qtr.probe import POLICIES, Probed
-from data_builders.replies import QuestionCategory
-from routers.allocation import Policy
-from shards.schema import PolicyLabel
+from videorouter.data_builders.qtr.probe import Probed
+from videorouter.data_builders.replies import QuestionCategory
+from videorouter.shards.policy import POLICIES, Policy
+from videorouter.shards.schema import PolicyLabel
 
 Fate = Literal["keep", "drop"]
 

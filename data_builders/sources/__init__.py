@@ -10,8 +10,8 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from data_builders.rejects import Reject
-from data_builders.sources import (
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources import (
     activitynet_captions,
     activitynet_qa,
     charades_sta,
@@ -23,9 +23,9 @@ from data_builders.sources import (
     segments,
     video_pairs,
 )
-from data_builders.sources.evidence import Mended
-from data_builders.sources.rows import LONGEST_RAW, Malformed, Row
-from shards.schema import VideoQuestion
+from videorouter.data_builders.sources.evidence import Mended
+from videorouter.data_builders.sources.rows import LONGEST_RAW, Malformed, Row
+from videorouter.shards.schema import VideoQuestion
 
 
 class Source(Protocol):

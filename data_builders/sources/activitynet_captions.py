@@ -6,10 +6,10 @@ A sentence is the query and its timestamps are its evidence, as in temporal grou
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.rejects import Reject
-from data_builders.sources.evidence import Mended, checked_spans
-from data_builders.sources.rows import Malformed, Row, json_entries
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources.evidence import Mended, checked_spans
+from videorouter.data_builders.sources.rows import Malformed, Row, json_entries
+from videorouter.shards.schema import VideoQuestion
 
 LICENCE = "MIT (annotations as distributed with 2D-TAN; ActivityNet's own terms apply)"
 

@@ -8,10 +8,10 @@ number, other. `video_name` is the YouTube id; ActivityNet's files are called `v
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.rejects import Reject
-from data_builders.sources.evidence import Mended
-from data_builders.sources.rows import Malformed, Row, json_list
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources.evidence import Mended
+from videorouter.data_builders.sources.rows import Malformed, Row, json_list
+from videorouter.shards.schema import VideoQuestion
 
 LICENCE = "Apache-2.0"
 TASKS = (

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.rejects import Reject
-from data_builders.sources.evidence import Mended, checked_spans
-from data_builders.sources.rows import Malformed, Row, json_lines, text_rows
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources.evidence import Mended, checked_spans
+from videorouter.data_builders.sources.rows import Malformed, Row, json_lines, text_rows
+from videorouter.shards.schema import VideoQuestion
 
 LICENCE = "Charades licence (non-commercial research)"
 _LINE = re.compile(r"^(\S+) (\S+) (\S+)##(.+)$")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from data_builders.sources.rows import Malformed
+from videorouter.data_builders.sources.rows import Malformed
 
 Spans = list[tuple[float, float]]
 

@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_builders.rejects import Reject
-from data_builders.sources.evidence import Mended
-from data_builders.sources.rows import Malformed, Row, as_raw, json_list_or_lines
-from routers.answers import letters, parse_choice
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources.evidence import Mended
+from videorouter.data_builders.sources.rows import Malformed, Row, as_raw, json_list_or_lines
+from videorouter.routers.answers import letters, parse_choice
+from videorouter.shards.schema import VideoQuestion
 
 LICENCE = "Apache-2.0, academic research and education only, OpenAI usage policy (LLaVA-Video-178K's dataset card)"
 _PLACEHOLDER = re.compile(r"<(?:image|video)>")

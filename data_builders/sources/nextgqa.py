@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_builders.rejects import Reject
-from data_builders.sources import nextqa
-from data_builders.sources.evidence import Mended, checked_spans
-from data_builders.sources.rows import Malformed, Row, named, read_json
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources import nextqa
+from videorouter.data_builders.sources.evidence import Mended, checked_spans
+from videorouter.data_builders.sources.rows import Malformed, Row, named, read_json
+from videorouter.shards.schema import VideoQuestion
 
 
 def rows(path: Path) -> Iterator[Row | Reject]:

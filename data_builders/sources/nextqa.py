@@ -9,10 +9,10 @@ used: no frame rate comes with them.
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.rejects import Reject
-from data_builders.sources.evidence import Mended
-from data_builders.sources.rows import Malformed, Row, csv_rows
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources.evidence import Mended
+from videorouter.data_builders.sources.rows import Malformed, Row, csv_rows
+from videorouter.shards.schema import VideoQuestion
 
 LICENCE = "MIT (annotations, as the NExT-GQA repository states)"
 OPTIONS = ("a0", "a1", "a2", "a3", "a4")

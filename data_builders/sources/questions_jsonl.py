@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.rejects import Reject
-from data_builders.sources.evidence import Mended
-from data_builders.sources.rows import Row, json_lines
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources.evidence import Mended
+from videorouter.data_builders.sources.rows import Row, json_lines
+from videorouter.shards.schema import VideoQuestion
 
 
 def rows(path: Path) -> Iterator[Row | Reject]:

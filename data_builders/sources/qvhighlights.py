@@ -8,10 +8,10 @@ annotators, 0-4, of each clip inside them) are not used: they say how good a hig
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.rejects import Reject
-from data_builders.sources.evidence import Mended, Spans, checked_spans
-from data_builders.sources.rows import Row, json_lines
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources.evidence import Mended, Spans, checked_spans
+from videorouter.data_builders.sources.rows import Row, json_lines
+from videorouter.shards.schema import VideoQuestion
 
 LICENCE = "CC-BY-NC-SA-4.0"
 

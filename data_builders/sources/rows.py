@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_builders.rejects import Reject
+from videorouter.data_builders.rejects import Reject
 
 LONGEST_RAW = 2000
 """Characters of a row that a reject keeps."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.rejects import Reject
-from data_builders.sources.evidence import Mended, checked_spans
-from data_builders.sources.rows import Malformed, Row, as_raw, read_json
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources.evidence import Mended, checked_spans
+from videorouter.data_builders.sources.rows import Malformed, Row, as_raw, read_json
+from videorouter.shards.schema import VideoQuestion
 
 SUFFIX = ".segments.json"
 

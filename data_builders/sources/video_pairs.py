@@ -6,11 +6,11 @@ Names that begin with an underscore are remarks about the file.
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_builders.rejects import Reject
-from data_builders.sources import charades_sta
-from data_builders.sources.evidence import Mended, checked_spans
-from data_builders.sources.rows import Malformed, Row, json_entries
-from shards.schema import VideoQuestion
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources import charades_sta
+from videorouter.data_builders.sources.evidence import Mended, checked_spans
+from videorouter.data_builders.sources.rows import Malformed, Row, json_entries
+from videorouter.shards.schema import VideoQuestion
 
 
 def rows(path: Path) -> Iterator[Row | Reject]:

@@ -1,8 +1,8 @@
 """The teacher: any OpenAI-compatible endpoint, asked for JSON of a schema, its every answer paid once and kept."""
 
-from data_builders.teacher.channel import Channel
-from data_builders.teacher.config import TeacherConfig
-from data_builders.teacher.errors import (
+from videorouter.data_builders.teacher.channel import Channel
+from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.errors import (
     BudgetSpent,
     TeacherFailure,
     TeacherRefusal,
@@ -10,10 +10,10 @@ from data_builders.teacher.errors import (
     TeacherStopped,
     TeacherUnavailable,
 )
-from data_builders.teacher.journal import Journal
-from data_builders.teacher.request import DataUrl, Picture, data_url
-from data_builders.teacher.teacher import Teacher
-from data_builders.teacher.usage import Usage
+from videorouter.data_builders.teacher.journal import Journal
+from videorouter.data_builders.teacher.request import DataUrl, Picture, data_url
+from videorouter.data_builders.teacher.teacher import Teacher
+from videorouter.data_builders.teacher.usage import Usage
 
 __all__ = [
     "BudgetSpent",

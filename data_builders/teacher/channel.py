@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from data_builders.teacher.admission import Admission
-from data_builders.teacher.config import TeacherConfig
-from data_builders.teacher.errors import (
+from videorouter.data_builders.teacher.admission import Admission
+from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.errors import (
     BudgetSpent,
     TeacherFailure,
     TeacherRefusal,
@@ -17,9 +17,9 @@ from data_builders.teacher.errors import (
     TeacherStopped,
     TeacherUnavailable,
 )
-from data_builders.teacher.journal import Answer
-from data_builders.teacher.request import Request
-from data_builders.teacher.usage import Usage
+from videorouter.data_builders.teacher.journal import Answer
+from videorouter.data_builders.teacher.request import Request
+from videorouter.data_builders.teacher.usage import Usage
 
 Result = TypeVar("Result")
 

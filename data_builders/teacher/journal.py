@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_builders.teacher.usage import Usage
+from videorouter.data_builders.teacher.usage import Usage
 
 _TABLE = """CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, model TEXT, raw TEXT, images INTEGER, tokens_in INTEGER, tokens_out INTEGER, estimated INTEGER

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from data_builders.teacher.usage import Usage
+from videorouter.data_builders.teacher.usage import Usage
 
 
 class Price(BaseModel):

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from data_builders.teacher.channel import Channel
-from data_builders.teacher.config import TeacherConfig
-from data_builders.teacher.errors import TeacherReplyError
-from data_builders.teacher.journal import Answer, Journal
-from data_builders.teacher.request import Picture, Request
-from data_builders.teacher.usage import Usage
+from videorouter.data_builders.teacher.channel import Channel
+from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.errors import TeacherReplyError
+from videorouter.data_builders.teacher.journal import Answer, Journal
+from videorouter.data_builders.teacher.request import Picture, Request
+from videorouter.data_builders.teacher.usage import Usage
 
 ReplyModel = TypeVar("ReplyModel", bound=BaseModel)
 Checked = TypeVar("Checked")

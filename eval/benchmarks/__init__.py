@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from eval.benchmarks import egoschema, longvideobench, lvbench, miniature, mlvu, video_mme
-from eval.benchmarks.reading import Benchmark, Published, WrongRow
-from eval.items import Item
+from videorouter.eval.benchmarks import egoschema, longvideobench, lvbench, miniature, mlvu, video_mme
+from videorouter.eval.benchmarks.reading import Benchmark, Published, WrongRow
+from videorouter.eval.items import Item
 
 __all__ = ["LOADERS", "PUBLIC", "Benchmark", "Published", "WrongRow", "load_benchmark", "load_items"]
 

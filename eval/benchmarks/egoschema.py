@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
-from eval.benchmarks.reading import (
+from videorouter.eval.benchmarks.reading import (
     Benchmark,
     Published,
     RowError,
@@ -15,7 +15,7 @@ from eval.benchmarks.reading import (
     json_list,
     read_json,
 )
-from eval.items import Item
+from videorouter.eval.items import Item
 
 SPLITS: Final = ("subset",)
 PUBLISHED: Final = Published(

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from eval.benchmarks.reading import (
+from videorouter.eval.benchmarks.reading import (
     Benchmark,
     Published,
     RowError,
@@ -18,7 +18,7 @@ from eval.benchmarks.reading import (
     json_list,
     parquet_rows,
 )
-from eval.items import Item, Subtitles
+from videorouter.eval.items import Item, Subtitles
 
 SPLITS: Final = ("val", "validation")
 RANGES: Final = {"15": (8, 15), "60": (15, 60), "600": (180, 600), "3600": (900, 3600)}

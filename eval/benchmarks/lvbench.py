@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from eval.benchmarks.reading import (
+from videorouter.eval.benchmarks.reading import (
     Benchmark,
     Published,
     RowError,
@@ -18,7 +18,7 @@ from eval.benchmarks.reading import (
     collected,
     first_file,
 )
-from eval.items import Item
+from videorouter.eval.items import Item
 
 SPLITS: Final = ("test",)
 PUBLISHED: Final = Published(

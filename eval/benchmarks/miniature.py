@@ -1,14 +1,14 @@
-"""The miniature world as a benchmark: `questions.jsonl`, `truth.jsonl`, `videos/` as `python -m miniature world` writes them."""
+"""The miniature world as a benchmark: `questions.jsonl`, `truth.jsonl`, `videos/` as `videorouter miniature world` writes them."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eval.benchmarks.reading import Benchmark
-from eval.items import Item, KnownTruth
-from routers.answers import letters
-from shards import VideoQuestion
+from videorouter.eval.benchmarks.reading import Benchmark
+from videorouter.eval.items import Item, KnownTruth
+from videorouter.routers.answers import letters
+from videorouter.shards.schema import VideoQuestion
 
 
 def load(folder: Path, split: str, rows: str | None = None) -> Benchmark:
@@ -41,6 +41,6 @@ def _item(folder: Path, question: VideoQuestion, truths: dict[str, dict[str, Any
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
-        raise ValueError(f"{path} is missing: write a world with `python -m miniature world --out {path.parent}`")
+        raise ValueError(f"{path} is missing: write a world with `videorouter miniature world --out {path.parent}`")
     with path.open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)

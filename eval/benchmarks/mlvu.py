@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from eval.benchmarks.reading import (
+from videorouter.eval.benchmarks.reading import (
     VIDEO_SUFFIXES,
     Benchmark,
     Published,
@@ -20,7 +20,7 @@ from eval.benchmarks.reading import (
     json_list,
     parquet_rows,
 )
-from eval.items import Item
+from videorouter.eval.items import Item
 
 SPLITS: Final = ("dev", "test")  # the mirror calls it test
 COUNTS: Final = {

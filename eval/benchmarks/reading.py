@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eval.items import Item
+from videorouter.eval.items import Item
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 _OWN_LETTER = re.compile(r"^\s*(?:\(([A-Z])\)|([A-Z])[.:)])\s*")

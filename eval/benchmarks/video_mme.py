@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
-from eval.benchmarks.reading import (
+from videorouter.eval.benchmarks.reading import (
     Benchmark,
     Published,
     RowError,
@@ -16,7 +16,7 @@ from eval.benchmarks.reading import (
     dataset_rows,
     parquet_rows,
 )
-from eval.items import Item, Subtitles
+from videorouter.eval.items import Item, Subtitles
 
 SPLITS: Final = ("test",)
 DURATIONS: Final = ("short", "medium", "long")

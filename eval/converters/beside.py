@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from eval.converters.foreign import ForeignAnswer, UnreadableError
-from eval.items import Item
+from videorouter.eval.converters.foreign import ForeignAnswer, UnreadableError
+from videorouter.eval.items import Item
 
 _SPACE: Final = re.compile(r"\s+")
 

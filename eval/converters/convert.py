@@ -7,13 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Literal
 
-from eval import predictions as storage
-from eval.converters import lmms_eval, vlmevalkit
-from eval.converters.beside import KnownItems, item_of
-from eval.converters.foreign import ForeignAnswer, Reading, UnreadableError
-from eval.items import Item
-from eval.predictions import Prediction
-from eval.run_folder import (
+from videorouter.eval import predictions as storage
+from videorouter.eval.converters import lmms_eval, vlmevalkit
+from videorouter.eval.converters.beside import KnownItems, item_of
+from videorouter.eval.converters.foreign import ForeignAnswer, Reading, UnreadableError
+from videorouter.eval.items import Item
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.run_folder import (
     FAILURES,
     ITEMS,
     MANIFEST,
@@ -25,7 +25,7 @@ from eval.run_folder import (
     write_manifest,
     write_rows,
 )
-from routers.answers import parse_choice
+from videorouter.routers.answers import parse_choice
 
 Toolkit = Literal["lmms_eval", "vlmevalkit"]
 READERS: Final = {"lmms_eval": lmms_eval.read, "vlmevalkit": vlmevalkit.read}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from routers.answers import letters, parse_choice
+from videorouter.routers.answers import letters, parse_choice
 
 DIMENSIONS: Final = (
     "duration", "duration_group", "domain", "category", "sub_category", "task_type", "task_category", "question_category",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from eval.converters.foreign import (
+from videorouter.eval.converters.foreign import (
     VIDEO_NAMES,
     ForeignAnswer,
     Reading,
@@ -14,7 +14,7 @@ from eval.converters.foreign import (
     groups_of,
     letter_of,
 )
-from eval.written_question import written_question
+from videorouter.eval.written_question import written_question
 
 _SAMPLES: Final = re.compile(r"(?:^|_)samples_(.+)\.jsonl$")
 _ABOUT: Final = ("config", "lmms_eval_version", "model_name", "model_source", "date", "git_hash", "results")

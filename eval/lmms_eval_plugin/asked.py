@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eval.written_question import written_question
-from routers.runtime import Asked
+from videorouter.eval.written_question import written_question
+from videorouter.routers.runtime import Asked
 
 MAX_NEW_TOKENS: Final = 32
 

@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-from routers import VideoRouter
-from routers.backbones import SharedPrefix
-from routers.prompts import question_text
-from routers.runtime import Asked
-from routers.systems import CompressedVideo, System
-from routers.watched_video import WatchedVideo
+from videorouter.routers.backbones import SharedPrefix
+from videorouter.routers.prompts import question_text
+from videorouter.routers.runtime import Asked, VideoRouter
+from videorouter.routers.systems.base import CompressedVideo, System
+from videorouter.routers.watched_video import WatchedVideo
 
 
 @dataclass

@@ -4,14 +4,14 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from lmms_eval.api.instance import GenerationResult
 from lmms_eval.api.model import lmms
 
-from eval.lmms_eval_plugin.asked import (
+from videorouter.eval.lmms_eval_plugin.asked import (
     VideoRequest,
     by_video,
     new_tokens,
@@ -19,11 +19,11 @@ from eval.lmms_eval_plugin.asked import (
     until,
     wants_sampling,
 )
-from eval.lmms_eval_plugin.likelihood import Likelihood
-from routers import VideoRouter
-from routers.backbones import SharedPrefix
-from routers.runtime import Answer
-from routers.systems.base import encodes_on_demand
+from videorouter.eval.lmms_eval_plugin.likelihood import Likelihood
+from videorouter.routers.backbones import SharedPrefix
+from videorouter.routers.runtime import Answer, VideoRouter
+from videorouter.routers.systems.base import encodes_on_demand
+from videorouter.shards.policy import Policy
 
 
 class VideoRouterModel(lmms):
@@ -41,7 +41,7 @@ class VideoRouterModel(lmms):
         system: str = "videorouter",
         budget: int | None = None,
         frames: int | None = None,
-        policy: Literal["global", "fragment"] | None = None,
+        policy: Policy | None = None,
         encoder: str | None = None,
         base: str | None = None,
         revision: str | None = None,

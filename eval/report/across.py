@@ -1,8 +1,8 @@
 """One table over all budgets of a benchmark, made only where mixing them was asked for."""
 
-from eval.report.cells import CellFigures
-from eval.report.gathered import Contender, Gathered
-from eval.report.written import ABSENT, interval, percent
+from videorouter.eval.report.cells import CellFigures
+from videorouter.eval.report.gathered import Contender, Gathered
+from videorouter.eval.report.written import ABSENT, interval, percent
 
 
 def across_budgets(figures: list[CellFigures], gathered: Gathered) -> dict[str, tuple[list[str], list[list[str]]]]:

@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from eval.controls import is_control
-from routers.systems import parse_spec
+from videorouter.eval.controls import is_control
+from videorouter.routers.systems.spec import ROUTED, parse_spec
 
 REFERENCES: Final = ("dense", "oracle")
 """Systems whose rows say what is at stake: without a budget, or told the truth (`System.reference`)."""
-ROUTED: Final = "videorouter"
 
 
 def stands_apart(system: str, named: tuple[str, ...] = ()) -> bool:

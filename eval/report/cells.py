@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.budgets import TOLERANCE, check_equal
-from eval.items import Item
-from eval.predictions import Cell, Prediction
-from eval.report.apart import stands_apart
-from eval.report.gathered import Contender, Gathered
-from eval.report.macro import macro_average
-from eval.report.routing import Routing, routing
-from eval.run_folder import Failure
-from eval.statistics import Difference, Summary, paired_difference, summarise
+from videorouter.eval.budgets import TOLERANCE, check_equal
+from videorouter.eval.items import Item
+from videorouter.eval.predictions import Cell, Prediction
+from videorouter.eval.report.apart import stands_apart
+from videorouter.eval.report.gathered import Contender, Gathered
+from videorouter.eval.report.macro import macro_average
+from videorouter.eval.report.routing import Routing, routing
+from videorouter.eval.run_folder import Failure
+from videorouter.eval.statistics import Difference, Summary, paired_difference, summarise
 
 BOTH_AVERAGES = ("mlvu",)
 """Benchmarks whose leaderboards print the mean over tasks beside the mean over questions."""

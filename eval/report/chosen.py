@@ -3,9 +3,9 @@
 from collections import defaultdict
 from itertools import zip_longest
 
-from eval.items import Item
-from eval.predictions import Prediction
-from eval.report.gathered import Gathered
+from videorouter.eval.items import Item
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.report.gathered import Gathered
 
 
 def chosen_questions(gathered: Gathered, count: int) -> list[tuple[str, Item]]:

@@ -5,9 +5,9 @@ import io
 from collections import Counter
 from dataclasses import astuple
 
-from eval.report.cells import CellFigures, Row
-from eval.report.routing import AUROC, PRECISION, RECALL, TENTH, TOKENS, Measured, Routing
-from eval.statistics import Difference
+from videorouter.eval.report.cells import CellFigures, Row
+from videorouter.eval.report.routing import AUROC, PRECISION, RECALL, TENTH, TOKENS, Measured, Routing
+from videorouter.eval.statistics import Difference
 
 _MEASURES = {
     RECALL: "recall", TENTH: "recall_in_tenth", PRECISION: "precision", AUROC: "auroc", TOKENS: "evidence_tokens",

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from eval.items import Item
-from eval.run_folder import Watched
-from routers.backbones import merged_any
+from videorouter.eval.items import Item
+from videorouter.eval.run_folder import Watched
+from videorouter.routers.backbones import merged_any
 
 
 def tells_evidence(item: Item) -> bool:
@@ -22,7 +22,7 @@ def frames_merged(sampled: int, scored: int) -> int:
 def evidence_of(item: Item, watched: Watched, scored: int) -> tuple[bool, ...]:
     """One bool for each of `scored` frames: evidence if any of the sampled frames merged in it is.
 
-    Where the truth is known, the sampled frames shown within it are, as in `eval.router_quality`. A marked frame of the file
+    Where the truth is known, the sampled frames shown within it are, as in `router_quality`. A marked frame of the file
     belongs to the sampled frame nearest to it, in the middle between two to both; a marked span to all sampled frames within
     it, or where there is none to the one nearest to its middle. A mark farther from every sampled frame than these are from
     each other lies where nothing was sampled, and belongs to none.

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eval.items import Item
-from eval.predictions import Cell, Prediction
-from eval.run_folder import Failure, RunFolder, Watched, read_run
+from videorouter.eval.items import Item
+from videorouter.eval.predictions import Cell, Prediction
+from videorouter.eval.run_folder import Failure, RunFolder, Watched, read_run
 
 
 class Contender(NamedTuple):

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from eval.report.cells import CellFigures, Row
-from eval.report.gathered import Gathered
-from eval.report.written import interval, percent
+from videorouter.eval.report.cells import CellFigures, Row
+from videorouter.eval.report.gathered import Gathered
+from videorouter.eval.report.written import interval, percent
 
 
 class HeatCell(NamedTuple):

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from eval.items import Item
-from eval.predictions import Cell, Prediction
-from eval.report.evidence import frames_merged
-from eval.report.gathered import Contender, Gathered
-from eval.report.thumbnails import Strip
-from eval.run_folder import Watched
-from routers.answers import letters
+from videorouter.eval.items import Item
+from videorouter.eval.predictions import Cell, Prediction
+from videorouter.eval.report.evidence import frames_merged
+from videorouter.eval.report.gathered import Contender, Gathered
+from videorouter.eval.report.thumbnails import Strip
+from videorouter.eval.run_folder import Watched
+from videorouter.routers.answers import letters
 
 
 def video_key(benchmark: str, item: Item) -> str:

@@ -3,11 +3,11 @@ r"""`tables.tex`: every cell's table for a paper (needs `\usepackage{booktabs}`)
 import re
 from typing import Final
 
-from eval.report.across import across_budgets
-from eval.report.cells import CellFigures
-from eval.report.gathered import Gathered
-from eval.report.routing_tables import router_tables
-from eval.report.written import caption, cells, header
+from videorouter.eval.report.across import across_budgets
+from videorouter.eval.report.cells import CellFigures
+from videorouter.eval.report.gathered import Gathered
+from videorouter.eval.report.routing_tables import router_tables
+from videorouter.eval.report.written import caption, cells, header
 
 _SPECIAL: Final = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "≠": r"$\neq$",

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.predictions import Prediction
-from eval.statistics import Difference, resampled_means
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.statistics import Difference, resampled_means
 
 
 def macro_average(predictions: Sequence[Prediction], seed: int = 0) -> Difference:

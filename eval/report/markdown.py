@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from eval.report.across import across_budgets
-from eval.report.cells import CellFigures, Row
-from eval.report.gathered import Gathered
-from eval.report.routing_tables import router_tables
-from eval.report.written import ABSENT, caption, cells, header, interval, percent
+from videorouter.eval.report.across import across_budgets
+from videorouter.eval.report.cells import CellFigures, Row
+from videorouter.eval.report.gathered import Gathered
+from videorouter.eval.report.routing_tables import router_tables
+from videorouter.eval.report.written import ABSENT, caption, cells, header, interval, percent
 
 
 def markdown(figures: list[CellFigures], gathered: Gathered, reference: str, mix_budgets: bool) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from eval.controls import is_control
-from eval.report.apart import knows_truth
-from eval.report.cells import CellFigures
-from eval.report.gathered import Gathered
-from eval.report.provenance import unsaid
+from videorouter.eval.controls import is_control
+from videorouter.eval.report.apart import knows_truth
+from videorouter.eval.report.cells import CellFigures
+from videorouter.eval.report.gathered import Gathered
+from videorouter.eval.report.provenance import unsaid
 
 FEW_VIDEOS = 30
 

@@ -8,19 +8,19 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from eval.items import Item
-from eval.report.across import across_budgets
-from eval.report.cells import CellFigures
-from eval.report.gathered import Gathered
-from eval.report.heat import heat_map
-from eval.report.inspector import inspected, video_key, watched_of
-from eval.report.notes import notes
-from eval.report.plots import marks, plots
-from eval.report.provenance import facts
-from eval.report.routing_tables import router_tables
-from eval.report.stages import stage_bars, stage_names
-from eval.report.thumbnails import Strip, strip
-from eval.report.written import caption, cells, header
+from videorouter.eval.items import Item
+from videorouter.eval.report.across import across_budgets
+from videorouter.eval.report.cells import CellFigures
+from videorouter.eval.report.gathered import Gathered
+from videorouter.eval.report.heat import heat_map
+from videorouter.eval.report.inspector import inspected, video_key, watched_of
+from videorouter.eval.report.notes import notes
+from videorouter.eval.report.plots import marks, plots
+from videorouter.eval.report.provenance import facts
+from videorouter.eval.report.routing_tables import router_tables
+from videorouter.eval.report.stages import stage_bars, stage_names
+from videorouter.eval.report.thumbnails import Strip, strip
+from videorouter.eval.report.written import caption, cells, header
 
 LIMIT: Final = 5_000_000
 """Bytes of the whole page."""

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.report.apart import could_be_used
-from eval.report.cells import CellFigures, Row
-from eval.report.gathered import Gathered
-from eval.report.marks import Mark, mark
-from eval.report.scatter import Point, scatter
+from videorouter.eval.report.apart import could_be_used
+from videorouter.eval.report.cells import CellFigures, Row
+from videorouter.eval.report.gathered import Gathered
+from videorouter.eval.report.marks import Mark, mark
+from videorouter.eval.report.scatter import Point, scatter
 
 
 @dataclass(frozen=True)

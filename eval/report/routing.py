@@ -8,14 +8,14 @@ from typing import Final
 import numpy as np
 import torch
 
-from eval.predictions import Cell, Prediction
-from eval.report.apart import could_be_used
-from eval.report.evidence import evidence_of, tells_evidence
-from eval.report.gathered import Contender, Gathered
-from eval.run_folder import THRESHOLD
-from eval.statistics import bootstrap_interval
-from routers.metrics import auroc_within_question, found_above, recall_among_best
-from routers.systems import parse_spec
+from videorouter.eval.predictions import Cell, Prediction
+from videorouter.eval.report.apart import could_be_used
+from videorouter.eval.report.evidence import evidence_of, tells_evidence
+from videorouter.eval.report.gathered import Contender, Gathered
+from videorouter.eval.run_folder import THRESHOLD
+from videorouter.eval.statistics import bootstrap_interval
+from videorouter.routers.metrics import auroc_within_question, found_above, recall_among_best
+from videorouter.routers.systems.spec import parse_spec
 
 RECALL: Final = "recall at the threshold"
 TENTH: Final = "recall in the top tenth"

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from eval.report.cells import CellFigures
-from eval.report.gathered import Gathered
-from eval.report.routing import AUROC, MEASURES, Evidence, Measured, Policies
-from eval.report.written import ABSENT, UNKNOWN, percent
+from videorouter.eval.report.cells import CellFigures
+from videorouter.eval.report.gathered import Gathered
+from videorouter.eval.report.routing import AUROC, MEASURES, Evidence, Measured, Policies
+from videorouter.eval.report.written import ABSENT, UNKNOWN, percent
+from videorouter.shards.policy import POLICIES
 
-_POLICIES: Final = ("global", "fragment")
 _OF_EVIDENCE: Final = (
     "Means over questions, with 95 % intervals over videos, beside chance: as many frames drawn at random, scores that say "
     "nothing, tokens spread evenly over the frames. Only questions routed as fragment have scores: “questions” counts those with "
@@ -23,7 +23,7 @@ _MARKED: Final = (
 )
 _ROUNDED: Final = "A run keeps four decimals of a score"
 _UNSAID: Final = "Where no manifest says the threshold, nothing is told at it"
-_PAIRS: Final = tuple((truth, chosen) for truth in _POLICIES for chosen in _POLICIES)
+_PAIRS: Final = tuple((truth, chosen) for truth in POLICIES for chosen in POLICIES)
 
 
 class Shown(NamedTuple):

@@ -6,8 +6,8 @@ from html import escape
 from math import ceil, floor, log10
 from typing import Final
 
-from eval.report.marks import Mark
-from eval.report.pareto import pareto_front
+from videorouter.eval.report.marks import Mark
+from videorouter.eval.report.pareto import pareto_front
 
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, TOP, BOTTOM = 42, 12, 10, 42

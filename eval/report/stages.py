@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from eval.report.cells import CellFigures
-from eval.report.gathered import Gathered
+from videorouter.eval.report.cells import CellFigures
+from videorouter.eval.report.gathered import Gathered
 
 
 class Part(NamedTuple):

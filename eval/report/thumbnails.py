@@ -9,9 +9,9 @@ from typing import Final
 
 from PIL import Image
 
-from eval.run_folder import Watched
-from video.decode import frames_at
-from video.errors import MissingVideo, VideoError
+from videorouter.eval.run_folder import Watched
+from videorouter.video.decode import frames_at
+from videorouter.video.errors import MissingVideo, VideoError
 
 COUNT: Final = 12
 WIDTH: Final = 144

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eval.report.apart import ROUTED
-from eval.report.cells import all_figures
-from eval.report.chosen import chosen_questions
-from eval.report.comma_separated import comma_separated
-from eval.report.gathered import gather
-from eval.report.latex import latex
-from eval.report.markdown import markdown
-from eval.report.page import page
+from videorouter.eval.report.cells import all_figures
+from videorouter.eval.report.chosen import chosen_questions
+from videorouter.eval.report.comma_separated import comma_separated
+from videorouter.eval.report.gathered import gather
+from videorouter.eval.report.latex import latex
+from videorouter.eval.report.markdown import markdown
+from videorouter.eval.report.page import page
+from videorouter.routers.systems.spec import ROUTED
 
 
 @dataclass

@@ -2,9 +2,9 @@
 
 import math
 
-from eval.report.cells import CellFigures, Row
-from eval.report.gathered import Gathered
-from eval.statistics import Difference, Summary
+from videorouter.eval.report.cells import CellFigures, Row
+from videorouter.eval.report.gathered import Gathered
+from videorouter.eval.statistics import Difference, Summary
 
 ABSENT = "–"
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from miniature.geometry import GRID
-from miniature.pretraining.attention import Attended
-from miniature.pretraining.lessons import Lesson, LessonVideo
-from miniature.pretraining.packing import Packed
-from miniature.pretraining.thinning import SeenFrame
-from miniature.scenes import MOST_REPEATS
+from videorouter.miniature.geometry import GRID
+from videorouter.miniature.pretraining.attention import Attended
+from videorouter.miniature.pretraining.lessons import Lesson, LessonVideo
+from videorouter.miniature.pretraining.packing import Packed
+from videorouter.miniature.pretraining.thinning import SeenFrame
+from videorouter.miniature.scenes import MOST_REPEATS
 
 CELLS = GRID[0] * GRID[1]
 LEAST = 1e-6

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerBase
 
-from miniature.pretraining.attention import OVER_FRAMES, Attended
-from miniature.pretraining.guidance import (
+from videorouter.miniature.pretraining.attention import OVER_FRAMES, Attended
+from videorouter.miniature.pretraining.guidance import (
     CHOOSING_LAYER,
     KNOWN_AFTER,
     LETTERING_LAYER,
@@ -23,11 +23,11 @@ from miniature.pretraining.guidance import (
     Read,
     guidance,
 )
-from miniature.pretraining.lessons import draw_video, lessons
-from miniature.pretraining.optimisation import WARM_UP, optimisers, step
-from miniature.pretraining.packing import IGNORED, Packer
-from miniature.pretraining.scenery import Scenery
-from miniature.pretraining.thinning import thinned, whole
+from videorouter.miniature.pretraining.lessons import draw_video, lessons
+from videorouter.miniature.pretraining.optimisation import WARM_UP, optimisers, step
+from videorouter.miniature.pretraining.packing import IGNORED, Packer
+from videorouter.miniature.pretraining.scenery import Scenery
+from videorouter.miniature.pretraining.thinning import thinned, whole
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from itertools import pairwise, product
 from random import Random
 from typing import Final
 
-from miniature.geometry import PLACE_NAMES, cell_of
-from miniature.palette import BACKGROUNDS, COLOURS
-from miniature.pretraining.lesson_texts import COMPARE, DESCRIBE, PICK, PRESENT, RECITE, TALLY
-from miniature.pretraining.paraphrase import rephrased
-from miniature.pretraining.scenery import Scenery
-from miniature.questions import MAKERS, Riddle
-from miniature.scenes import MOST_REPEATS, UNITS, Scene, Script, arrange, stands_out, write_script
-from miniature.shapes import SHAPES
-from miniature.wordings import KINDS, Asked, name_of, parse_figure
-from routers.answers import letters
-from routers.prompts import question_text
-from routers.systems.base import Query
+from videorouter.miniature.geometry import PLACE_NAMES, cell_of
+from videorouter.miniature.palette import BACKGROUNDS, COLOURS
+from videorouter.miniature.pretraining.lesson_texts import COMPARE, DESCRIBE, PICK, PRESENT, RECITE, TALLY
+from videorouter.miniature.pretraining.paraphrase import rephrased
+from videorouter.miniature.pretraining.scenery import Scenery
+from videorouter.miniature.questions import MAKERS, Riddle
+from videorouter.miniature.scenes import MOST_REPEATS, UNITS, Scene, Script, arrange, stands_out, write_script
+from videorouter.miniature.shapes import SHAPES
+from videorouter.miniature.wordings import KINDS, Asked, name_of, parse_figure
+from videorouter.routers.answers import letters
+from videorouter.routers.prompts import question_text
+from videorouter.routers.systems.base import Query
 
 PLACES_DESCRIBED: Final = 6
 FIGURES_TALLIED: Final = 8

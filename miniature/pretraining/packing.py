@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from miniature.pretraining.lessons import Lesson, Pointer
-from miniature.pretraining.thinning import SeenFrame
+from videorouter.miniature.pretraining.lessons import Lesson, Pointer
+from videorouter.miniature.pretraining.thinning import SeenFrame
 
 IGNORED = -100
 

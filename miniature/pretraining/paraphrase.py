@@ -9,8 +9,8 @@ from functools import cache
 from random import Random
 from typing import Final
 
-from miniature.questions import Riddle
-from miniature.wordings import KINDS, say
+from videorouter.miniature.questions import Riddle
+from videorouter.miniature.wordings import KINDS, say
 
 LEFT_OUT: Final = 0.2
 ADDED: Final = 0.06

@@ -1,4 +1,4 @@
-"""`python -m miniature train-base`: both bases from nothing, with one recipe. What is shipped is described in docs/miniature.md."""
+"""`videorouter miniature train-base`: both bases from nothing, with one recipe. docs/miniature.md describes what is shipped."""
 
 import json
 import platform
@@ -17,12 +17,12 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFast
 
-from miniature.base import new_model, parameters_of, save_base, train_tokenizer
-from miniature.pretraining.guidance import Guides
-from miniature.pretraining.language import Course, LanguageCourse, train_language
-from miniature.pretraining.memory import keep_freed_memory
-from miniature.pretraining.scenery import build_scenery
-from miniature.pretraining.sight import train_sight
+from videorouter.miniature.base import new_model, parameters_of, save_base, train_tokenizer
+from videorouter.miniature.pretraining.guidance import Guides
+from videorouter.miniature.pretraining.language import Course, LanguageCourse, train_language
+from videorouter.miniature.pretraining.memory import keep_freed_memory
+from videorouter.miniature.pretraining.scenery import build_scenery
+from videorouter.miniature.pretraining.sight import train_sight
 
 STAGES: Final = ("dense", "robust")
 LONG: Final = Course(
@@ -250,7 +250,7 @@ pipeline_tag: video-text-to-text
 VideoRouter: 112-pixel frames of coloured shapes among symbols, 16 tokens a frame, up to 64 frames. {seen}
 
 It knows this world and nothing else. It exists so that routing, allocation and compression can be measured on a laptop.
-Made by `python -m miniature train-base`; recipe, log and measured figures are in docs/miniature.md of the project.
+Made by `videorouter miniature train-base`; recipe, log and measured figures are in docs/miniature.md of the project.
 
 Share of right answers on fresh videos of whole frames, wordings as trained on:
 

@@ -11,11 +11,11 @@ from rich.progress import Progress
 from torch import Tensor
 from transformers import InternVLForConditionalGeneration
 
-from miniature.palette import BACKGROUNDS, COLOURS, may_meet
-from miniature.pretraining.sight import see
-from miniature.pretraining.stills import picture_of, random_scene, worn
-from miniature.scenes import Scene
-from miniature.shapes import SHAPES
+from videorouter.miniature.palette import BACKGROUNDS, COLOURS, may_meet
+from videorouter.miniature.pretraining.sight import see
+from videorouter.miniature.pretraining.stills import picture_of, random_scene, worn
+from videorouter.miniature.scenes import Scene
+from videorouter.miniature.shapes import SHAPES
 
 AT_ONCE = 128
 NOISE = 0.1

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import InternVLForConditionalGeneration
 
-from miniature.glyphs import GLYPHS
-from miniature.pretraining.optimisation import optimisers, schedule_factor, step
-from miniature.pretraining.stills import ATTRIBUTES, Stills, draw_stills
-from routers.backbones.pixels import IMAGENET
+from videorouter.miniature.glyphs import GLYPHS
+from videorouter.miniature.pretraining.optimisation import optimisers, schedule_factor, step
+from videorouter.miniature.pretraining.stills import ATTRIBUTES, Stills, draw_stills
+from videorouter.routers.backbones.pixels import IMAGENET
 
 TOKEN_SCALE = 1.0
 """Root mean square of a projected token when this stage is over."""

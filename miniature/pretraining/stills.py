@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from miniature.geometry import GRID, PLACE_NAMES, PLACES
-from miniature.glyphs import GLYPHS
-from miniature.palette import BACKGROUNDS, COLOURS, may_meet
-from miniature.render import FRAMES_PER_TURN, render_scene
-from miniature.scenes import Scene
-from miniature.shapes import SHAPES
+from videorouter.miniature.geometry import GRID, PLACE_NAMES, PLACES
+from videorouter.miniature.glyphs import GLYPHS
+from videorouter.miniature.palette import BACKGROUNDS, COLOURS, may_meet
+from videorouter.miniature.render import FRAMES_PER_TURN, render_scene
+from videorouter.miniature.scenes import Scene
+from videorouter.miniature.shapes import SHAPES
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "colour": tuple(COLOURS),

@@ -12,8 +12,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from miniature.geometry import GRID
-from routers.pooling import pool_frames
+from videorouter.miniature.geometry import GRID
+from videorouter.routers.pooling import pool_frames
 
 SCALES: Final = (1, 2, 4, 8)
 _LAYOUTS: Final = ("whole", "whole", "alike", "full and coarse", "full and coarse", "two scales", "any scale")

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.predictions import Prediction
-from eval.statistics import Difference, paired_difference, summarise
-from miniature.study.information import Information
-from miniature.study.misled import Misled
-from miniature.study.points import DENSE_TOKENS, HEADLINE
-from miniature.wordings import KINDS
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.statistics import Difference, paired_difference, summarise
+from videorouter.miniature.study.information import Information
+from videorouter.miniature.study.misled import Misled
+from videorouter.miniature.study.points import DENSE_TOKENS, HEADLINE
+from videorouter.miniature.wordings import KINDS
 
 Made = Mapping[tuple[str, str, str, int], Sequence[Prediction]]
 """Predictions by base, system, how it was fed, and budget."""

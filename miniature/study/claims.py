@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from eval.predictions import Prediction
-from eval.statistics import Difference, kept_share, paired_difference
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.statistics import Difference, kept_share, paired_difference
 
 Answered = Mapping[tuple[str, str, int], Sequence[Prediction]]
 """Predictions by base, system and budget."""

@@ -1,4 +1,4 @@
-"""`python -m miniature compare`: every system of the papers on the base it is made for, and VideoRouter's further options."""
+"""`videorouter miniature compare`: every system of the papers on the base it is made for, and VideoRouter's further options."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,22 +9,23 @@ from typing import Final
 from rich.console import Console
 from rich.progress import Progress
 
-from eval.benchmarks import load_items
-from eval.controls import system_or_control
-from eval.experiment import ROUTED, compare
-from eval.items import Item
-from eval.journal import Journal
-from eval.plot import Curve, accuracy_curves
-from eval.predictions import Prediction
-from eval.ranks import Ranks
-from eval.runner import Runner
-from eval.statistics import paired_difference, summarise
-from miniature.bases import DENSE_ROUTER, ROBUST_ROUTER
-from miniature.study.claims import Claim, check_claims
-from miniature.study.points import DENSE_TOKENS, HEADLINE, POINTS, Point
-from miniature.study.report import markdown_table, members
-from miniature.world import build_world
-from routers import VideoRouter
+from videorouter.eval.benchmarks import load_items
+from videorouter.eval.controls import system_or_control
+from videorouter.eval.experiment import compare
+from videorouter.eval.items import Item
+from videorouter.eval.journal import Journal
+from videorouter.eval.plot import Curve, accuracy_curves
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.ranks import Ranks
+from videorouter.eval.runner import Runner
+from videorouter.eval.statistics import paired_difference, summarise
+from videorouter.miniature.bases import DENSE_ROUTER, ROBUST_ROUTER
+from videorouter.miniature.study.claims import Claim, check_claims
+from videorouter.miniature.study.points import DENSE_TOKENS, HEADLINE, POINTS, Point
+from videorouter.miniature.study.report import markdown_table, members
+from videorouter.miniature.world import build_world
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.systems.spec import ROUTED
 
 ROUTING: Final = (ROUTED, "frame_budget", "uniform_pooling", "fca+videorouter", "oracle")
 """On base `robust`, which bears pooled frames."""

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from miniature.geometry import GRID, PLACE_NAMES, cell_of, places_beside, quadrant
-from miniature.glyphs import GLYPHS
-from miniature.pretraining.stills import picture_of, random_scene, worn
-from routers.backbones import Backbone
-from routers.pooling import pool_frames
+from videorouter.miniature.geometry import GRID, PLACE_NAMES, cell_of, places_beside, quadrant
+from videorouter.miniature.glyphs import GLYPHS
+from videorouter.miniature.pretraining.stills import picture_of, random_scene, worn
+from videorouter.routers.backbones import Backbone
+from videorouter.routers.pooling import pool_frames
 
 POOLED = 4
 STEPS = 400

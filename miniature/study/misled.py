@@ -5,8 +5,8 @@ from random import Random
 
 from torch import Tensor
 
-from routers.systems import CompressedVideo, Query
-from routers.systems.videorouter import Scales, routed
+from videorouter.routers.systems.base import CompressedVideo, Query
+from videorouter.routers.systems.videorouter import Scales, routed
 
 
 @dataclass(frozen=True)

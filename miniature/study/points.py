@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from routers.systems import Scales
+from videorouter.routers.systems.videorouter import Scales
 
 SYSTEMS: Final = ("dense", "frame_budget", "uniform_pooling", "videorouter", "oracle")
 FRAMES: Final = 64

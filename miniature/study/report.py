@@ -1,4 +1,4 @@
-"""`python -m miniature report`: every system at every budget on held-out questions, and which bounds hold."""
+"""`videorouter miniature report`: every system at every budget on held-out questions, and which bounds hold."""
 
 import csv
 import json
@@ -12,21 +12,22 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from eval.benchmarks import load_items
-from eval.experiment import ROUTED, compare
-from eval.items import Item
-from eval.plot import Curve, accuracy_curves
-from eval.predictions import Prediction
-from eval.runner import Runner
-from eval.statistics import Summary, paired_difference, summarise
-from miniature.bases import DENSE_ROUTER, ROBUST_ROUTER
-from miniature.study.bounds import Bound, check_bounds
-from miniature.study.information import measure_information
-from miniature.study.misled import Misled
-from miniature.study.points import DENSE_TOKENS, HEADLINE, POINTS, SYSTEMS, Point
-from miniature.wordings import KINDS
-from miniature.world import build_world
-from routers import VideoRouter
+from videorouter.eval.benchmarks import load_items
+from videorouter.eval.experiment import compare
+from videorouter.eval.items import Item
+from videorouter.eval.plot import Curve, accuracy_curves
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.runner import Runner
+from videorouter.eval.statistics import Summary, paired_difference, summarise
+from videorouter.miniature.bases import DENSE_ROUTER, ROBUST_ROUTER
+from videorouter.miniature.study.bounds import Bound, check_bounds
+from videorouter.miniature.study.information import measure_information
+from videorouter.miniature.study.misled import Misled
+from videorouter.miniature.study.points import DENSE_TOKENS, HEADLINE, POINTS, SYSTEMS, Point
+from videorouter.miniature.wordings import KINDS
+from videorouter.miniature.world import build_world
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.systems.spec import ROUTED
 
 GROUPS: Final = ("all", "fragment", "global", *KINDS)
 FED_EQUAL, FED_CAP = "equal", "cap"

@@ -4,10 +4,10 @@ from typing import Any
 
 import torch
 
-from routers.backbones.base import Backbone, FrameSpan, Generated, Inspected, Kept, PositionPolicy
-from routers.backbones.prompt import Prompt
-from routers.backbones.shared_prefix import SharedPrefix
-from routers.backbones.temporal import merged_any, merged_seconds
+from videorouter.routers.backbones.base import Backbone, FrameSpan, Generated, Inspected, Kept, PositionPolicy
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.shared_prefix import SharedPrefix
+from videorouter.routers.backbones.temporal import merged_any, merged_seconds
 
 __all__ = [
     "FAMILIES",
@@ -43,13 +43,13 @@ def load_backbone(
     """Load the checkpoint folder (or Hub id) `path` behind its family's `Backbone`.
 
     `frame_size` is the side, in pixels, of the square to which Qwen-VL frames are squeezed (448); `newlines` the layout of
-    LLaVA-OneVision ("video") or LLaVA-Video ("grid"); the rest is `routers.backbones.native.Loading`.
+    LLaVA-OneVision ("video") or LLaVA-Video ("grid"); the rest is `videorouter.routers.backbones.native.Loading`.
     Raises `ValueError` for a family that is not supported, weights in the authors' remote-code format, or an option that
     the family does not have.
     """
     from transformers import AutoConfig
 
-    from routers.backbones.native import Loading
+    from videorouter.routers.backbones.native import Loading
 
     loading: Loading = {
         "device": device,
@@ -67,19 +67,19 @@ def load_backbone(
         raise ValueError(f"{path} is a {family!r} checkpoint, which has no option {', '.join(sorted(foreign))}")
     match family:
         case "internvl":
-            from routers.backbones.internvl import InternVLBackbone
+            from videorouter.routers.backbones.internvl import InternVLBackbone
 
             return InternVLBackbone(path, **loading)
         case "qwen2_5_vl":
-            from routers.backbones.qwen2_5_vl import Qwen25VLBackbone
+            from videorouter.routers.backbones.qwen2_5_vl import Qwen25VLBackbone
 
             return Qwen25VLBackbone(path, **options, **loading)
         case "qwen3_vl":
-            from routers.backbones.qwen3_vl import Qwen3VLBackbone
+            from videorouter.routers.backbones.qwen3_vl import Qwen3VLBackbone
 
             return Qwen3VLBackbone(path, **options, **loading)
         case "llava_onevision":
-            from routers.backbones.llava_onevision import LlavaOneVisionBackbone
+            from videorouter.routers.backbones.llava_onevision import LlavaOneVisionBackbone
 
             return LlavaOneVisionBackbone(path, **options, **loading)
     raise ValueError(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.prompt import Prompt
 
 QUERIES_AT_ONCE = 32
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from routers.backbones.prompt import Prompt
-from routers.backbones.shared_prefix import SharedPrefix
-from routers.shadow import ShadowStack
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.shared_prefix import SharedPrefix
+from videorouter.routers.shadow import ShadowStack
 
 PositionPolicy = Literal["contiguous", "original"]
 

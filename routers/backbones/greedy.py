@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from routers.backbones.prompt import Prompt
-from routers.backbones.shared_prefix import SharedPrefix, unseen
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.shared_prefix import SharedPrefix, unseen
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from routers.backbones.greedy import Decoded, hidden_states
-from routers.backbones.prompt import Prompt
-from routers.backbones.shared_prefix import SharedPrefix
+from videorouter.routers.backbones.greedy import Decoded, hidden_states
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.shared_prefix import SharedPrefix
 
 
 @torch.no_grad()

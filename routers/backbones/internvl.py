@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from transformers import InternVLForConditionalGeneration
 
-from routers.backbones.base import FrameSpan, Kept
-from routers.backbones.between import texts_around
-from routers.backbones.layout import NO_FRAME, chat_prompt, lay_out
-from routers.backbones.native import Loading, NativeBackbone, span_counts
-from routers.backbones.pixels import IMAGENET
-from routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.base import FrameSpan, Kept
+from videorouter.routers.backbones.between import texts_around
+from videorouter.routers.backbones.layout import NO_FRAME, chat_prompt, lay_out
+from videorouter.routers.backbones.native import Loading, NativeBackbone, span_counts
+from videorouter.routers.backbones.pixels import IMAGENET
+from videorouter.routers.backbones.prompt import Prompt
 
 
 class InternVLBackbone(NativeBackbone):

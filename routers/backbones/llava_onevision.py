@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlavaOnevisionForConditionalGeneration
 
-from routers.backbones.base import FrameSpan, Kept
-from routers.backbones.between import texts_around
-from routers.backbones.layout import NO_FRAME, lay_out
-from routers.backbones.native import Loading, NativeBackbone
-from routers.backbones.pixels import HALF
-from routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.base import FrameSpan, Kept
+from videorouter.routers.backbones.between import texts_around
+from videorouter.routers.backbones.layout import NO_FRAME, lay_out
+from videorouter.routers.backbones.native import Loading, NativeBackbone
+from videorouter.routers.backbones.pixels import HALF
+from videorouter.routers.backbones.prompt import Prompt
 
 Newlines = Literal["video", "grid"]
 

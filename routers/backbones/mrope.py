@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from routers.backbones.base import Kept, PositionPolicy
-from routers.backbones.between import texts_around
-from routers.backbones.layout import NO_FRAME, Layout, lay_out
-from routers.backbones.native import Loading, NativeBackbone, span_counts
-from routers.backbones.patches import patchify
-from routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.base import Kept, PositionPolicy
+from videorouter.routers.backbones.between import texts_around
+from videorouter.routers.backbones.layout import NO_FRAME, Layout, lay_out
+from videorouter.routers.backbones.native import Loading, NativeBackbone, span_counts
+from videorouter.routers.backbones.patches import patchify
+from videorouter.routers.backbones.prompt import Prompt
 
 VIDEO_TOKEN = 2
 """What `get_rope_index` calls a token of a video."""

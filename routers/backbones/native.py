@@ -11,19 +11,19 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig
 
-from routers.backbones.attention_tap import attention_tap
-from routers.backbones.base import FrameSpan, Generated, Inspected, Kept, PositionPolicy
-from routers.backbones.greedy import Decoded, decode, hidden_states
-from routers.backbones.greedy_together import decode_together
-from routers.backbones.pixels import Normalisation
-from routers.backbones.prompt import Prompt
-from routers.backbones.shared_prefix import SharedPrefix
-from routers.backbones.streaming import Streamed
-from routers.backbones.tokenizer import check_rows, load_tokenizer
-from routers.language_weights import apply_language
-from routers.partial import load_early
-from routers.shadow import ShadowStack
-from video.resize import resize_frames
+from videorouter.routers.backbones.attention_tap import attention_tap
+from videorouter.routers.backbones.base import FrameSpan, Generated, Inspected, Kept, PositionPolicy
+from videorouter.routers.backbones.greedy import Decoded, decode, hidden_states
+from videorouter.routers.backbones.greedy_together import decode_together
+from videorouter.routers.backbones.pixels import Normalisation
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.shared_prefix import SharedPrefix
+from videorouter.routers.backbones.streaming import Streamed
+from videorouter.routers.backbones.tokenizer import check_rows, load_tokenizer
+from videorouter.routers.language_weights import apply_language
+from videorouter.routers.partial import load_early
+from videorouter.routers.shadow import ShadowStack
+from videorouter.video.resize import resize_frames
 
 
 class Loading(TypedDict, total=False):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from routers.backbones.layout import NO_FRAME
-from routers.backbones.mrope import MRopeBackbone
-from routers.backbones.pixels import CLIP
+from videorouter.routers.backbones.layout import NO_FRAME
+from videorouter.routers.backbones.mrope import MRopeBackbone
+from videorouter.routers.backbones.pixels import CLIP
 
 
 class Qwen25VLBackbone(MRopeBackbone):

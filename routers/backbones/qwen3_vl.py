@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from transformers import Qwen3VLForConditionalGeneration
 
-from routers.backbones.layout import NO_FRAME
-from routers.backbones.mrope import MRopeBackbone
-from routers.backbones.native import Loading
-from routers.backbones.pixels import HALF
+from videorouter.routers.backbones.layout import NO_FRAME
+from videorouter.routers.backbones.mrope import MRopeBackbone
+from videorouter.routers.backbones.native import Loading
+from videorouter.routers.backbones.pixels import HALF
 
 
 class Qwen3VLBackbone(MRopeBackbone):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.prompt import Prompt
 
 
 @dataclass

@@ -42,7 +42,8 @@ def _check_same_model(tokenizer: Any, config: Any, path: str) -> None:
     rows = config.get_text_config().vocab_size
     without = {entry for entry, number in tokenizer.get_vocab().items() if number >= rows}
     unnamed = without - set(tokenizer.all_special_tokens)
-    placeholders = {getattr(config, name, None) for name in ("image_token_id", "video_token_id")} - {None}
+    named = (getattr(config, name, None) for name in ("image_token_id", "video_token_id"))
+    placeholders = {number for number in named if isinstance(number, int)}
     known = {number for number, entry in tokenizer.added_tokens_decoder.items() if entry.special}
     if unnamed:
         found = f"{len(unnamed)} of the {len(tokenizer)} entries of its tokenizer have no row among the model's {rows}"

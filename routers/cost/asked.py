@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from transformers import AutoConfig
 
-from routers.backbones.layout import chat_prompt
-from routers.backbones.tokenizer import load_tokenizer
-from routers.checkpoint import read_config
-from routers.cost.estimate import Estimate, estimate
-from routers.cost.workload import Workload
-from routers.prompts import question_text
-from routers.systems.base import Query
-from routers.systems.spec import parse_spec
+from videorouter.routers.backbones.layout import chat_prompt
+from videorouter.routers.backbones.tokenizer import load_tokenizer
+from videorouter.routers.checkpoint import read_config
+from videorouter.routers.cost.estimate import Estimate, estimate
+from videorouter.routers.cost.workload import Workload
+from videorouter.routers.prompts import question_text
+from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.spec import parse_spec
 
 SYSTEMS = ("dense", "videorouter")
 
@@ -73,6 +73,6 @@ def text_tokens(path: str, query: Query) -> dict[str, int]:
 
 
 def is_router(model: str) -> bool:
-    """Whether `model` is a folder that `python -m routers export` wrote."""
+    """Whether `model` is a folder that `videorouter routers export` wrote."""
     path = Path(model) / "config.json"
     return path.is_file() and "format_version" in json.loads(path.read_text(encoding="utf-8"))

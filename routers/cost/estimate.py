@@ -5,17 +5,17 @@ from typing import Any, get_args
 
 import torch
 
-from routers.cost.flops import Attention
-from routers.cost.geometry import geometry_of
-from routers.cost.memory import PeakMemory, peak_memory
-from routers.cost.parts import parameters_by_part
-from routers.cost.stages import Stages, dense_stages, routed_stages
-from routers.cost.workload import Workload
+from videorouter.routers.cost.flops import Attention
+from videorouter.routers.cost.geometry import geometry_of
+from videorouter.routers.cost.memory import PeakMemory, peak_memory
+from videorouter.routers.cost.parts import parameters_by_part
+from videorouter.routers.cost.stages import Stages, dense_stages, routed_stages
+from videorouter.routers.cost.workload import Workload
 
 
 @dataclass(frozen=True)
 class SystemCost:
-    """One system's FLOPs by stage under both conventions for attention (see `routers.cost.flops`), and its peak memory."""
+    """One system's FLOPs by stage under both conventions for attention (`videorouter.routers.cost.flops`), and its peak memory."""
 
     flops: dict[Attention, Stages]
     memory: PeakMemory

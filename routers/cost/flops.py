@@ -7,7 +7,7 @@ is the counter's: every query with every key, masked or not. `causal` is what fu
 
 from typing import Literal
 
-from routers.cost.geometry import DecoderGeometry, VisionGeometry
+from videorouter.routers.cost.geometry import DecoderGeometry, VisionGeometry
 
 Attention = Literal["square", "causal"]
 

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from routers.cost.estimate import Estimate
+from videorouter.routers.cost.estimate import Estimate
 
 
 def show_estimate(estimate: Estimate, console: Console | None = None) -> None:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from routers.allocation import scaled_tokens
-from routers.cost.flops import Attention, decoder_flops, head_flops, vision_flops
-from routers.cost.geometry import Geometry
-from routers.cost.workload import Workload
+from videorouter.routers.allocation import scaled_tokens
+from videorouter.routers.cost.flops import Attention, decoder_flops, head_flops, vision_flops
+from videorouter.routers.cost.geometry import Geometry
+from videorouter.routers.cost.workload import Workload
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from routers.allocation import Policy, scaled_tokens
-from routers.systems.videorouter import Scales
+from videorouter.routers.allocation import scaled_tokens
+from videorouter.routers.systems.videorouter import Scales
+from videorouter.shards.policy import Policy
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Pre
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
-from routers.partial.tensor_ranges import TensorRanges
-from routers.partial.weight_files import weight_files
+from videorouter.routers.partial.tensor_ranges import TensorRanges
+from videorouter.routers.partial.weight_files import weight_files
 
 
 @dataclass(frozen=True)

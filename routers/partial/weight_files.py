@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from routers.partial.tensor_ranges import TensorRanges
+from videorouter.routers.partial.tensor_ranges import TensorRanges
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

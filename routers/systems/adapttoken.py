@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import torch
 
-from routers.backbones.base import Backbone
-from routers.prompts import question_text
-from routers.reference_layers import checked_layer
-from routers.systems.adapttoken_groups import certainty, group_budgets, interleaved_groups
-from routers.systems.base import CompressedVideo, Query
-from routers.systems.candidates import Candidates
-from routers.systems.group_inspection import InspectedGroup, Inspection
-from routers.systems.redundancy import SIGMA_T, remove_redundant
-from routers.token_source import TokenSource
+from videorouter.routers.backbones.base import Backbone
+from videorouter.routers.prompts import question_text
+from videorouter.routers.reference_layers import checked_layer
+from videorouter.routers.systems.adapttoken_groups import certainty, group_budgets, interleaved_groups
+from videorouter.routers.systems.base import CompressedVideo, Query
+from videorouter.routers.systems.candidates import Candidates
+from videorouter.routers.systems.group_inspection import InspectedGroup, Inspection
+from videorouter.routers.systems.redundancy import SIGMA_T, remove_redundant
+from videorouter.routers.token_source import TokenSource
 
 __all__ = ["AdaptToken", "certainty", "group_budgets", "interleaved_groups", "remove_redundant"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from routers.systems.adapttoken import AdaptToken
-from routers.systems.adapttoken_groups import bit_reversed
+from videorouter.routers.systems.adapttoken import AdaptToken
+from videorouter.routers.systems.adapttoken_groups import bit_reversed
 
 
 @dataclass(frozen=True)

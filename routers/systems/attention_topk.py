@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from routers.systems.adapttoken import AdaptToken
+from videorouter.routers.systems.adapttoken import AdaptToken
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from routers.allocation import Allocation, Policy
-from routers.backbones.base import FrameSpan, PositionPolicy
-from routers.pooling import covering_cells, pool_to, pooled_grid
-from routers.systems.looks import Looks
+from videorouter.routers.allocation import Allocation
+from videorouter.routers.backbones.base import FrameSpan, PositionPolicy
+from videorouter.routers.pooling import covering_cells, pool_to, pooled_grid
+from videorouter.routers.systems.looks import Looks
+from videorouter.shards.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class System(Protocol):
     """Compresses a video's tokens for one question.
 
     `budgeted` is False where the budget is ignored (`dense`); `reference` marks rows printed apart from the compared ones.
-    A system that has `on_demand` and says True takes frames by number (`routers.token_source`) and may leave some unencoded.
+    A system that has `on_demand` and says True takes frames by number (`TokenSource`) and may leave some unencoded.
     """
 
     @property

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from routers.systems.adapttoken_groups import group_budgets, group_shares
-from routers.systems.group_inspection import InspectedGroup
+from videorouter.routers.systems.adapttoken_groups import group_budgets, group_shares
+from videorouter.routers.systems.group_inspection import InspectedGroup
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from routers.allocation import allocate
-from routers.systems.base import CompressedVideo, Query, apply_allocation
+from videorouter.routers.allocation import allocate
+from videorouter.routers.systems.base import CompressedVideo, Query, apply_allocation
 
 
 @dataclass(frozen=True)

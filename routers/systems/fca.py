@@ -7,10 +7,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
-from routers.allocation import Policy
-from routers.systems.base import CompressedVideo, Query
-from routers.systems.frame_retention import fitting_counts
-from routers.systems.token_similarity import token_similarity
+from videorouter.routers.systems.base import CompressedVideo, Query
+from videorouter.routers.systems.frame_retention import fitting_counts
+from videorouter.routers.systems.token_similarity import token_similarity
+from videorouter.shards.policy import Policy
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from routers.systems.uniform_pooling import UniformPooling
+from videorouter.routers.systems.uniform_pooling import UniformPooling
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from video.resize import resize_frames
+from videorouter.video.resize import resize_frames
 
 FAMILIES = ("clip", "siglip")
 

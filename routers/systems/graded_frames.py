@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from routers.pooling import grids_within
-from routers.systems.frame_retention import largest_counts
-from routers.systems.pooled_frames import pooled_sizes
+from videorouter.routers.pooling import grids_within
+from videorouter.routers.systems.frame_retention import largest_counts
+from videorouter.routers.systems.pooled_frames import pooled_sizes
 
 LEAST_RELEVANCE = 1e-3
 """Frames below it are alike."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from routers.backbones.base import Backbone
-from routers.backbones.between import texts_around
-from routers.systems.adapttoken_groups import certainty
-from routers.systems.base import CompressedVideo
-from routers.systems.looks import Looks, looked
-from routers.token_source import TokenSource
+from videorouter.routers.backbones.base import Backbone
+from videorouter.routers.backbones.between import texts_around
+from videorouter.routers.systems.adapttoken_groups import certainty
+from videorouter.routers.systems.base import CompressedVideo
+from videorouter.routers.systems.looks import Looks, looked
+from videorouter.routers.token_source import TokenSource
 
 
 @dataclass(frozen=True)

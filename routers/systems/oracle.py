@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from routers.systems.base import CompressedVideo, Query
-from routers.systems.videorouter import Scales, routed
+from videorouter.routers.systems.base import CompressedVideo, Query
+from videorouter.routers.systems.videorouter import Scales, routed
 
 
 @dataclass(frozen=True)

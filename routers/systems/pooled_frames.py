@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from routers.pooling import grids_within
-from routers.systems.base import CompressedVideo, pooled_video
+from videorouter.routers.pooling import grids_within
+from videorouter.routers.systems.base import CompressedVideo, pooled_video
 
 
 def pooled_sizes(grid: tuple[int, int]) -> np.ndarray:

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from routers.allocation import uniform_subset
-from routers.systems.base import CompressedVideo, Query, kept_tokens
-from routers.systems.fca import Adjustable
-from routers.systems.frame_retention import frames_within
-from routers.systems.vidcom2 import lowest
+from videorouter.routers.allocation import uniform_subset
+from videorouter.routers.systems.base import CompressedVideo, Query, kept_tokens
+from videorouter.routers.systems.fca import Adjustable
+from videorouter.routers.systems.frame_retention import frames_within
+from videorouter.routers.systems.vidcom2 import lowest
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from routers.systems.similar_pairs import Similarities
+from videorouter.routers.systems.similar_pairs import Similarities
 
 SIGMA_T: Final = 10.0
 """Seconds after which likeness counts 1/e (ours)."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from routers.allocation import Allocation, scaled_tokens
-from routers.systems.base import CompressedVideo, Query, apply_allocation
-from routers.systems.frame_encoder import FrameEncoder
-from routers.systems.videorouter import Scales, plan_of
+from videorouter.routers.allocation import Allocation, scaled_tokens
+from videorouter.routers.systems.base import CompressedVideo, Query, apply_allocation
+from videorouter.routers.systems.frame_encoder import FrameEncoder
+from videorouter.routers.systems.videorouter import Scales, plan_of
 
 
 @dataclass(frozen=True)

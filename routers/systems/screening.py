@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from routers.allocation import Policy
-from routers.systems.base import CompressedVideo, assembled, averaged
-from routers.token_source import TokenSource
+from videorouter.routers.systems.base import CompressedVideo, assembled, averaged
+from videorouter.routers.token_source import TokenSource
+from videorouter.shards.policy import Policy
 
 Grid = tuple[int, int]
 

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import yaml
 
+ROUTED: Final = "videorouter"
+"""The system that this project is about; the others are compared with it."""
 Given = TypeVar("Given")
 _SPEC = re.compile(r"\s*([\w+]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _PLAIN = (bool, int, float, str, type(None))

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from routers.allocation import allocate
-from routers.systems.base import CompressedVideo, Query, apply_allocation
-from routers.systems.fca import Adjustable
-from routers.systems.frame_retention import frames_within
-from routers.systems.pooled_frames import pool_to_counts, pooled_sizes
+from videorouter.routers.allocation import allocate
+from videorouter.routers.systems.base import CompressedVideo, Query, apply_allocation
+from videorouter.routers.systems.fca import Adjustable
+from videorouter.routers.systems.frame_retention import frames_within
+from videorouter.routers.systems.pooled_frames import pool_to_counts, pooled_sizes
 
 
 @dataclass(frozen=True)

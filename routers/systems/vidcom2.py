@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from routers.systems.base import CompressedVideo, Query, kept_tokens
-from routers.systems.frame_retention import (
+from videorouter.routers.systems.base import CompressedVideo, Query, kept_tokens
+from videorouter.routers.systems.frame_retention import (
     as_tensor,
     check_retention,
     fitting_counts,
@@ -16,7 +16,7 @@ from routers.systems.frame_retention import (
     retention_factors,
     token_counts,
 )
-from routers.systems.token_similarity import token_similarity
+from videorouter.routers.systems.token_similarity import token_similarity
 
 
 def frame_retention(features: Tensor, retention: float) -> Tensor:

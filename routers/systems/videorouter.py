@@ -8,18 +8,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from routers.allocation import Allocation, Policy, allocate
-from routers.backbones.base import Backbone
-from routers.pooling import pool_frames, pooled_grid
-from routers.scoring import POLICIES, ImageRouter, SemanticRouter
-from routers.systems.base import CompressedVideo, Query, apply_allocation, pooled_video
-from routers.systems.fca import Adjustable
-from routers.systems.graded_frames import graded_grids
-from routers.systems.looks import looked
-from routers.systems.pooled_frames import pool_to_counts, pooled_sizes
-from routers.systems.routing_options import RoutingOptions, smoothed
-from routers.systems.screening import holds, screened_video
-from routers.token_source import TokenSource
+from videorouter.routers.allocation import Allocation, allocate
+from videorouter.routers.backbones.base import Backbone
+from videorouter.routers.pooling import pool_frames, pooled_grid
+from videorouter.routers.scoring import ImageRouter, SemanticRouter
+from videorouter.routers.systems.base import CompressedVideo, Query, apply_allocation, pooled_video
+from videorouter.routers.systems.fca import Adjustable
+from videorouter.routers.systems.graded_frames import graded_grids
+from videorouter.routers.systems.looks import looked
+from videorouter.routers.systems.pooled_frames import pool_to_counts, pooled_sizes
+from videorouter.routers.systems.routing_options import RoutingOptions, smoothed
+from videorouter.routers.systems.screening import holds, screened_video
+from videorouter.routers.systems.spec import ROUTED
+from videorouter.routers.token_source import TokenSource
+from videorouter.shards.policy import POLICIES, Policy
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class RoutedCompression:
     threshold: float = 0.5
     policy: Policy | None = None
     options: RoutingOptions = field(default_factory=RoutingOptions)
-    name: str = "videorouter"
+    name: str = ROUTED
     budgeted: bool = True
     reference: bool = False
 

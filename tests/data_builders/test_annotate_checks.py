@@ -12,19 +12,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from data_builders.flr.annotate import ScoringConfig, TeacherLabeller
-from data_builders.flr.boundaries import boundary_ranges
-from data_builders.flr.filters import check_marked_frames
-from data_builders.flr.yields import ANNOTATED, filter_yields
-from data_builders.jobs import VideoJob, sample_key
-from data_builders.labelling import Labelled
-from data_builders.rejects import Filtered
-from data_builders.teacher import Teacher, TeacherConfig
-from data_builders.videos import FrameConfig, PreparedVideo, VideoFolder
-from miniature.label_quality import f1
-from miniature.teacher import complete
-from shards.schema import VideoQuestion
 from tests.loopback.serving import served
+from videorouter.data_builders.flr.annotate import ScoringConfig, TeacherLabeller
+from videorouter.data_builders.flr.boundaries import boundary_ranges
+from videorouter.data_builders.flr.filters import check_marked_frames
+from videorouter.data_builders.flr.yields import ANNOTATED, filter_yields
+from videorouter.data_builders.jobs import VideoJob, sample_key
+from videorouter.data_builders.labelling import Labelled
+from videorouter.data_builders.rejects import Filtered
+from videorouter.data_builders.teacher import Teacher, TeacherConfig
+from videorouter.data_builders.videos import FrameConfig, PreparedVideo, VideoFolder
+from videorouter.miniature.label_quality import f1
+from videorouter.miniature.teacher import complete
+from videorouter.shards.schema import VideoQuestion
 
 WINDOW = 32
 Scores = list[dict[str, int]]

@@ -18,9 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from data_builders.ledger import Caps, Ledger
-from data_builders.replies import QuestionCategory
-from data_builders.teacher import (
+from videorouter.data_builders.ledger import Caps, Ledger
+from videorouter.data_builders.replies import QuestionCategory
+from videorouter.data_builders.teacher import (
     BudgetSpent,
     Channel,
     Journal,
@@ -30,8 +30,8 @@ from data_builders.teacher import (
     TeacherUnavailable,
     Usage,
 )
-from data_builders.teacher.admission import Admission
-from data_builders.teacher.journal import Answer
+from videorouter.data_builders.teacher.admission import Admission
+from videorouter.data_builders.teacher.journal import Answer
 
 REPLY = json.dumps({"category": "counting", "reason": "it counts"})
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.audit import agreement, print_agreement, write_audit
-from data_builders.audit.agreement import wilson
-from data_builders.audit.items import draw
-from shards import FrameRelevance, LabelledQuestion, PolicyLabel, ShardSample
-from shards.catalogue import Catalogue
-from shards.errors import MissingShard
 from tests.shards.samples import five, sample, write_dataset
+from videorouter.data_builders.audit import agreement, print_agreement, write_audit
+from videorouter.data_builders.audit.agreement import wilson
+from videorouter.data_builders.audit.items import draw
+from videorouter.shards.catalogue import Catalogue
+from videorouter.shards.errors import MissingShard
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import FrameRelevance, LabelledQuestion, PolicyLabel
 
 HOSTILE = "Is <b>a</b> & $b </script><script>alert(1)</script>?"
 

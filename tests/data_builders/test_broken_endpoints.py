@@ -14,9 +14,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from data_builders.__main__ import main
-from data_builders.replies import QuestionCategory
-from data_builders.teacher import Teacher, TeacherConfig, TeacherRefusal, TeacherReplyError, TeacherUnavailable
+from videorouter.data_builders.__main__ import main
+from videorouter.data_builders.replies import QuestionCategory
+from videorouter.data_builders.teacher import (
+    Teacher,
+    TeacherConfig,
+    TeacherRefusal,
+    TeacherReplyError,
+    TeacherUnavailable,
+)
 
 
 async def completions(request: Request) -> Response:

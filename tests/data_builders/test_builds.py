@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_builders.__main__ import main
-from data_builders.fingerprint import claim_folder
-from data_builders.replies import FrameScores, QuestionCategory
-from data_builders.teacher import Teacher, TeacherConfig, TeacherReplyError
-from miniature.label_quality import measure_labels
-from shards import ShardDataset
+from videorouter.data_builders.__main__ import main
+from videorouter.data_builders.fingerprint import claim_folder
+from videorouter.data_builders.replies import FrameScores, QuestionCategory
+from videorouter.data_builders.teacher import Teacher, TeacherConfig, TeacherReplyError
+from videorouter.miniature.label_quality import measure_labels
+from videorouter.shards.reader import ShardDataset
 
 
 def annotate(world: Path, out: Path, teacher: str, *options: str) -> int:

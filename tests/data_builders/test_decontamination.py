@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.decontamination import decontaminate, video_names
-from shards.schema import VideoQuestion
+from videorouter.data_builders.decontamination import decontaminate, video_names
+from videorouter.shards.schema import VideoQuestion
 
 
 def _asked(name: str, question: str, video: str = "a.mp4", **more: object) -> VideoQuestion:

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.__main__ import main
-from data_builders.executors.local import run_local
-from data_builders.jobs import ShardJob, VideoJob
-from data_builders.labelling import Labelled, Labeller
-from data_builders.ledger import Caps, Ledger
-from data_builders.rejects import Reject
-from data_builders.run import RunConfig
-from data_builders.teacher import Teacher
-from data_builders.videos import FrameConfig, PreparedVideo, VideoFolder
-from data_builders.workshop import ShardOutcome, Work
-from shards import ShardDataset
-from shards.verify import verify
+from videorouter.data_builders.__main__ import main
+from videorouter.data_builders.executors.local import run_local
+from videorouter.data_builders.jobs import ShardJob, VideoJob
+from videorouter.data_builders.labelling import Labelled, Labeller
+from videorouter.data_builders.ledger import Caps, Ledger
+from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.run import RunConfig
+from videorouter.data_builders.teacher import Teacher
+from videorouter.data_builders.videos import FrameConfig, PreparedVideo, VideoFolder
+from videorouter.data_builders.workshop import ShardOutcome, Work
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.verify import verify
 
 PRICES = "miniature-teacher: {input: 1, output: 1}\n"
 

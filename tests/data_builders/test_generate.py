@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from data_builders.flr.captions import listed
-from data_builders.flr.filters import coherence, necessity
-from data_builders.flr.generate import GenerateConfig, QuestionGenerator
-from data_builders.flr.propose import Candidate, candidates
-from data_builders.flr.replies import FrameCaptions, ProposedQuestion
-from data_builders.flr.yields import GENERATED, filter_yields, yield_notes, yield_table
-from data_builders.jobs import VideoJob, sample_key
-from data_builders.rejects import QUARANTINE, Filtered, Reject, write_rejects
-from data_builders.teacher import Teacher, TeacherConfig
-from data_builders.videos import FrameConfig, PreparedVideo, VideoFolder
-from miniature.__main__ import main as miniature
-from miniature.captions import caption
-from miniature.generation_quality import (
+from videorouter.data_builders.flr.captions import listed
+from videorouter.data_builders.flr.filters import coherence, necessity
+from videorouter.data_builders.flr.generate import GenerateConfig, QuestionGenerator
+from videorouter.data_builders.flr.propose import Candidate, candidates
+from videorouter.data_builders.flr.replies import FrameCaptions, ProposedQuestion
+from videorouter.data_builders.flr.yields import GENERATED, filter_yields, yield_notes, yield_table
+from videorouter.data_builders.jobs import VideoJob, sample_key
+from videorouter.data_builders.rejects import QUARANTINE, Filtered, Reject, write_rejects
+from videorouter.data_builders.teacher import Teacher, TeacherConfig
+from videorouter.data_builders.videos import FrameConfig, PreparedVideo, VideoFolder
+from videorouter.miniature.__main__ import main as miniature
+from videorouter.miniature.captions import caption
+from videorouter.miniature.generation_quality import (
     ACCEPTED,
     GenerationQuality,
     accepted,
@@ -31,15 +31,15 @@ from miniature.generation_quality import (
     put_aside,
     read_scenes,
 )
-from miniature.geometry import PLACE_NAMES
-from miniature.glyphs import GLYPHS
-from miniature.misreadings import MISREADINGS, Misreadings
-from miniature.perception import Perceived
-from miniature.world import build_world
-from shards import LabelledQuestion, ShardSample
-from shards.schema import VideoQuestion
-from shards.sidecar import write_manifest
-from shards.writer import shard_path, write_shard
+from videorouter.miniature.geometry import PLACE_NAMES
+from videorouter.miniature.glyphs import GLYPHS
+from videorouter.miniature.misreadings import MISREADINGS, Misreadings
+from videorouter.miniature.perception import Perceived
+from videorouter.miniature.world import build_world
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import LabelledQuestion, VideoQuestion
+from videorouter.shards.sidecar import write_manifest
+from videorouter.shards.writer import shard_path, write_shard
 
 BAD_CAPTIONS = 0.6
 

@@ -8,26 +8,26 @@ from typing import Any
 
 import pytest
 
-from data_builders.flr.annotate import ScoringConfig, TeacherLabeller
-from data_builders.jobs import VideoJob
-from data_builders.judging import is_right
-from data_builders.qtr.categories import categorise
-from data_builders.qtr.decide import PROBES, UNFINISHED, Probing, decide
-from data_builders.qtr.frames import FrameSource
-from data_builders.qtr.label import PolicyLabeller
-from data_builders.qtr.probe import ProbeConfig, Probed
-from data_builders.qtr.probe_log import ProbeLog
-from data_builders.qtr.report import report
-from data_builders.qtr.sample import to_probe
-from data_builders.qtr.side_by_side import side_by_side
-from data_builders.qtr.winners import PolicyConfig, outcomes
-from data_builders.replies import Category, QuestionCategory, VideoAnswer
-from data_builders.sources import read_questions
-from data_builders.teacher import Teacher, TeacherConfig
-from data_builders.videos import FrameConfig, VideoFolder
-from miniature.bases import ROBUST
-from routers.allocation import Policy
-from shards.schema import LabelledQuestion, VideoQuestion
+from videorouter.data_builders.flr.annotate import ScoringConfig, TeacherLabeller
+from videorouter.data_builders.jobs import VideoJob
+from videorouter.data_builders.judging import is_right
+from videorouter.data_builders.qtr.categories import categorise
+from videorouter.data_builders.qtr.decide import PROBES, UNFINISHED, Probing, decide
+from videorouter.data_builders.qtr.frames import FrameSource
+from videorouter.data_builders.qtr.label import PolicyLabeller
+from videorouter.data_builders.qtr.probe import ProbeConfig, Probed
+from videorouter.data_builders.qtr.probe_log import ProbeLog
+from videorouter.data_builders.qtr.report import report
+from videorouter.data_builders.qtr.sample import to_probe
+from videorouter.data_builders.qtr.side_by_side import side_by_side
+from videorouter.data_builders.qtr.winners import PolicyConfig, outcomes
+from videorouter.data_builders.replies import Category, QuestionCategory, VideoAnswer
+from videorouter.data_builders.sources import read_questions
+from videorouter.data_builders.teacher import Teacher, TeacherConfig
+from videorouter.data_builders.videos import FrameConfig, VideoFolder
+from videorouter.miniature.bases import ROBUST
+from videorouter.shards.policy import Policy
+from videorouter.shards.schema import LabelledQuestion, VideoQuestion
 
 MINIATURE = ProbeConfig(tokens_per_frame=16)
 Decided = tuple[dict[str, QuestionCategory], Probing, list[Any]]

@@ -6,9 +6,9 @@ from threading import Thread
 
 import pytest
 
-from data_builders.__main__ import main
-from data_builders.ledger import Ledger
-from shards.verify import verify
+from videorouter.data_builders.__main__ import main
+from videorouter.data_builders.ledger import Ledger
+from videorouter.shards.verify import verify
 
 ray = pytest.importorskip("ray")
 
@@ -57,7 +57,7 @@ def test_a_node_that_goes_away_costs_no_label_and_a_cap_holds_for_all_tasks(
 
 
 def _labels(folder: Path) -> dict[str, str]:
-    from shards import ShardDataset
+    from videorouter.shards.reader import ShardDataset
 
     return {
         question.question.id: question.model_dump_json()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from data_builders.conversion import convert_file, print_conversions
-from data_builders.sources import Conversion, convert, read_questions
+from videorouter.data_builders.conversion import convert_file, print_conversions
+from videorouter.data_builders.sources import Conversion, convert, read_questions
 
 FILES = {  # file: source, rows, questions, clamped spans, rejects
     "activitynet_captions/val.json": ("activitynet_captions", 4917, 17505, 134, 0),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.__main__ import main
-from shards import ShardDataset
+from videorouter.data_builders.__main__ import main
+from videorouter.shards.reader import ShardDataset
 
 LINES = "{0} 2.0 9.0##a star appears.\n{1} 3.0 8.0##a circle appears.\n"
 

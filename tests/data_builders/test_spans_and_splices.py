@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.__main__ import main
-from data_builders.flr.splice import SpliceConfig, ask_of_joined, join_clips
-from shards import ShardDataset, VideoQuestion
+from videorouter.data_builders.__main__ import main
+from videorouter.data_builders.flr.splice import SpliceConfig, ask_of_joined, join_clips
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.schema import VideoQuestion
 
 
 def test_frames_inside_a_span_are_relevant(world: Path, tmp_path: Path) -> None:

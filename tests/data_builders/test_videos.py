@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.videos import FrameConfig, VideoFolder
 from tests.video.counting import write_counting_video
-from video.decode import sample_video
-from video.errors import CorruptVideo, MissingVideo, TooShortVideo
-from video.verdicts import VerdictCache
+from videorouter.data_builders.videos import FrameConfig, VideoFolder
+from videorouter.video.decode import sample_frames
+from videorouter.video.errors import CorruptVideo, MissingVideo, TooShortVideo
+from videorouter.video.verdicts import VerdictCache
 
 
 def test_a_video_shorter_than_wanted_is_put_aside_and_its_clip_can_still_be_read(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_a_video_shorter_than_wanted_is_put_aside_and_its_clip_can_still_be_read
         videos = VideoFolder(FrameConfig(tmp_path, frames=4, frame_size=28, shortest=2.0), verdicts)
         with pytest.raises(TooShortVideo, match=r"1\.500 s, less than the 2 s"):
             videos.prepare("short.mp4")
-    assert len(videos.decode(sample_video, "short.mp4", 3).frames) == 3
+    assert len(videos.decode(sample_frames, "short.mp4", 3).frames) == 3
     videos.close()
     videos = VideoFolder(FrameConfig(tmp_path, frames=4, frame_size=28, shortest=1.0, decoders=2), verdicts)
     record = videos.prepare("short").record

@@ -6,11 +6,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 
-from eval import predictions as storage
-from eval.items import Item, KnownTruth
-from eval.predictions import Prediction
-from eval.run_folder import FAILURES, ITEMS, MANIFEST, PREDICTIONS, VIDEOS, Failure, Watched, item_row, write_rows
 from tests.video.ffmpeg import ffmpeg
+from videorouter.eval import predictions as storage
+from videorouter.eval.items import Item, KnownTruth
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.run_folder import (
+    FAILURES,
+    ITEMS,
+    MANIFEST,
+    PREDICTIONS,
+    VIDEOS,
+    Failure,
+    Watched,
+    item_row,
+    write_rows,
+)
 
 SKILL = {
     "videorouter": 0.74, "uniform_pooling": 0.58, "frame_budget": 0.52, "vidcom2": 0.62, "adapttoken_lite(max_entropy=0.3)": 0.66,

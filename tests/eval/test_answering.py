@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from rich.progress import Progress
 
-from eval.answering import Scoring
-from eval.benchmarks import load_items
-from eval.predictions import Prediction
-from eval.runner import Runner
-from routers import VideoRouter
+from videorouter.eval.answering import Scoring
+from videorouter.eval.benchmarks import load_items
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.runner import Runner
+from videorouter.routers.runtime import VideoRouter
 
 
 @pytest.mark.parametrize(("scoring", "verb"), [("likelihood", "next_token_logits"), ("generate", "generate")])

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.progress import Progress
 
-from eval.batches import batches, packs
-from eval.benchmarks import load_items
-from eval.items import Item
-from eval.journal import Journal
-from eval.predictions import Prediction
-from eval.runner import Runner
-from routers import VideoRouter
-from routers.backbones.prompt import Prompt
+from videorouter.eval.batches import batches, packs
+from videorouter.eval.benchmarks import load_items
+from videorouter.eval.items import Item
+from videorouter.eval.journal import Journal
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.runner import Runner
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.runtime import VideoRouter
 
 SYSTEMS = ("videorouter", "frame_budget")
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from eval.benchmarks import PUBLIC, load_benchmark, load_items
-from eval.benchmarks.lvbench import spans
-from eval.items import Subtitles
 from tests.eval import published
+from videorouter.eval.benchmarks import PUBLIC, load_benchmark, load_items
+from videorouter.eval.benchmarks.lvbench import spans
+from videorouter.eval.items import Subtitles
 
 
 def reasons(benchmark: str, folder: Path, split: str) -> dict[str, str]:

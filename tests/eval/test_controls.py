@@ -6,11 +6,11 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.__main__ import main
-from eval.controls import reordered
-from eval.items import Item
-from eval.predictions import read
-from eval.report.apart import could_be_used, stands_apart
+from videorouter.eval.__main__ import main
+from videorouter.eval.controls import reordered
+from videorouter.eval.items import Item
+from videorouter.eval.predictions import read
+from videorouter.eval.report.apart import could_be_used, stands_apart
 
 
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=6, unique=True), st.data())

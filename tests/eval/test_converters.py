@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from eval.__main__ import main
-from eval.converters.convert import ConvertConfig, convert
-from eval.items import Item
-from eval.run_folder import ITEMS, MANIFEST, PREDICTIONS, VIDEOS, RunFolder, item_row, read_run, write_rows
-from eval.statistics import paired_difference, summarise
-from eval.tables import results_table
+from videorouter.eval.__main__ import main
+from videorouter.eval.converters.convert import ConvertConfig, convert
+from videorouter.eval.items import Item
+from videorouter.eval.run_folder import ITEMS, MANIFEST, PREDICTIONS, VIDEOS, RunFolder, item_row, read_run, write_rows
+from videorouter.eval.statistics import paired_difference, summarise
+from videorouter.eval.tables import results_table
 
 QUESTIONS = {"What falls?": ("a cup", "a plate", "rain"), "Who sings?": ("a bird", "a cat")}
 LETTER = "Answer with the option's letter from the given choices directly."

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.__main__ import main
-from eval.benchmarks import load_items
-from eval.budgets import check_equal, item_budgets
-from eval.items import KnownTruth
-from eval.predictions import read
-from eval.report.gathered import gather
-from eval.report.routing import AUROC, PRECISION, RECALL, routing
-from eval.statistics import bootstrap_interval, summarise
+from videorouter.eval.__main__ import main
+from videorouter.eval.benchmarks import load_items
+from videorouter.eval.budgets import check_equal, item_budgets
+from videorouter.eval.items import KnownTruth
+from videorouter.eval.predictions import read
+from videorouter.eval.report.gathered import gather
+from videorouter.eval.report.routing import AUROC, PRECISION, RECALL, routing
+from videorouter.eval.statistics import bootstrap_interval, summarise
 
 STEP = 16
 TRUE_DIFFERENCE = NormalDist().cdf(0.3 / (1 + 0.8**2 + 0.5**2 + 0.6**2) ** 0.5) - 0.5

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from rich.progress import Progress
 
-from eval.benchmarks import load_items
-from eval.controls import prompt_without_video, system_or_control
-from eval.interleaving import said_between
-from eval.items import Subtitles
-from eval.prompts import wording
-from eval.runner import Runner
-from eval.subtitles import Line, SubtitleReader
-from routers import VideoRouter
 from tests.eval import published
+from videorouter.eval.benchmarks import load_items
+from videorouter.eval.controls import prompt_without_video, system_or_control
+from videorouter.eval.interleaving import said_between
+from videorouter.eval.items import Subtitles
+from videorouter.eval.prompts import wording
+from videorouter.eval.runner import Runner
+from videorouter.eval.subtitles import Line, SubtitleReader
+from videorouter.routers.runtime import VideoRouter
 
 FRAMES = (10.0, 20.0, 30.0)
 
@@ -96,7 +96,7 @@ def test_every_system_is_asked_with_the_speech_between_the_frames(
         return prompt_without_video(backbone, text)
 
     monkeypatch.setattr(runner.router.backbone, "embed_prompt", noting)
-    monkeypatch.setattr("eval.answering.prompt_without_video", noting_blind)
+    monkeypatch.setattr("videorouter.eval.answering.prompt_without_video", noting_blind)
     systems = [system_or_control(loaded, name) for name in ("dense", "frame_budget", "blind")]
     made = runner.run([item], systems, {system.name: [64] for system in systems}, Progress(disable=True))
     assert {one.prompt for one in made} == {wording("longvideobench_interleaved").id}

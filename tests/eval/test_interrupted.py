@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from eval.__main__ import main
-from eval.report.writing import ReportConfig, write_report
-from eval.run_folder import FAILURES, MANIFEST, PREDICTIONS, VIDEOS, read_rows, read_run
 from tests.train.ranks import free_port
+from videorouter.eval.__main__ import main
+from videorouter.eval.report.writing import ReportConfig, write_report
+from videorouter.eval.run_folder import FAILURES, MANIFEST, PREDICTIONS, VIDEOS, read_rows, read_run
 
 SYSTEMS = ("--systems", '["videorouter", "frame_budget", "uniform_pooling", "dense"]')
 

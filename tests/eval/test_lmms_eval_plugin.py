@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from eval.__main__ import main
-from eval.benchmarks import load_items
-from eval.run_folder import read_run
-from miniature.bases import ROBUST_ROUTER
-from routers import VideoRouter
-from routers.prompts import question_text
 from tests.eval.lmms_eval_environment import make_environment
+from videorouter.eval.__main__ import main
+from videorouter.eval.benchmarks import load_items
+from videorouter.eval.run_folder import read_run
+from videorouter.miniature.bases import ROBUST_ROUTER
+from videorouter.routers.prompts import question_text
+from videorouter.routers.runtime import VideoRouter
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.__main__ import main
-from eval.prepare import inspect
 from tests.eval import published
+from videorouter.eval.__main__ import main
+from videorouter.eval.prepare import inspect
 
 
 def whole_egoschema(folder: Path) -> Path:

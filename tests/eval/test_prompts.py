@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from eval.benchmarks import load_items
-from eval.items import Item, Subtitles
-from eval.prompts import WORDINGS, usual_wording, wording
-from eval.subtitles import SubtitleReader
-from routers.prompts import question_text
-from routers.systems import Query
 from tests.eval import published
+from videorouter.eval.benchmarks import load_items
+from videorouter.eval.items import Item, Subtitles
+from videorouter.eval.prompts import WORDINGS, usual_wording, wording
+from videorouter.eval.subtitles import SubtitleReader
+from videorouter.routers.prompts import question_text
+from videorouter.routers.systems.base import Query
 
 ITEM = Item("1", Path("a.mp4"), "What {is} it?", ("x", "y", "z", "w"), "B", {"duration": "short"})
 

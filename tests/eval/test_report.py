@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.__main__ import main
-from eval.report.apart import stands_apart
-from eval.report.cells import all_figures
-from eval.report.chosen import chosen_questions
-from eval.report.gathered import Contender, gather
-from eval.report.latex import escaped
-from eval.report.macro import macro_average
-from eval.report.notes import notes
-from eval.report.page import page
-from eval.report.pareto import pareto_front
-from eval.report.provenance import facts, unsaid
-from eval.run_folder import PREDICTIONS, VIDEOS, read_rows, write_rows
-from eval.statistics import paired_difference, summarise
 from tests.eval.runs import CAPS, write_run, write_videos
+from videorouter.eval.__main__ import main
+from videorouter.eval.report.apart import stands_apart
+from videorouter.eval.report.cells import all_figures
+from videorouter.eval.report.chosen import chosen_questions
+from videorouter.eval.report.gathered import Contender, gather
+from videorouter.eval.report.latex import escaped
+from videorouter.eval.report.macro import macro_average
+from videorouter.eval.report.notes import notes
+from videorouter.eval.report.page import page
+from videorouter.eval.report.pareto import pareto_front
+from videorouter.eval.report.provenance import facts, unsaid
+from videorouter.eval.run_folder import PREDICTIONS, VIDEOS, read_rows, write_rows
+from videorouter.eval.statistics import paired_difference, summarise
 
 TABLES = ("tables.md", "tables.tex", "tables.csv")
 
@@ -153,7 +153,7 @@ def test_no_table_across_budgets_by_itself(report: Path) -> None:
     [
         (["{run}", "--reference", "fca"], "there is no 'fca' to compare with; choose --reference among"),
         (["{run}", "{run}"], "again in"),
-        (["{run}/nothing"], "give the folder of a finished `python -m eval run`"),
+        (["{run}/nothing"], "give the folder of a finished `videorouter eval run`"),
         (["{run}", "--questions", "-1"], "give 0 or more"),
     ],
 )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.__main__ import main
 from tests.eval.runs import write_run, write_videos
+from videorouter.eval.__main__ import main
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PROBE = """<script>addEventListener("load", () => {

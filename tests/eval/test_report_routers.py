@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from eval import predictions as storage
-from eval.__main__ import main
-from eval.items import Item, KnownTruth
-from eval.predictions import Cell, Prediction
-from eval.report.evidence import evidence_of
-from eval.report.gathered import gather
-from eval.report.routing import AUROC, PRECISION, RECALL, TENTH, TOKENS, Evidence, Policies, routing
-from eval.run_folder import ITEMS, MANIFEST, PREDICTIONS, THRESHOLD, VIDEOS, Watched, item_row, write_rows
+from videorouter.eval import predictions as storage
+from videorouter.eval.__main__ import main
+from videorouter.eval.items import Item, KnownTruth
+from videorouter.eval.predictions import Cell, Prediction
+from videorouter.eval.report.evidence import evidence_of
+from videorouter.eval.report.gathered import gather
+from videorouter.eval.report.routing import AUROC, PRECISION, RECALL, TENTH, TOKENS, Evidence, Policies, routing
+from videorouter.eval.run_folder import ITEMS, MANIFEST, PREDICTIONS, THRESHOLD, VIDEOS, Watched, item_row, write_rows
 
 INDICES = list(range(5, 105, 10))
 WATCHED = Watched("lvbench", "a.mp4", "a.mp4", 10, INDICES, [index / 10 for index in INDICES], 10.0)

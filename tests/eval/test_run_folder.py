@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.items import Item, KnownTruth, Subtitles
-from eval.run_folder import ITEMS, MANIFEST, PREDICTIONS, VIDEOS, item_row, read_run, write_rows
+from videorouter.eval.items import Item, KnownTruth, Subtitles
+from videorouter.eval.run_folder import ITEMS, MANIFEST, PREDICTIONS, VIDEOS, item_row, read_run, write_rows
 
 ITEM = Item(
     "1", Path("a.mp4"), "What?", ("x", "y"), "B", {"duration": "short", "domain": "art"},
@@ -23,5 +23,5 @@ def test_items_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"give the folder of a finished `python -m eval run`"):
+    with pytest.raises(ValueError, match=r"give the folder of a finished `videorouter eval run`"):
         read_run(tmp_path)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from eval.items import Subtitles
-from eval.subtitles import Line, SubtitleReader, read_lines, shown_at
 from tests.eval import published
+from videorouter.eval.items import Subtitles
+from videorouter.eval.subtitles import Line, SubtitleReader, read_lines, shown_at
 
 
 def test_srt(tmp_path: Path) -> None:

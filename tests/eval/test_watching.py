@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from eval.watching import Watching
-from routers import VideoRouter
-from video.errors import VideoError
-from video.frames import SampledFrames
+from videorouter.eval.watching import Watching
+from videorouter.routers.runtime import VideoRouter
+from videorouter.video.errors import VideoError
+from videorouter.video.frames import SampledFrames
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.written_question import written_question
+from videorouter.eval.written_question import written_question
 
 LETTER = "Answer with the option's letter from the given choices directly."
 SELECT = (

@@ -1,31 +1,47 @@
-"""Imports run one way: a room imports only rooms below it."""
+"""Imports run one way: a package imports only packages below it, and all under the one import name."""
 
 import ast
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from videorouter.__main__ import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 BELOW = {
     "video": set(),
     "shards": set(),
-    "configs": set(),
-    "routers": {"video", "configs"},
-    "data_builders": {"video", "shards", "routers", "configs"},
-    "train": {"video", "shards", "routers", "configs"},
-    "eval": {"video", "shards", "routers", "configs"},
-    "miniature": {"video", "shards", "routers", "data_builders", "train", "eval", "configs"},
+    "routers": {"video", "shards"},
+    "data_builders": {"video", "shards", "routers"},
+    "train": {"video", "shards", "routers"},
+    "eval": {"video", "shards", "routers"},
+    "miniature": {"video", "shards", "routers", "data_builders", "train", "eval"},
 }
+NARROW = {("routers", "shards"): {"videorouter.shards.policy"}}
+"""Where only these modules of the package below may be imported: a policy is defined once, in the lowest package that names it."""
+ANYWHERE = {"command_line"}
+"""Modules of `videorouter/` itself, which import no package."""
 
 
-def imported_rooms(file: Path) -> Iterator[str]:
+def imported_modules(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file} imports relatively in line {node.lineno}"
             modules = [node.module or ""]
-        yield from (room for module in modules if (room := module.split(".")[0]) in BELOW)
+            if node.module == "videorouter":
+                modules = [f"videorouter.{alias.name}" for alias in node.names]
+        for module in modules:
+            first, *rest = module.split(".")
+            assert first not in BELOW, f"{file} imports {module} under its old name"
+            if first == "videorouter" and rest:
+                yield module
+
+
+def imported_rooms(file: Path) -> Iterator[str]:
+    return (module.split(".")[1] for module in imported_modules(file))
 
 
 @pytest.mark.parametrize("room", BELOW)
@@ -36,14 +52,36 @@ def test_a_room_imports_only_rooms_below_it(room: str) -> None:
         f"{file.relative_to(ROOT)} -> {other}"
         for file in files
         for other in imported_rooms(file)
-        if other != room and other not in BELOW[room]
+        if other != room and other not in BELOW[room] | ANYWHERE
     }
     assert not against
 
 
-@pytest.mark.parametrize("room", sorted(set(BELOW) - {"configs"}))
-def test_every_room_has_a_door(room: str) -> None:
+@pytest.mark.parametrize(("upper", "lower"), NARROW)
+def test_narrow_arrows_lead_to_the_modules_named_alone(upper: str, lower: str) -> None:
+    used = {module for file in (ROOT / upper).rglob("*.py") for module in imported_modules(file)}
+    assert {module for module in used if module.split(".")[1] == lower} == NARROW[upper, lower]
+
+
+@pytest.mark.parametrize("module", sorted(ANYWHERE))
+def test_what_all_may_import_imports_nothing_of_ours(module: str) -> None:
+    assert not list(imported_rooms(ROOT / "videorouter" / f"{module}.py"))
+
+
+def test_tests_and_benchmarks_use_the_one_import_name() -> None:
+    for file in [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        list(imported_rooms(file))
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_every_package_has_a_command_and_a_link_and_its_init_holds_a_docstring_only(room: str) -> None:
     assert (ROOT / room / "__main__.py").is_file()
+    assert room in COMMANDS
+    link = ROOT / "videorouter" / room
+    assert link.is_symlink()
+    assert os.readlink(link) == f"../{room}"
+    (docstring,) = ast.parse((ROOT / room / "__init__.py").read_text(encoding="utf-8")).body
+    assert isinstance(docstring, ast.Expr)
 
 
 def test_no_file_is_named_after_nothing() -> None:

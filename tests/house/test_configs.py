@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import configs
+from videorouter.command_line import find_config, shipped_configs
 
-NAMES = configs.shipped_names()
+NAMES = shipped_configs()
 BUILDERS = {
     "flr_annotate": ["flr", "annotate", "--questions", "q", "--videos", "v", "--out", "o"],
     "flr_generate": ["flr", "generate", "--videos", "v", "--out", "o"],
@@ -22,11 +22,11 @@ def test_the_shipped_configs_are_listed() -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if Path(name).stem in BUILDERS])
 def test_builder_configs_parse(name: str) -> None:
-    from data_builders.__main__ import parser
+    from videorouter.data_builders.__main__ import parser
 
     command = BUILDERS[Path(name).stem]
     split = 2 if command[0] == "flr" else 1
-    parsed = parser().parse_args([*command[:split], "--config", str(configs.find(name)), *command[split:]])
+    parsed = parser().parse_args([*command[:split], "--config", str(find_config(name)), *command[split:]])
     options = parsed[command[0]] if split == 1 else parsed[command[0]][command[1]]
     assert options.frames == 64
 
@@ -37,9 +37,9 @@ MACHINES = [name for name in NAMES if Path(name).stem.startswith("gpus_")]
 
 @pytest.mark.parametrize("name", STAGES)
 def test_training_configs_parse(name: str) -> None:
-    from train.cli import parse
+    from videorouter.train.cli import parse
 
-    parsed = parse(["fit", "--config", str(configs.find(name))])
+    parsed = parse(["fit", "--config", str(find_config(name))])
     assert parsed.fit.model.init_args.get("base") or parsed.fit.model.init_args.routers
     assert parsed.fit.checkpoint.dirpath.endswith("/checkpoints")
 
@@ -47,9 +47,9 @@ def test_training_configs_parse(name: str) -> None:
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("stage", [name for name in STAGES if name.startswith("train/")])
 def test_machine_configs_stand_beside_every_stage_and_its_steps_are_shared_equally(stage: str, machine: str) -> None:
-    from train.cli import parse
+    from videorouter.train.cli import parse
 
-    trainer = parse(["fit", "--config", str(configs.find(stage)), "--config", str(configs.find(machine))]).fit
+    trainer = parse(["fit", "--config", str(find_config(stage)), "--config", str(find_config(machine))]).fit
     ranks = trainer.trainer.devices * trainer.trainer.num_nodes
     assert machine.endswith({1: "gpus_1.yaml", 8: "gpus_8.yaml", 32: "gpus_4x8.yaml"}[ranks])
     assert trainer.data.init_args.batches_a_step % ranks == 0
@@ -57,9 +57,9 @@ def test_machine_configs_stand_beside_every_stage_and_its_steps_are_shared_equal
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("eval/")])
 def test_eval_configs_parse(name: str) -> None:
-    from eval.__main__ import parser
+    from videorouter.eval.__main__ import parser
 
-    parsed = parser().parse_args(["run", "--config", str(configs.find(name))])
+    parsed = parser().parse_args(["run", "--config", str(find_config(name))])
     assert "videorouter" in parsed.run.systems
 
 
@@ -70,10 +70,10 @@ def test_every_config_is_parsed_by_a_test_above() -> None:
 
 def test_a_config_is_found_by_name_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shipped = configs.find("configs/train/image_router.yaml")
+    shipped = find_config("configs/train/image_router.yaml")
     assert shipped.is_file()
-    assert configs.find("train/image_router") == shipped
+    assert find_config("train/image_router") == shipped
     (tmp_path / "own.yaml").write_text("frames: 8")
-    assert configs.find("own.yaml") == Path("own.yaml")
+    assert find_config("own.yaml") == Path("own.yaml")
     with pytest.raises(FileNotFoundError, match="train/image_router"):
-        configs.find("train/nothing")
+        find_config("train/nothing")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from miniature.bases import ROBUST, ROBUST_ROUTER
-from miniature.world import WorldPlan
+from videorouter.miniature.bases import ROBUST, ROBUST_ROUTER
+from videorouter.miniature.world import WorldPlan
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.DOTALL)
@@ -40,7 +40,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / entry.name).symlink_to(entry)
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / ".venv" / ".installed").touch()
-    for name in ("python", "ruff", "mypy"):
+    for name in ("python", "videorouter"):
         target = Path(sys.executable).parent / name
         (folder / ".venv" / "bin" / name).write_text(f'#!/bin/sh\nexec "{target}" "$@"\n')
         (folder / ".venv" / "bin" / name).chmod(0o755)
@@ -109,14 +109,14 @@ def test_the_answers_that_the_readme_prints_are_true() -> None:
 
 
 def test_torchrun_lines_parse() -> None:
-    import configs
-    from train.cli import parse
+    from videorouter.command_line import with_config_paths
+    from videorouter.train.cli import parse
 
     lines = [shlex.split(line) for line in commands() if "torchrun" in line]
     assert len(lines) == 5
     for words in lines:
-        arguments = words[words.index("train") + 1 :]
-        assert parse(configs.located(arguments)).subcommand == "fit"
+        arguments = words[words.index("videorouter.train") + 1 :]
+        assert parse(with_config_paths(arguments)).subcommand == "fit"
 
 
 def test_make_targets_named_in_the_readme_exist() -> None:

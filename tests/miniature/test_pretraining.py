@@ -12,26 +12,32 @@ import torch
 from rich.progress import Progress
 from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFast
 
-from miniature.base import new_model, train_tokenizer
-from miniature.geometry import PLACE_NAMES, cell_of
-from miniature.pretraining import recipe
-from miniature.pretraining.guidance import CHOOSING_LAYER, COUNTING_HEAD, LOOKING_LAYER, RECALLING_LAYER, Guides
-from miniature.pretraining.language import Course, LanguageCourse
-from miniature.pretraining.lessons import Lesson, LessonVideo, draw_video, lessons
-from miniature.pretraining.paraphrase import rephrased
-from miniature.pretraining.recipe import Recipe, train_base
-from miniature.pretraining.scenery import Scenery, build_scenery
-from miniature.pretraining.sight import see
-from miniature.pretraining.stills import random_scene
-from miniature.pretraining.thinning import thinned, whole
-from miniature.questions import ask
-from miniature.render import render_scene
-from miniature.scenes import write_script
-from miniature.wordings import KINDS, say
-from routers.backbones.base import FrameSpan
-from routers.backbones.internvl import InternVLBackbone
-from routers.base_identity import weights_hash
-from routers.pooling import pool_frames
+from videorouter.miniature.base import new_model, train_tokenizer
+from videorouter.miniature.geometry import PLACE_NAMES, cell_of
+from videorouter.miniature.pretraining import recipe
+from videorouter.miniature.pretraining.guidance import (
+    CHOOSING_LAYER,
+    COUNTING_HEAD,
+    LOOKING_LAYER,
+    RECALLING_LAYER,
+    Guides,
+)
+from videorouter.miniature.pretraining.language import Course, LanguageCourse
+from videorouter.miniature.pretraining.lessons import Lesson, LessonVideo, draw_video, lessons
+from videorouter.miniature.pretraining.paraphrase import rephrased
+from videorouter.miniature.pretraining.recipe import Recipe, train_base
+from videorouter.miniature.pretraining.scenery import Scenery, build_scenery
+from videorouter.miniature.pretraining.sight import see
+from videorouter.miniature.pretraining.stills import random_scene
+from videorouter.miniature.pretraining.thinning import thinned, whole
+from videorouter.miniature.questions import ask
+from videorouter.miniature.render import render_scene
+from videorouter.miniature.scenes import write_script
+from videorouter.miniature.wordings import KINDS, say
+from videorouter.routers.backbones.base import FrameSpan
+from videorouter.routers.backbones.internvl import InternVLBackbone
+from videorouter.routers.base_identity import weights_hash
+from videorouter.routers.pooling import pool_frames
 
 TINY = Recipe(
     sight_steps=2,

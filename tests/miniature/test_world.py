@@ -7,13 +7,13 @@ from random import Random
 
 import pytest
 
-from miniature.geometry import places_beside
-from miniature.questions import ask
-from miniature.scenes import Scene, Script
-from miniature.wordings import KINDS, parse
-from miniature.world import WorldPlan, build_world
-from shards import VideoQuestion
-from video.decode import sample_video
+from videorouter.miniature.geometry import places_beside
+from videorouter.miniature.questions import ask
+from videorouter.miniature.scenes import Scene, Script
+from videorouter.miniature.wordings import KINDS, parse
+from videorouter.miniature.world import WorldPlan, build_world
+from videorouter.shards.schema import VideoQuestion
+from videorouter.video.decode import sample_frames
 
 
 def rows(path: Path) -> list[dict[str, object]]:
@@ -95,7 +95,7 @@ def test_global_answers_follow_from_the_scenes(scripts: list[Script]) -> None:
 
 
 def test_64_midpoints_see_every_scene(scripts: list[Script]) -> None:
-    from video.sampling import segment_midpoint
+    from videorouter.video.sampling import segment_midpoint
 
     for script in scripts:
         seen = {
@@ -108,7 +108,7 @@ def test_64_midpoints_see_every_scene(scripts: list[Script]) -> None:
 
 def test_videos_have_the_frames_of_their_script(world: Path) -> None:
     video = sorted((world / "videos").iterdir())[0]
-    sampled = sample_video(video, 4)
+    sampled = sample_frames(video, 4)
     assert sampled.frames.shape[1:] == (112, 112, 3)
     assert (sampled.total, sampled.fps) == (160, pytest.approx(8))
 

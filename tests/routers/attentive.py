@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from routers.systems.base import CompressedVideo
+from videorouter.routers.systems.base import CompressedVideo
 
 
 class AttentiveBackbone:

@@ -8,15 +8,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routers.backbones import load_backbone
-from routers.systems.adapttoken import AdaptToken, group_budgets, interleaved_groups
-from routers.systems.adapttoken_lite import AdaptTokenLite
-from routers.systems.attention_topk import AttentionTopk
-from routers.systems.base import Query
-from routers.systems.candidates import Candidates
-from routers.systems.group_inspection import InspectedGroup
-from routers.token_source import LazyTokens
 from tests.routers.attentive import attentive, video, with_entropies
+from videorouter.routers.backbones import load_backbone
+from videorouter.routers.systems.adapttoken import AdaptToken, group_budgets, interleaved_groups
+from videorouter.routers.systems.adapttoken_lite import AdaptTokenLite
+from videorouter.routers.systems.attention_topk import AttentionTopk
+from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.candidates import Candidates
+from videorouter.routers.systems.group_inspection import InspectedGroup
+from videorouter.routers.token_source import LazyTokens
 
 QUERY = Query("Which one?", ("a", "b"))
 SYSTEMS = [AdaptToken, AdaptTokenLite, AttentionTopk]

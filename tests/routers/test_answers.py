@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routers.answers import lettered, letters, parse_choice
+from videorouter.routers.answers import lettered, letters, parse_choice
 
 OPTIONS = ["a blue boat", "a red car", "a green tree", "a dog", "two cats"]
 

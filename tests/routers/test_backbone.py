@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from routers.backbones import FrameSpan, load_backbone
-from routers.backbones.internvl import InternVLBackbone
 from tests.routers.tiny_backbones import all_kept
+from videorouter.routers.backbones import FrameSpan, load_backbone
+from videorouter.routers.backbones.internvl import InternVLBackbone
 
 # What InternVL's preprocessor_config.json sets; the class's own default is another model's.
 SETTINGS: dict[str, Any] = {

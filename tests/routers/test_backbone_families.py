@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from miniature.untrained import write_untrained_router
-from routers import VideoRouter
-from routers.backbones import load_backbone
 from tests.routers.tiny_backbones import video, write_tiny
-from video.frames import SampledFrames
+from videorouter.miniature.untrained import write_untrained_router
+from videorouter.routers.backbones import load_backbone
+from videorouter.routers.runtime import VideoRouter
+from videorouter.video.frames import SampledFrames
 
 GRIDS = {"qwen2_5_vl": (16, 16), "qwen3_vl": (14, 14), "llava_onevision": (3, 3)}
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from routers.backbones import FrameSpan, load_backbone
 from tests.routers.tiny_backbones import (
     all_kept,
     attention_by_eager,
@@ -16,6 +15,7 @@ from tests.routers.tiny_backbones import (
     video,
     write_tiny,
 )
+from videorouter.routers.backbones import FrameSpan, load_backbone
 
 TEXT_ENDS = ("embed_tokens", "norm", "rotary_emb")
 

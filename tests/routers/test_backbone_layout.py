@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from routers.backbones.layout import NO_FRAME, chat_prompt, lay_out
 from tests.routers.tiny_backbones import tiny_tokenizer
+from videorouter.routers.backbones.layout import NO_FRAME, chat_prompt, lay_out
 
 PARTS = (
     "{% for m in messages %}<|im_start|>{{ m.role }} {% for part in m.content | selectattr('type', 'equalto', 'text') %}"

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn import functional
 
-from routers.backbones import load_backbone
 from tests.routers.tiny_backbones import (
     all_kept,
     attention_by_eager,
@@ -16,6 +15,7 @@ from tests.routers.tiny_backbones import (
     video,
     write_tiny,
 )
+from videorouter.routers.backbones import load_backbone
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 
-from routers.backbones import load_backbone, merged_seconds
 from tests.routers.tiny_backbones import (
     all_kept,
     attention_by_eager,
@@ -17,6 +16,7 @@ from tests.routers.tiny_backbones import (
     video,
     write_tiny,
 )
+from videorouter.routers.backbones import load_backbone, merged_seconds
 
 SIDE = 112  # 4x4 tokens
 

@@ -6,8 +6,6 @@ from typing import Any
 import pytest
 import torch
 
-from routers.backbones import load_backbone
-from routers.pooling import pool_to
 from tests.routers.tiny_backbones import (
     all_kept,
     attention_by_eager,
@@ -16,6 +14,8 @@ from tests.routers.tiny_backbones import (
     video,
     write_tiny,
 )
+from videorouter.routers.backbones import load_backbone
+from videorouter.routers.pooling import pool_to
 
 SIDE = 128  # 4x4 tokens
 SECONDS = (0.5, 2.5, 4.5)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from routers.backbones import load_backbone
-from routers.backbones.between import texts_around
 from tests.routers.tiny_backbones import all_kept, some_kept, video, write_tiny
+from videorouter.routers.backbones import load_backbone
+from videorouter.routers.backbones.between import texts_around
 
 WRITTEN = ("a\n", "", "b\n", "é c\n", "d\n")
 SECONDS = (0.5, 1.5, 2.5, 3.5)

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from routers import VideoRouter
-from routers.checkpoint import CheckpointError
-from routers.systems import Scales
-from video.decode import sample_video
+from videorouter.routers.checkpoint import CheckpointError
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.systems.videorouter import Scales
+from videorouter.video.decode import sample_frames
 
 QUESTION = "Which symbol is at the top left corner when the red circle is shown?"
 SCORES = """
 import json, sys
-from routers import VideoRouter
-from video.decode import sample_video
+from videorouter.routers.runtime import VideoRouter
+from videorouter.video.decode import sample_frames
 router = VideoRouter.from_pretrained(sys.argv[1])
-frames = sample_video(sys.argv[2], 16, size=112).frames
+frames = sample_frames(sys.argv[2], 16, size=112).frames
 relevance = router.frame_relevance(router.backbone.encode_frames(frames), [sys.argv[3]])[0]
 print(json.dumps([relevance.tolist(), router.policy_probabilities(sys.argv[3])]))
 """
@@ -32,7 +32,7 @@ def test_a_reloaded_router_in_a_new_process_gives_identical_scores_and_policy(
     video = sorted((world / "videos").iterdir())[0]
     first = VideoRouter.from_pretrained(router)
     first.save_pretrained(tmp_path / "again")
-    frames = sample_video(video, 16, size=112).frames
+    frames = sample_frames(video, 16, size=112).frames
     relevance = first.frame_relevance(first.backbone.encode_frames(frames), [QUESTION])[0].tolist()
     done = subprocess.run(
         [sys.executable, "-c", SCORES, str(tmp_path / "again"), str(video), QUESTION],

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from routers.__main__ import main
+from videorouter.routers.__main__ import main
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
-"""`python -m routers answer` answers, explains itself, and turns user errors into one line."""
+"""`videorouter routers answer` answers, explains itself, and turns user errors into one line."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from routers.__main__ import main
-from routers.show import sparkline
+from videorouter.routers.__main__ import main
+from videorouter.routers.show import sparkline
 
 
 def video_of(world: Path) -> str:

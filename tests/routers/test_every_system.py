@@ -10,15 +10,15 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from routers.allocation import Policy
-from routers.scoring import POLICIES
-from routers.systems import NAMES, CompressedVideo, Query, Scales, System, SystemOptions, Truth, build_system
-from routers.systems.relevance_pooling import RelevancePooling
-from routers.systems.videorouter import RoutedCompression
+from videorouter.routers.systems.base import CompressedVideo, Query, System, Truth
+from videorouter.routers.systems.registry import SYSTEMS, SystemOptions, build_system
+from videorouter.routers.systems.relevance_pooling import RelevancePooling
+from videorouter.routers.systems.videorouter import RoutedCompression, Scales
+from videorouter.shards.policy import POLICIES, Policy
 
 HIDDEN, FURTHER = 8, 3
 RUN_THE_MODEL = {"attention_topk", "adapttoken", "adapttoken_lite"}
-MODEL_FREE = [name for name in NAMES if name not in RUN_THE_MODEL]
+MODEL_FREE = [name for name in SYSTEMS if name not in RUN_THE_MODEL]
 SELECT = {"dense", "frame_budget", "random_drop", "vidcom2", "fca+random_drop"}
 """Systems that keep tokens as they are."""
 

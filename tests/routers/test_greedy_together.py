@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from routers.backbones import SharedPrefix, load_backbone
 from tests.routers.tiny_backbones import all_kept, greedy_without_cache, some_kept, video, write_tiny
+from videorouter.routers.backbones import SharedPrefix, load_backbone
 
 SECONDS = (0.5, 1.5, 2.5, 3.5)
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from routers.__main__ import main
-from routers.haystacks import Haystack, read_haystacks
-from routers.layer_probe import best_layer, layer_table, needle_quality, probe_layers
-from routers.systems.base import Query
-from shards import FrameRelevance, ShardSample
 from tests.routers.attentive import AttentiveBackbone
 from tests.shards.samples import sample, write_dataset
+from videorouter.routers.__main__ import main
+from videorouter.routers.haystacks import Haystack, read_haystacks
+from videorouter.routers.layer_probe import best_layer, layer_table, needle_quality, probe_layers
+from videorouter.routers.systems.base import Query
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import FrameRelevance
 
 
 class LooksAtNeedles(AttentiveBackbone):

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import InternVLForConditionalGeneration
 
-from routers.backbones.internvl import InternVLBackbone
-from routers.backbones.prompt import Prompt
-from routers.partial import load_early
-from routers.scoring import ImageRouter
-from routers.shadow import ShadowStack
+from videorouter.routers.backbones.internvl import InternVLBackbone
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.partial import load_early
+from videorouter.routers.scoring import ImageRouter
+from videorouter.routers.shadow import ShadowStack
 
 LAYERS = 4
 INDEX = "model.safetensors.index.json"

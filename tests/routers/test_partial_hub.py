@@ -15,8 +15,8 @@ from tests.loopback.serving import served
 ROOT = Path(__file__).parents[2]
 LOAD = """
 import json, sys
-from routers.backbones.internvl import InternVLBackbone
-from routers.partial import load_early
+from videorouter.routers.backbones.internvl import InternVLBackbone
+from videorouter.routers.partial import load_early
 loaded = load_early("lab/base", int(sys.argv[1]))
 assert len(InternVLBackbone("lab/base", early_layers=int(sys.argv[1])).embed_text("a question"))
 print(json.dumps([loaded.files, loaded.tensor_bytes, loaded.bytes_read]))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.prompt import Prompt
 
 
 def test_equal_prompts_have_one_digest_and_others_another() -> None:

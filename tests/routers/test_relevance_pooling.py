@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from routers import VideoRouter
-from routers.systems import Query, Scales
-from routers.systems.frame_encoder import ContrastiveEncoder
-from routers.systems.relevance_pooling import RelevancePooling, per_token_frame
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.frame_encoder import ContrastiveEncoder
+from videorouter.routers.systems.relevance_pooling import RelevancePooling, per_token_frame
+from videorouter.routers.systems.videorouter import Scales
 
 WORDS = ["[PAD]", "[UNK]", "which", "symbol", "is", "red", "blue", "?"]
 TEXT = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}

@@ -12,13 +12,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routers import VideoRouter
-from routers.backbones import load_backbone
-from routers.pooling import pool_frames, pool_to
-from routers.systems import Query, RoutedCompression, RoutingOptions, Scales
-from routers.systems.routing_options import smoothed
-from routers.token_source import LazyTokens
 from tests.routers.tiny_backbones import video, write_tiny
+from videorouter.routers.backbones import load_backbone
+from videorouter.routers.pooling import pool_frames, pool_to
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.routing_options import RoutingOptions, smoothed
+from videorouter.routers.systems.videorouter import RoutedCompression, Scales
+from videorouter.routers.token_source import LazyTokens
 
 HIDDEN, GRID = 8, (4, 4)
 PER_FRAME = math.prod(GRID)

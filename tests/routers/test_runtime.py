@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from routers import VideoRouter
-from routers.__main__ import main
-from routers.prompts import ANSWER_WITH_LETTER
-from routers.runtime import Asked
-from routers.systems import NAMES
+from videorouter.routers.__main__ import main
+from videorouter.routers.prompts import ANSWER_WITH_LETTER
+from videorouter.routers.runtime import Asked, VideoRouter
+from videorouter.routers.systems.registry import SYSTEMS
 
 QUESTIONS = [Asked("Which symbol is shown first?"), Asked("How many scenes?", ("1", "2", "3")), Asked("Why?")]
 
@@ -32,7 +31,7 @@ def test_many_questions_on_one_video_are_answered_as_each_alone(
 ) -> None:
     alone = [loaded.answer(clip, asked.question, asked.options, budget=256, system=system) for asked in QUESTIONS]
     decoded: list[object] = []
-    monkeypatch.setattr("routers.watched_video.sample_video", _counting(decoded))
+    monkeypatch.setattr("videorouter.routers.watched_video.sample_frames", _counting(decoded))
     together = list(loaded.answer_all(clip, QUESTIONS, budget=256, system=system))
     assert len(decoded) == 1
     for one, other in zip(alone, together, strict=True):
@@ -41,11 +40,11 @@ def test_many_questions_on_one_video_are_answered_as_each_alone(
 
 
 def _counting(calls: list[object]) -> object:
-    from video.decode import sample_video
+    from videorouter.video.decode import sample_frames
 
     def counted(*given: object, **more: object) -> object:
         calls.append(given)
-        return sample_video(*given, **more)  # type: ignore[arg-type]
+        return sample_frames(*given, **more)  # type: ignore[arg-type]
 
     return counted
 
@@ -76,7 +75,7 @@ def test_stages_and_memory_are_told(loaded: VideoRouter, clip: Path) -> None:
 
 
 def test_peak_memory_sees_what_was_held_and_let_go() -> None:
-    from routers.peak_memory import peak_memory
+    from videorouter.routers.peak_memory import peak_memory
 
     device = torch.device("cpu")
     with peak_memory(device) as small:
@@ -112,7 +111,7 @@ def test_a_plan_says_which_frames_how_finely(router: Path, clip: Path, tmp_path:
     assert all(frame["score"] is None for frame in rows[1]["frames"])
 
 
-@pytest.mark.parametrize("system", [name for name in NAMES if name not in ("oracle", "relevance_pooling")])
+@pytest.mark.parametrize("system", [name for name in SYSTEMS if name not in ("oracle", "relevance_pooling")])
 def test_every_system_answers_about_a_real_clip(real_data: Path, router: Path, system: str) -> None:
     arguments = ["answer", "--model", str(router), "--question", "What is on the stove?", "--budget", "256"]
     assert main([*arguments, "--video", str(real_data / "videos" / "flipping_a_pancake.mkv"), "--system", system]) == 0

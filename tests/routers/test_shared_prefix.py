@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from routers.backbones import SharedPrefix, load_backbone
 from tests.routers.tiny_backbones import all_kept, some_kept, video, write_tiny
+from videorouter.routers.backbones import SharedPrefix, load_backbone
 
 QUESTIONS = ("What is shown?", "What is shown first, and where?", "Why?", "What is shown?")
 

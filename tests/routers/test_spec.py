@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routers.systems import RoutedCompression, RoutingOptions, build_system, parse_spec
-from routers.systems.adapttoken_lite import AdaptTokenLite
+from videorouter.routers.systems.adapttoken_lite import AdaptTokenLite
+from videorouter.routers.systems.registry import build_system
+from videorouter.routers.systems.routing_options import RoutingOptions
+from videorouter.routers.systems.spec import parse_spec
+from videorouter.routers.systems.videorouter import RoutedCompression
 
 NAMES = st.from_regex(r"[a-z][a-z_0-9]{0,8}", fullmatch=True)
 VALUES = st.none() | st.booleans() | st.integers(-999, 999) | st.floats(-9, 9).map(lambda x: round(x, 3))

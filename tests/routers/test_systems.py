@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from routers import VideoRouter
-from routers.systems import NAMES, Query, Truth
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.systems.base import Query, Truth
+from videorouter.routers.systems.registry import SYSTEMS
 
 FRAMES, PER_FRAME = 24, 16
 WANT_MORE = {"relevance_pooling", "attention_topk", "adapttoken", "adapttoken_lite"}
 """An encoder, or runs of the model: tested in files of their own."""
-SYSTEMS = [name for name in NAMES if name not in WANT_MORE]
+NAMED = [name for name in SYSTEMS if name not in WANT_MORE]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def tokens(loaded: VideoRouter) -> torch.Tensor:
 QUERY = Query("Which one?", ("a", "b"), Truth("fragment", tuple(i in (3, 4) for i in range(FRAMES))))
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize("budget", [40, 100, 200])
 def test_no_budgeted_system_exceeds_its_budget(
     loaded: VideoRouter, tokens: torch.Tensor, name: str, budget: int
@@ -40,7 +41,7 @@ def test_no_budgeted_system_exceeds_its_budget(
     assert int(kept.cells.max()) < PER_FRAME
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", NAMED)
 def test_systems_are_deterministic(loaded: VideoRouter, tokens: torch.Tensor, name: str) -> None:
     first, second = (loaded.system(name).compress(tokens, QUERY, 120) for _ in range(2))
     assert torch.equal(first.embeddings, second.embeddings)

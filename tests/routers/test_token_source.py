@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from routers.frame_source import FramesOnDemand
-from routers.token_source import LazyTokens
 from tests.routers.attentive import attentive, video
 from tests.video.counting import STEP, write_counting_video
+from videorouter.routers.frame_source import FramesOnDemand
+from videorouter.routers.token_source import LazyTokens
 
 
 def test_only_the_frames_asked_for_are_encoded() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer, InternVLConfig
 
-from routers.backbones import load_backbone
-from routers.backbones.tokenizer import load_tokenizer
 from tests.routers.tiny_backbones import all_kept, video, write_tiny
+from videorouter.routers.backbones import load_backbone
+from videorouter.routers.backbones.tokenizer import load_tokenizer
 
 
 @pytest.fixture(scope="module")

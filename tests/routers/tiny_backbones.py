@@ -18,7 +18,7 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
-from routers.systems.base import CompressedVideo
+from videorouter.routers.systems.base import CompressedVideo
 
 SPECIAL = [
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>",

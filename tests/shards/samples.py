@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from shards import FrameRelevance, LabelledQuestion, ShardSample, VideoQuestion, VideoRecord, jpeg
-from shards.sidecar import write_manifest
-from shards.writer import shard_path, write_shard
+from videorouter.shards import jpeg
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion, VideoRecord
+from videorouter.shards.sidecar import write_manifest
+from videorouter.shards.writer import shard_path, write_shard
 
 
 def question(name: str = "q0", video: str = "a.mp4") -> VideoQuestion:

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shards import ShardDataset, ShardSample, jpeg
-from shards import errors as wrong
-from shards.__main__ import main
-from shards.errors import ShardError
-from shards.verify import verify
 from tests.shards.samples import five, sample, write_dataset
+from videorouter.shards import errors as wrong
+from videorouter.shards import jpeg
+from videorouter.shards.__main__ import main
+from videorouter.shards.errors import ShardError
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.verify import verify
 
 SHARD = "train-00001.tar"
 

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shards import ShardDataset, ShardSample, VideoQuestion, VideoRecord, jpeg
-from shards.__main__ import main
-from shards.errors import BadName, DuplicateKey, FinishedShard, MissingShard, OtherVersion
-from shards.schema import SCHEMA_VERSION
-from shards.sidecar import read_manifest
-from shards.storage import Storage
-from shards.writer import shard_path, write_shard
 from tests.shards.samples import five, question, sample, write_dataset
+from videorouter.shards import jpeg
+from videorouter.shards.__main__ import main
+from videorouter.shards.errors import BadName, DuplicateKey, FinishedShard, MissingShard, OtherVersion
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import SCHEMA_VERSION, VideoQuestion, VideoRecord
+from videorouter.shards.sidecar import read_manifest
+from videorouter.shards.storage import Storage
+from videorouter.shards.writer import shard_path, write_shard
 
 
 @pytest.fixture

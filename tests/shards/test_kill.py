@@ -8,12 +8,12 @@ from random import Random
 
 import pytest
 
-from shards import ShardDataset
-from shards.errors import MissingShard
-from shards.sidecar import write_manifest
-from shards.verify import verify
-from shards.writer import is_finished, shard_path, write_shard
 from tests.shards.samples import sample
+from videorouter.shards.errors import MissingShard
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.sidecar import write_manifest
+from videorouter.shards.verify import verify
+from videorouter.shards.writer import is_finished, shard_path, write_shard
 
 KILLS = 50
 SAMPLES = [[sample(f"s{shard}v{video}", frames=6, seed=video, side=64) for video in range(3)] for shard in range(6)]

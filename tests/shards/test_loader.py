@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from shards import ShardDataset
-from shards.errors import ChangedShard, TooLittleData
-from shards.loader import EpochLoader
-from shards.order import EpochOrder, Item, Limits
 from tests.shards.samples import sample, write_dataset
+from videorouter.shards.errors import ChangedShard, TooLittleData
+from videorouter.shards.loader import EpochLoader
+from videorouter.shards.order import EpochOrder, Item, Limits
+from videorouter.shards.reader import ShardDataset
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.errors import TooLittleData
-from shards.order import EpochOrder, Item, Limits, share
+from videorouter.shards.errors import TooLittleData
+from videorouter.shards.order import EpochOrder, Item, Limits, share
 
 videos = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 64)), min_size=1, max_size=60).filter(
     lambda sizes: any(questions for questions, _ in sizes)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from shards.__main__ import main
-from shards.page import page
 from tests.shards.samples import five, sample
+from videorouter.shards.__main__ import main
+from videorouter.shards.page import page
 
 
 def test_a_page_stands_by_itself(tmp_path: Path) -> None:

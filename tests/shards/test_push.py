@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from shards import ShardDataset
 from tests.loopback.hub import LoopbackHub
 from tests.loopback.serving import served
 from tests.shards.samples import five, sample, write_dataset
+from videorouter.shards.reader import ShardDataset
 
 NAME = "datasets/lab/video-flr"
 

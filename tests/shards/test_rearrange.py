@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from shards import ShardDataset
-from shards.__main__ import main
-from shards.errors import DuplicateKey, FinishedShard, MissingShard
-from shards.rearrange import merge, split
-from shards.verify import verify
 from tests.shards.samples import five, sample, write_dataset
+from videorouter.shards.__main__ import main
+from videorouter.shards.errors import DuplicateKey, FinishedShard, MissingShard
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.rearrange import merge, split
+from videorouter.shards.verify import verify
 
 
 def keys(folder: Path, name: str | None = None) -> list[str]:

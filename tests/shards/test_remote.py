@@ -7,13 +7,13 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from shards import ShardDataset
-from shards.errors import MissingShard, TruncatedShard
-from shards.loader import EpochLoader
-from shards.order import EpochOrder, Item, Limits
 from tests.loopback.files import folder_server
 from tests.loopback.serving import served
 from tests.shards.samples import five
+from videorouter.shards.errors import MissingShard, TruncatedShard
+from videorouter.shards.loader import EpochLoader
+from videorouter.shards.order import EpochOrder, Item, Limits
+from videorouter.shards.reader import ShardDataset
 
 
 @pytest.fixture

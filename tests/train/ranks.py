@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from routers.trained_file import STATE, read_tensors
+from videorouter.routers.trained_file import STATE, read_tensors
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +49,7 @@ def stages(base: Path, router: Path, flr: Path, qtr: Path) -> dict[str, Stage]:
 
 
 def command(stage: Stage, out: Path, *options: str) -> list[str]:
-    """Arguments of `python -m train`."""
+    """Arguments of `videorouter train`."""
     return [
         "fit", "--config", f"miniature/{stage.config}", *stage.options, *BATCHES, "--out", str(out),
         "--trainer.limit_val_batches", "0", "--trainer.log_every_n_steps", "1", *options,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from miniature.crash_train import kill_with_workers
-from routers.trained_file import TrainedFileError, read_record
 from tests.train.ranks import ROOT, apart, command, free_port, stages
-from train.__main__ import main
+from videorouter.miniature.crash_train import kill_with_workers
+from videorouter.routers.trained_file import TrainedFileError, read_record
+from videorouter.train.__main__ import main
 
 
 def agent(port: int, host: bool, arguments: list[str], log: Path) -> "subprocess.Popen[bytes]":

@@ -7,18 +7,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from routers import VideoRouter
-from routers.__main__ import main as routers_main
-from routers.base_identity import weights_hash
-from routers.language_weights import write_language
-from routers.prompts import question_text
-from routers.systems import Query
-from routers.trained_file import STATE, read_record, read_tensors
-from shards import ShardDataset
 from tests.train.ranks import command, stages
-from train.__main__ import main
-from train.data import AnswerData
-from train.modules import JointModule
+from videorouter.routers.__main__ import main as routers_main
+from videorouter.routers.base_identity import weights_hash
+from videorouter.routers.language_weights import write_language
+from videorouter.routers.prompts import question_text
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.systems.base import Query
+from videorouter.routers.trained_file import STATE, read_record, read_tensors
+from videorouter.shards.reader import ShardDataset
+from videorouter.train.__main__ import main
+from videorouter.train.data import AnswerData
+from videorouter.train.modules import JointModule
 
 
 def trained(mode: str, base: Path, router: Path, flr: Path, qtr: Path, out: Path) -> Path:
@@ -91,7 +91,7 @@ def merged_by_peft(base: Path, adapter: Path) -> dict[str, Any]:
 def test_a_large_language_model_is_written_in_shards_and_read_back(
     base: Path, router: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("routers.language_weights._SHARD", 500_000)
+    monkeypatch.setattr("videorouter.routers.language_weights._SHARD", 500_000)
     module = JointModule(str(router), language_model="full")
     tensors = {name: torch.randn_like(value) for name, value in module.language.tensors().items()}
     write_language(tmp_path, module.language.record(), tensors, str(base))

@@ -9,10 +9,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from shards import ShardDataset
-from shards.loader import EpochLoader
-from shards.order import EpochOrder, Item, Limits
 from tests.shards.samples import sample, write_dataset
+from videorouter.shards.loader import EpochLoader
+from videorouter.shards.order import EpochOrder, Item, Limits
+from videorouter.shards.reader import ShardDataset
 
 Names = list[str]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from routers.trained_file import read_record
 from tests.train.ranks import apart, command, losses, stages, start
-from train.__main__ import main
-from train.preemption import EXIT_CODE
+from videorouter.routers.trained_file import read_record
+from videorouter.train.__main__ import main
+from videorouter.train.preemption import EXIT_CODE
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.slow)])

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from transformers import AutoConfig
 
-from routers.cost.parts import parameters_by_part
 from tests.train.ranks import BATCHES, stages
-from train.__main__ import main
-from train.modules import ImageRouterModule, JointModule, SemanticRouterModule
-from train.strategy_memory import early_parameters, head_parameters
+from videorouter.routers.cost.parts import parameters_by_part
+from videorouter.train.__main__ import main
+from videorouter.train.modules import ImageRouterModule, JointModule, SemanticRouterModule
+from videorouter.train.strategy_memory import early_parameters, head_parameters
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_what_would_stop_it_is_said_with_the_remedy(
     (tmp_path / "last.ckpt").write_bytes(b"pickled")
     sound, text = check([*plain, "--resume", str(tmp_path / "last.ckpt")], capsys)
     assert not sound
-    assert "was not written by `python -m train fit`" in text
+    assert "was not written by `videorouter train fit`" in text
     sound, text = check([*plain, "--out", "/proc/nothing"], capsys)
     assert not sound
 

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 import torch
 
-from miniature.untrained import write_untrained_router
-from routers import VideoRouter
-from routers.__main__ import main as routers_main
-from routers.trained_file import STATE, read_tensors
 from tests.routers.tiny_backbones import write_tiny
 from tests.train.ranks import command, stages
-from train.__main__ import main
-from train.data import AnswerData
-from train.modules import JointModule
+from videorouter.miniature.untrained import write_untrained_router
+from videorouter.routers.__main__ import main as routers_main
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.trained_file import STATE, read_tensors
+from videorouter.train.__main__ import main
+from videorouter.train.data import AnswerData
+from videorouter.train.modules import JointModule
 
 
 @pytest.fixture(scope="module")

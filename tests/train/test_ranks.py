@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from routers.trained_file import STATE, read_record, read_tensors
 from tests.train.ranks import Stage, apart, command, fit_on, losses, stages
-from train.__main__ import main
+from videorouter.routers.trained_file import STATE, read_record, read_tensors
+from videorouter.train.__main__ import main
 
 LOSS, WEIGHT = 1e-4, 1e-3
 """Largest difference of a step's loss, relative, and of a weight: sums over ranks round differently, and Adam divides by them."""

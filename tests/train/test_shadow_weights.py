@@ -6,13 +6,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from routers import VideoRouter
-from routers.base_identity import weights_hash
-from routers.export import export
-from routers.trained_file import read_record
 from tests.train.ranks import apart
 from tests.train.test_training import fit
-from train.modules import ImageRouterModule
+from videorouter.routers.base_identity import weights_hash
+from videorouter.routers.export import export
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.trained_file import read_record
+from videorouter.train.modules import ImageRouterModule
 
 SHORT = (
     "--model.init_args.cache_features", "false", "--model.init_args.moment_batches", "1",

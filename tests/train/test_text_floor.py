@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from shards import ShardDataset
-from train.__main__ import main
-from train.data.question_policy import questions_with_policy
-from train.text_floor import text_floor
+from videorouter.shards.reader import ShardDataset
+from videorouter.train.__main__ import main
+from videorouter.train.data.question_policy import questions_with_policy
+from videorouter.train.text_floor import text_floor
 
 
 def test_what_words_tell_is_learned_from_them(qtr: Path) -> None:

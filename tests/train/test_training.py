@@ -9,16 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from routers import VideoRouter
-from routers.__main__ import main as routers_main
-from routers.base_identity import CheckpointError, weights_hash
-from routers.export import export
-from routers.metrics import auroc_within_question
-from routers.trained_file import STATE, read_record, read_tensors
-from train.__main__ import main
-from train.data import FrameRelevanceData, QuestionPolicyData
-from train.modules import ImageRouterModule
-from train.schedule import warmup_cosine
+from videorouter.routers.__main__ import main as routers_main
+from videorouter.routers.base_identity import CheckpointError, weights_hash
+from videorouter.routers.export import export
+from videorouter.routers.metrics import auroc_within_question
+from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.trained_file import STATE, read_record, read_tensors
+from videorouter.train.__main__ import main
+from videorouter.train.data import FrameRelevanceData, QuestionPolicyData
+from videorouter.train.modules import ImageRouterModule
+from videorouter.train.schedule import warmup_cosine
 
 
 def fit(name: str, base: Path, shards: Path, out: Path, *options: str) -> Path:

@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.word_noise import AS_WRITTEN, words_of, worn
+from videorouter.train.word_noise import AS_WRITTEN, words_of, worn
 
 QUESTION = "Look at the scene with the red circle: which symbol stands at the top left corner?"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from video.frames import SampledFrames
+from videorouter.video.frames import SampledFrames
 
 STEP = 4
 """Brightness from one frame to the next."""

@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from video.frames import SampledFrames
+from videorouter.video.frames import SampledFrames
 
 
 def sleep_forever(path: Path) -> SampledFrames:

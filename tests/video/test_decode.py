@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.video.counting import shown, write_counting_video
-from video.decode import decoders, frames_at, sample_video
-from video.decoder import Decoder
-from video.errors import CorruptVideo, EmptyVideo, MissingVideo
-from video.seeking import Seeking
-from video.straight import Straight
+from videorouter.video.decode import decoders, frames_at, sample_frames
+from videorouter.video.decoder import Decoder
+from videorouter.video.errors import CorruptVideo, EmptyVideo, MissingVideo
+from videorouter.video.seeking import Seeking
+from videorouter.video.straight import Straight
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +57,11 @@ def test_frames_are_the_same_whether_jumped_to_or_decoded_straight_through(
 
 def test_sparse_frames_of_a_long_video_are_jumped_to(tmp_path: Path) -> None:
     path = write_counting_video(tmp_path / "long.mp4", count=600, gop=50)
-    assert sample_video(path, 4).decoder == Seeking.name
+    assert sample_frames(path, 4).decoder == Seeking.name
 
 
 def test_frames_are_resized_at_once(counting: Path) -> None:
-    assert sample_video(counting, 5, size=28).frames.shape == (5, 28, 28, 3)
+    assert sample_frames(counting, 5, size=28).frames.shape == (5, 28, 28, 3)
 
 
 def test_frames_at_seconds_are_those_on_screen(counting: Path) -> None:
@@ -80,20 +80,20 @@ def test_a_variable_frame_rate_is_read_by_its_timestamps(tmp_path: Path) -> None
 
 def test_a_missing_an_empty_and_a_corrupt_file_get_their_verdicts(tmp_path: Path, counting: Path) -> None:
     with pytest.raises(MissingVideo, match="nowhere"):
-        sample_video(tmp_path / "nowhere.mp4", 4)
+        sample_frames(tmp_path / "nowhere.mp4", 4)
     (tmp_path / "empty.mp4").touch()
     with pytest.raises(EmptyVideo, match="zero bytes"):
-        sample_video(tmp_path / "empty.mp4", 4)
+        sample_frames(tmp_path / "empty.mp4", 4)
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(20_000))
     with pytest.raises(CorruptVideo, match="noise"):
-        sample_video(tmp_path / "noise.mp4", 4)
+        sample_frames(tmp_path / "noise.mp4", 4)
     (tmp_path / "cut.mp4").write_bytes(counting.read_bytes()[:1000])
     with pytest.raises(CorruptVideo, match="cut"):
-        sample_video(tmp_path / "cut.mp4", 4)
+        sample_frames(tmp_path / "cut.mp4", 4)
 
 
 @pytest.mark.parametrize("asked", [{"sampler": "every_other"}, {"count": 0}, {"size": 0}])
 def test_what_cannot_be_asked_is_refused_and_no_verdict_on_the_file(asked: dict, counting: Path) -> None:
     with pytest.raises(ValueError, match=r"segment_midpoint|at least 1") as refused:
-        sample_video(counting, **({"count": 4} | asked))
+        sample_frames(counting, **({"count": 4} | asked))
     assert refused.type is ValueError

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.video.counting import shown, write_counting_video
-from video.decode import sample_video
-from video.errors import EmptyVideo, VideoError
-from video.seeking import Seeking
-from video.straight import Straight
-from video.worker import DecodeWorker
+from videorouter.video.decode import sample_frames
+from videorouter.video.errors import EmptyVideo, VideoError
+from videorouter.video.seeking import Seeking
+from videorouter.video.straight import Straight
+from videorouter.video.worker import DecodeWorker
 
 
 def write_header_promising(path: Path, count: int) -> Path:
@@ -27,13 +27,13 @@ def test_a_truncated_file_gives_the_frames_that_decode(tmp_path: Path) -> None:
     data = write_counting_video(tmp_path / "whole.mp4", movflags="faststart").read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(data[: (data.index(b"mdat") + len(data)) // 2])
-    sampled = sample_video(cut, 8)
+    sampled = sample_frames(cut, 8)
     assert 8 < sampled.total < 60 == sampled.promised
     assert shown(sampled) == sampled.indices
 
 
 def test_what_a_header_promises_is_recorded_and_not_believed(tmp_path: Path) -> None:
-    sampled = sample_video(write_header_promising(tmp_path / "liar.avi", 1_000_000), 8)
+    sampled = sample_frames(write_header_promising(tmp_path / "liar.avi", 1_000_000), 8)
     assert (sampled.total, sampled.promised) == (60, 1_000_000)
     assert sampled.duration == pytest.approx(6)
     assert shown(sampled) == sampled.indices
@@ -55,7 +55,7 @@ def test_damage_costs_the_frames_up_to_the_next_keyframe_and_moves_no_other(seed
             data[place] ^= 1 << random.integers(8)
     path.write_bytes(data)
     for count in (3, 60):
-        sampled = sample_video(path, count)
+        sampled = sample_frames(path, count)
         assert shown(sampled) == [round(second * 10) for second in sampled.seconds]
     kept = {round(second * 10) for second in sampled.seconds}
     assert kept >= {*range(first - 2), *range(after, 59)}  # what was still waiting in the decoder goes with it
@@ -66,7 +66,7 @@ def test_two_hours_are_sampled_in_bounded_time_and_memory(tmp_path: Path) -> Non
     path = write_counting_video(tmp_path / "film.mp4", count=7200, fps=1)
     worker = DecodeWorker(memory=0.5)
     try:
-        sampled = worker.run(30, sample_video, path, 64, "segment_midpoint", 56)
+        sampled = worker.run(30, sample_frames, path, 64, "segment_midpoint", 56)
     finally:
         worker.close()
     assert shown(sampled) == [index % 64 for index in sampled.indices]
@@ -79,7 +79,7 @@ def test_every_odd_real_video_gives_frames_or_its_verdict(real_data: Path) -> No
     try:
         for path in sorted((real_data / "videos" / "odd").iterdir()):
             try:
-                sampled = worker.run(60, sample_video, path, 8, "segment_midpoint", 56)
+                sampled = worker.run(60, sample_frames, path, 8, "segment_midpoint", 56)
                 totals[path.name] = sampled.total
                 assert sampled.frames.shape == (8, 56, 56, 3)
             except VideoError as error:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.video.ffmpeg import ffmpeg, ffmpeg_frames
-from video.decode import sample_video
+from videorouter.video.decode import sample_frames
 
 
 def assert_as_ffmpeg_shows(path: Path) -> None:
     theirs = ffmpeg_frames(path)
-    sampled = sample_video(path, 3)
+    sampled = sample_frames(path, 3)
     assert sampled.frames.shape[1:] == theirs.shape[1:]
     assert sampled.total == len(theirs)
     for index, frame in zip(sampled.indices, sampled.frames, strict=True):

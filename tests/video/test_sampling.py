@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from video.sampling import SAMPLERS, at_fps, interior, segment_midpoint
+from videorouter.video.sampling import SAMPLERS, at_fps, interior, segment_midpoint
 
 
 def test_segment_midpoint_follows_the_model_card() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from video.errors import (
+from videorouter.video.errors import (
     CorruptVideo,
     EmptyVideo,
     MissingVideo,
@@ -18,7 +18,7 @@ from video.errors import (
     VideoOutOfMemory,
     VideoTimeout,
 )
-from video.verdicts import VerdictCache
+from videorouter.video.verdicts import VerdictCache
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,8 +109,8 @@ def test_killed_processes_that_share_a_folder_leave_whole_verdicts_and_nothing_t
 ) -> None:
     program = (
         "import sys\n"
-        "from video.errors import CorruptVideo\n"
-        "from video.verdicts import VerdictCache\n"
+        "from videorouter.video.errors import CorruptVideo\n"
+        "from videorouter.video.verdicts import VerdictCache\n"
         "verdicts = VerdictCache(sys.argv[1])\n"
         "print('ready', flush=True)\n"
         "while True:\n"

@@ -14,10 +14,10 @@ import pytest
 
 from tests.video import faults
 from tests.video.counting import shown, write_counting_video
-from video.decode import sample_video
-from video.errors import CorruptVideo, MissingVideo, VideoError, VideoOutOfMemory, VideoTimeout
-from video.pool import DecodePool
-from video.worker import DecodeWorker
+from videorouter.video.decode import sample_frames
+from videorouter.video.errors import CorruptVideo, MissingVideo, VideoError, VideoOutOfMemory, VideoTimeout
+from videorouter.video.pool import DecodePool
+from videorouter.video.worker import DecodeWorker
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,12 +47,12 @@ def worker() -> Iterator[DecodeWorker]:
 def test_a_decoder_that_hangs_dies_or_devours_costs_one_video_only(
     fault: Callable[..., object], verdict: type[VideoError], said: str, worker: DecodeWorker, counting: Path
 ) -> None:
-    assert shown(worker.run(60, sample_video, counting, 2)) == [14, 44]
+    assert shown(worker.run(60, sample_frames, counting, 2)) == [14, 44]
     started = time.monotonic()
     with pytest.raises(verdict, match=said):
         worker.run(1.5 if fault is faults.sleep_forever else 60, fault, counting)
     assert time.monotonic() - started < 20
-    assert shown(worker.run(60, sample_video, counting, 2)) == [14, 44]
+    assert shown(worker.run(60, sample_frames, counting, 2)) == [14, 44]
 
 
 def test_only_what_stays_true_of_a_file_is_permanent() -> None:
@@ -62,7 +62,7 @@ def test_only_what_stays_true_of_a_file_is_permanent() -> None:
 
 def test_verdicts_cross_the_pipe(worker: DecodeWorker) -> None:
     with pytest.raises(MissingVideo, match="gone"):
-        worker.run(60, sample_video, Path("gone.mp4"), 2)
+        worker.run(60, sample_frames, Path("gone.mp4"), 2)
 
 
 def test_an_interrupted_question_is_not_answered_later(
@@ -74,15 +74,15 @@ def test_an_interrupted_question_is_not_answered_later(
     with monkeypatch.context() as patched:
         patched.setattr(worker, "_watch", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            worker.run(60, sample_video, counting, 5)
-    assert len(worker.run(60, sample_video, counting, 2).frames) == 2
+            worker.run(60, sample_frames, counting, 5)
+    assert len(worker.run(60, sample_frames, counting, 2).frames) == 2
 
 
 def test_a_pool_decodes_side_by_side(counting: Path) -> None:
     pool = DecodePool(2)
     try:
         with ThreadPoolExecutor(4) as threads:
-            answers = list(threads.map(lambda count: pool.run(60, sample_video, counting, count), range(1, 9)))
+            answers = list(threads.map(lambda count: pool.run(60, sample_frames, counting, count), range(1, 9)))
     finally:
         pool.close()
     assert [len(answer.frames) for answer in answers] == list(range(1, 9))
@@ -97,7 +97,7 @@ def test_a_worker_does_not_outlive_a_killed_parent(fault: Callable[..., object],
     program = (
         "import sys, threading, pathlib, time\n"
         "from tests.video import faults\n"
-        "from video.worker import DecodeWorker\n"
+        "from videorouter.video.worker import DecodeWorker\n"
         "worker = DecodeWorker()\n"
         "process, _ = worker._start()\n"
         f"ask = lambda: worker.run({seconds}, faults.{fault.__name__}, pathlib.Path('x'))\n"

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from shards import LabelledQuestion, ShardDataset, ShardSample
-from shards.order import EpochOrder, Item, Limits
-from train.data.shard_data import ShardData, frames_of, origin
-from train.data.steps import Counts, counted
+from videorouter.shards.order import EpochOrder, Item, Limits
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import LabelledQuestion
+from videorouter.train.data.shard_data import ShardData, frames_of, origin
+from videorouter.train.data.steps import Counts, counted
 
 
 @dataclass(frozen=True)

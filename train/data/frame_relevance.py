@@ -6,10 +6,12 @@ from functools import partial
 
 import numpy as np
 
-from shards import LabelledQuestion, ShardDataset, ShardSample
-from shards.order import EpochOrder, Item, Limits
-from train.data.shard_data import ShardData, frames_of
-from train.data.steps import Counts, counted
+from videorouter.shards.order import EpochOrder, Item, Limits
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.sample import ShardSample
+from videorouter.shards.schema import LabelledQuestion
+from videorouter.train.data.shard_data import ShardData, frames_of
+from videorouter.train.data.steps import Counts, counted
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class FrameRelevanceData(ShardData):
         """Read the shard folder `shards`.
 
         Args:
-            shards: folder or fsspec address, written by `python -m data_builders flr`
+            shards: folder or fsspec address, written by `videorouter data_builders flr`
             batch_size: most (video, question) pairs a step and device
             questions_per_item: questions of one video that go through a step together
             tokens: most visual tokens a step and device, each pair reading all frames of its video; any number where not

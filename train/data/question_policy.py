@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from shards import ShardDataset
-from shards.order import EpochOrder, Item, Limits
-from train.data.shard_data import ShardData
-from train.data.steps import Counts
-from train.word_noise import words_of
+from videorouter.shards.order import EpochOrder, Item, Limits
+from videorouter.shards.reader import ShardDataset
+from videorouter.train.data.shard_data import ShardData
+from videorouter.train.data.steps import Counts
+from videorouter.train.word_noise import words_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class QuestionPolicyData(ShardData):
         """Read the shard folder `shards`.
 
         Args:
-            shards: folder or fsspec address, written by `python -m data_builders qtr`
+            shards: folder or fsspec address, written by `videorouter data_builders qtr`
             batch_size: questions a step and device
             workers: loader processes
             batches_a_step: batches, over all ranks, of one optimizer step; ranks times accumulation where not given

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from shards import ShardDataset
-from shards.order import EpochOrder, Item
-from shards.sidecar import read_manifest
-from shards.storage import Storage
-from train.data.steps import Counts, StepLoader, batches_of_step
+from videorouter.shards.order import EpochOrder, Item
+from videorouter.shards.reader import ShardDataset
+from videorouter.shards.sidecar import read_manifest
+from videorouter.shards.storage import Storage
+from videorouter.train.data.steps import Counts, StepLoader, batches_of_step
 
 
 class ShardData(pl.LightningDataModule):

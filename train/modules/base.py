@@ -9,15 +9,15 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from routers.backbones import load_backbone
-from routers.checkpoint import router_shadow, router_tensors
-from routers.scoring import ImageRouter, SemanticRouter
-from routers.shadow_weights import ShadowMode, ShadowWeights
-from train.compiling import Compiler, compile_layers
-from train.data.steps import Microbatch
-from train.flops import ModelFlops
-from train.modules.trained import TrainedModule
-from train.strategies.zero import ZeroStrategy
+from videorouter.routers.backbones import load_backbone
+from videorouter.routers.checkpoint import router_shadow, router_tensors
+from videorouter.routers.scoring import ImageRouter, SemanticRouter
+from videorouter.routers.shadow_weights import ShadowMode, ShadowWeights
+from videorouter.train.compiling import Compiler, compile_layers
+from videorouter.train.data.steps import Microbatch
+from videorouter.train.flops import ModelFlops
+from videorouter.train.modules.trained import TrainedModule
+from videorouter.train.strategies.zero import ZeroStrategy
 
 
 class RouterModule(TrainedModule):

@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
-from routers.backbones import merged_any
-from routers.heads import mean_without_sinks
-from routers.metrics import auroc_within_question, calibration_error, threshold_for_recall
-from routers.pooling import pool_frames
-from routers.scoring import ImageRouter
-from train.data.frame_relevance import VideoRelevance
-from train.data.steps import Counts, Microbatch
-from train.modules.base import RouterModule
+from videorouter.routers.backbones import merged_any
+from videorouter.routers.heads import mean_without_sinks
+from videorouter.routers.metrics import auroc_within_question, calibration_error, threshold_for_recall
+from videorouter.routers.pooling import pool_frames
+from videorouter.routers.scoring import ImageRouter
+from videorouter.train.data.frame_relevance import VideoRelevance
+from videorouter.train.data.steps import Counts, Microbatch
+from videorouter.train.modules.base import RouterModule
 
 MAX_POSITIVE_WEIGHT = 5.0
 

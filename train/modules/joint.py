@@ -14,24 +14,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
-from routers.answers import letters
-from routers.backbones import load_backbone, merged_any, merged_seconds
-from routers.backbones.greedy import hidden_states
-from routers.checkpoint import RouterConfig, build_routers, load_weights, read_config, trained_tensors
-from routers.language_weights import LanguageWeights
-from routers.pooling import pool_frames
-from routers.prompts import question_text
-from routers.scoring import POLICIES, ImageRouter, SemanticRouter
-from routers.systems import Query, RoutedCompression, Scales, System
-from routers.systems.uniform_pooling import UniformPooling
-from train.compiling import Compiler, compile_layers
-from train.data.answers import Answered, VideoAnswers
-from train.data.steps import Counts, Microbatch
-from train.flops import ModelFlops
-from train.modules.image_router import relevance_loss
-from train.modules.semantic_router import policy_loss
-from train.modules.trained import TrainedModule
-from train.strategies.zero import ZeroStrategy, whole_parameters
+from videorouter.routers.answers import letters
+from videorouter.routers.backbones import load_backbone, merged_any, merged_seconds
+from videorouter.routers.backbones.greedy import hidden_states
+from videorouter.routers.checkpoint import RouterConfig, build_routers, load_weights, read_config, trained_tensors
+from videorouter.routers.language_weights import LanguageWeights
+from videorouter.routers.pooling import pool_frames
+from videorouter.routers.prompts import question_text
+from videorouter.routers.scoring import ImageRouter, SemanticRouter
+from videorouter.routers.systems.base import Query, System
+from videorouter.routers.systems.uniform_pooling import UniformPooling
+from videorouter.routers.systems.videorouter import RoutedCompression, Scales
+from videorouter.shards.policy import POLICIES
+from videorouter.train.compiling import Compiler, compile_layers
+from videorouter.train.data.answers import Answered, VideoAnswers
+from videorouter.train.data.steps import Counts, Microbatch
+from videorouter.train.flops import ModelFlops
+from videorouter.train.modules.image_router import relevance_loss
+from videorouter.train.modules.semantic_router import policy_loss
+from videorouter.train.modules.trained import TrainedModule
+from videorouter.train.strategies.zero import ZeroStrategy, whole_parameters
 
 ROUTER_WEIGHT: Final = 0.01
 HEAD_RATE: Final = 10.0
@@ -70,7 +72,7 @@ class JointModule(TrainedModule):
         """Load a router folder and its base.
 
         Args:
-            routers: folder that `python -m routers export` wrote from stages 1 and 2
+            routers: folder that `videorouter routers export` wrote from stages 1 and 2
             language_model: train adapters beside its matrices, or all of its layers
             lora_rank: of the adapters
             lora_alpha: of the adapters

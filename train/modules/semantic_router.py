@@ -9,11 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
-from routers.scoring import POLICIES, SemanticRouter
-from train.data.question_policy import QuestionPolicy
-from train.data.steps import Counts, Microbatch
-from train.modules.base import RouterModule
-from train.word_noise import worn
+from videorouter.routers.scoring import SemanticRouter
+from videorouter.shards.policy import POLICIES
+from videorouter.train.data.question_policy import QuestionPolicy
+from videorouter.train.data.steps import Counts, Microbatch
+from videorouter.train.modules.base import RouterModule
+from videorouter.train.word_noise import worn
 
 WORN_WAYS: Final = 12
 """Ways in which each question is worn; with cached features, later epochs cost the head alone."""
@@ -36,7 +37,7 @@ class SemanticRouterModule(RouterModule):
         Args:
             base: checkpoint folder or Hub id of the base model
             learning_rate: peak rate of AdamW
-            word_noise: share of words left out of a question while training (`train.word_noise`)
+            word_noise: share of words left out of a question while training (`videorouter.train.word_noise`)
             **options: of `RouterModule`
         """
         super().__init__(base, learning_rate=learning_rate, **options)

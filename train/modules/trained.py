@@ -11,13 +11,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from routers.base_identity import base_identity
-from routers.trained_file import RECORD
-from train.checkpoint_io import TRAINABLES
-from train.data.shard_data import ShardData
-from train.data.steps import Microbatch
-from train.resuming import check_step, restore_position
-from train.schedule import warmup_cosine
+from videorouter.routers.base_identity import base_identity
+from videorouter.routers.trained_file import RECORD
+from videorouter.train.checkpoint_io import TRAINABLES
+from videorouter.train.data.shard_data import ShardData
+from videorouter.train.data.steps import Microbatch
+from videorouter.train.resuming import check_step, restore_position
+from videorouter.train.schedule import warmup_cosine
 
 
 class TrainingDiverged(ValueError):
@@ -169,5 +169,5 @@ class TrainedModule(pl.LightningModule):
         path.write_text(json.dumps({"step": self.global_step, "losses": found, "items": asked}, indent=1))
         return (
             f"the loss is no number at step {self.global_step} ({found}): what was asked is in {path}. The last checkpoint is "
-            "sound; look at these samples (`python -m shards show`), or lower the rate, and resume from it"
+            "sound; look at these samples (`videorouter shards show`), or lower the rate, and resume from it"
         )

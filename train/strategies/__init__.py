@@ -10,7 +10,7 @@ ZERO: Final = ("deepspeed_1", "deepspeed_2", "deepspeed_3", "deepspeed_2_offload
 
 def register() -> None:
     """Make the names known to Lightning's Trainer. Raises nothing: deepspeed is imported when one of them is asked for."""
-    from train.strategies.zero import ZeroStrategy
+    from videorouter.train.strategies.zero import ZeroStrategy
 
     for name in ZERO:
         if name not in StrategyRegistry:

@@ -16,8 +16,8 @@ from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from routers.trained_file import OPTIMIZER, STATE, Entry, write_trained
-from train.checkpoint_io import MOMENTS, read_checkpoint, record_of
+from videorouter.routers.trained_file import OPTIMIZER, STATE, Entry, write_trained
+from videorouter.train.checkpoint_io import MOMENTS, read_checkpoint, record_of
 
 
 @contextmanager

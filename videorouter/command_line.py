@@ -1,12 +1,12 @@
-"""The shipped YAML files, found both in a checkout and in an installed package, and how command lines name things."""
+"""What every command line shares: shipped configs found by name, and options written with dashes or underscores."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-ROOT = Path(__file__).parent
+CONFIGS = Path(__file__).parent / "configs"
 
 
-def find(name: str | Path) -> Path:
+def find_config(name: str | Path) -> Path:
     """Return the path of a config: an existing file as it is, else the shipped one of that name.
 
     `configs/train/image_router.yaml`, `train/image_router.yaml` and `train/image_router` name the same shipped file,
@@ -16,28 +16,28 @@ def find(name: str | Path) -> Path:
     if given.is_file():
         return given
     parts = given.parts[1:] if given.parts[:1] == ("configs",) else given.parts
-    shipped = ROOT.joinpath(*parts)
+    shipped = CONFIGS.joinpath(*parts)
     for candidate in (shipped, shipped.with_suffix(".yaml")):
         if candidate.is_file():
             return candidate
     raise FileNotFoundError(
-        f"no config {str(name)!r}: neither a file nor shipped. Shipped: {', '.join(shipped_names())}"
+        f"no config {str(name)!r}: neither a file nor shipped. Shipped: {', '.join(shipped_configs())}"
     )
 
 
-def shipped_names() -> list[str]:
+def shipped_configs() -> list[str]:
     """Names of all shipped configs, such as `train/image_router.yaml`, sorted."""
-    return sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.yaml"))
+    return sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.glob("*/*.yaml"))
 
 
-def located(arguments: list[str]) -> list[str]:
-    """A command line in which the value of every `--config` is the path `find` gives for it."""
+def with_config_paths(arguments: list[str]) -> list[str]:
+    """A command line in which the value of every `--config` is the path `find_config` gives for it."""
     found = list(arguments)
     for position, word in enumerate(found):
         if word == "--config" and position + 1 < len(found):
-            found[position + 1] = str(find(found[position + 1]))
+            found[position + 1] = str(find_config(found[position + 1]))
         elif word.startswith("--config="):
-            found[position] = f"--config={find(word.removeprefix('--config='))}"
+            found[position] = f"--config={find_config(word.removeprefix('--config='))}"
     return found
 
 

@@ -1,0 +1,106 @@
+"""All compression systems by name, and what builds each (ours)."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Final
+
+from videorouter.routers.systems.adapttoken import AdaptToken
+from videorouter.routers.systems.adapttoken_lite import AdaptTokenLite
+from videorouter.routers.systems.attention_topk import AttentionTopk
+from videorouter.routers.systems.base import System
+from videorouter.routers.systems.dense import Dense
+from videorouter.routers.systems.fca import FrameCompressionAdjustment, FrameReducer
+from videorouter.routers.systems.frame_budget import FrameBudget
+from videorouter.routers.systems.frame_encoder import load_frame_encoder
+from videorouter.routers.systems.oracle import Oracle
+from videorouter.routers.systems.random_drop import RandomDrop
+from videorouter.routers.systems.relevance_pooling import RelevancePooling
+from videorouter.routers.systems.spec import ROUTED, parse_spec, with_options
+from videorouter.routers.systems.uniform_pooling import UniformPooling
+from videorouter.routers.systems.vidcom2 import VidCom2
+from videorouter.routers.systems.videorouter import RoutedCompression
+from videorouter.shards.policy import POLICIES
+
+
+@dataclass(frozen=True)
+class SystemOptions:
+    """What single systems want beside a router.
+
+    Args:
+        scale: compression scale of `uniform_pooling`; the router's global one where null
+        seed: draw of `random_drop`
+        encoder: CLIP or SigLIP checkpoint (folder or Hub id) that `relevance_pooling` compares frames and questions with
+        fill: whether `vidcom2` and `fca+` systems spend what no retention spends exactly
+    """
+
+    scale: int | None = None
+    seed: int = 0
+    encoder: str | None = None
+    fill: bool = False
+
+
+Builder = Callable[[RoutedCompression, SystemOptions], System]
+
+BUILDERS: Final[dict[str, Builder]] = {
+    "dense": lambda router, options: Dense(router.backbone.grid),
+    "oracle": lambda router, options: Oracle(router.backbone.grid, router.scales),
+    "frame_budget": lambda router, options: FrameBudget(router.backbone.grid),
+    "uniform_pooling": lambda router, options: _uniform_pooling(router, options),
+    "random_drop": lambda router, options: RandomDrop(options.seed),
+    "relevance_pooling": lambda router, options: _relevance_pooling(router, options),
+    "attention_topk": lambda router, options: AttentionTopk(router.backbone),
+    "vidcom2": lambda router, options: VidCom2(router.backbone.hidden_size, options.fill),
+    "adapttoken": lambda router, options: AdaptToken(router.backbone),
+    "adapttoken_lite": lambda router, options: AdaptTokenLite(router.backbone),
+    ROUTED: lambda router, options: router,
+}
+
+ADJUSTED: Final = "fca+"
+SYSTEMS: Final = (*BUILDERS, *(ADJUSTED + inner for inner in ("uniform_pooling", "random_drop", ROUTED)))
+"""All systems; `fca+` is frame compression adjustment around another one."""
+
+
+def build_system(spec: str, router: RoutedCompression, options: SystemOptions | None = None) -> System:
+    """The system that `spec` writes, `NAME` or `NAME(option=value, ...)`, for the backbone, scales and policy of `router`.
+
+    Its options are those of `SystemOptions`, and the system's own: the plain fields of its class, `RoutingOptions` for
+    `videorouter`. Raises `ValueError` naming the systems or options there are, or the option that is missing.
+    """
+    written = parse_spec(spec)
+    if written.name not in SYSTEMS:
+        raise ValueError(f"unknown system {written.name!r}: there are {', '.join(SYSTEMS)}")
+    options = options or SystemOptions()
+    general = {name: value for name, value in written.options.items() if name in asdict(options)}
+    own = {name: value for name, value in written.options.items() if name not in general}
+    options = with_options(options, general, spec)
+    inner = _with_own(BUILDERS[written.name.removeprefix(ADJUSTED)](router, options), own, spec)
+    if written.options:
+        inner = replace(inner, name=str(written).removeprefix(ADJUSTED))  # type: ignore[type-var]
+    if not written.name.startswith(ADJUSTED):
+        return inner
+    assert isinstance(inner, FrameReducer)
+    return FrameCompressionAdjustment(inner, router.backbone.hidden_size, options.fill)
+
+
+def _with_own(system: System, own: dict[str, object], said: str) -> System:
+    if isinstance(system, RoutedCompression):
+        policy, own = own.get("policy", system.policy), {n: value for n, value in own.items() if n != "policy"}
+        if policy not in (None, *POLICIES):
+            raise ValueError(f"{said}: policy cannot be {policy!r}, there are {' and '.join(POLICIES)}")
+        return replace(system, policy=policy, options=with_options(system.options, own, said))
+    return with_options(system, own, said)
+
+
+def _uniform_pooling(router: RoutedCompression, options: SystemOptions) -> System:
+    return UniformPooling(router.backbone.grid, options.scale or router.scales.global_scale)
+
+
+def _relevance_pooling(router: RoutedCompression, options: SystemOptions) -> System:
+    if options.encoder is None:
+        raise ValueError(
+            "relevance_pooling needs an `encoder`: the folder or Hub id of a CLIP or SigLIP checkpoint, "
+            "such as openai/clip-vit-base-patch32"
+        )
+    device = str(router.backbone.device)
+    return RelevancePooling(router.backbone.grid, partial(load_frame_encoder, options.encoder, device), router.scales)

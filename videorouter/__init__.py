@@ -1,0 +1,94 @@
+"""VideoRouter: query-adaptive routing of visual tokens for long-video models.
+
+The public interface: these names are kept from version to version, and each is imported when it is first used, so that
+questions can be read without waiting for torch. docs/interface.md says what belongs to it and why. Everything else is
+reached as `videorouter.PACKAGE...` and may move.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from videorouter.routers.answers import parse_choice
+    from videorouter.routers.backbones import Backbone, load_backbone
+    from videorouter.routers.base_identity import CheckpointError
+    from videorouter.routers.runtime import Answer, VideoRouter
+    from videorouter.routers.systems.base import CompressedVideo, Query, System
+    from videorouter.routers.systems.registry import SYSTEMS, build_system
+    from videorouter.routers.watched_video import WatchedVideo
+    from videorouter.shards.errors import ShardError
+    from videorouter.shards.loader import EpochLoader
+    from videorouter.shards.reader import ShardDataset
+    from videorouter.shards.sample import ShardSample
+    from videorouter.shards.schema import FrameRelevance, LabelledQuestion, PolicyLabel, VideoQuestion, VideoRecord
+    from videorouter.video.decode import sample_frames
+    from videorouter.video.errors import VideoError
+    from videorouter.video.frames import SampledFrames
+
+__version__ = "0.2.0"
+
+__all__ = [
+    "SYSTEMS",
+    "Answer",
+    "Backbone",
+    "CheckpointError",
+    "CompressedVideo",
+    "EpochLoader",
+    "FrameRelevance",
+    "LabelledQuestion",
+    "PolicyLabel",
+    "Query",
+    "SampledFrames",
+    "ShardDataset",
+    "ShardError",
+    "ShardSample",
+    "System",
+    "VideoError",
+    "VideoQuestion",
+    "VideoRecord",
+    "VideoRouter",
+    "WatchedVideo",
+    "__version__",
+    "build_system",
+    "load_backbone",
+    "parse_choice",
+    "sample_frames",
+]
+
+_DEFINED_IN = {
+    "routers.answers": ("parse_choice",),
+    "routers.backbones": ("Backbone", "load_backbone"),
+    "routers.base_identity": ("CheckpointError",),
+    "routers.runtime": ("Answer", "VideoRouter"),
+    "routers.systems.registry": ("SYSTEMS", "build_system"),
+    "routers.systems.base": ("CompressedVideo", "Query", "System"),
+    "routers.watched_video": ("WatchedVideo",),
+    "shards.errors": ("ShardError",),
+    "shards.loader": ("EpochLoader",),
+    "shards.reader": ("ShardDataset",),
+    "shards.sample": ("ShardSample",),
+    "shards.schema": ("FrameRelevance", "LabelledQuestion", "PolicyLabel", "VideoQuestion", "VideoRecord"),
+    "video.decode": ("sample_frames",),
+    "video.errors": ("VideoError",),
+    "video.frames": ("SampledFrames",),
+}
+_PLACE = {name: module for module, names in _DEFINED_IN.items() for name in names}
+
+if (Path(__file__).parent / "routers").is_file():
+    raise ImportError(
+        "this checkout has no symbolic links: videorouter/routers is a file. "
+        "Run `git config core.symlinks true && git checkout -- videorouter`, or install the wheel"
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACE:
+        raise AttributeError(f"module 'videorouter' has no attribute {name!r}: it has {', '.join(__all__)}")
+    found = getattr(import_module(f"videorouter.{_PLACE[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
