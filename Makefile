@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-real miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test \
-	crash-test crash-train bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-gpu lint clean
+	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-gpu lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
@@ -18,6 +18,7 @@ help:  ## list the commands
 setup: $(VENV)/.installed  ## install everything into .venv (CPU build of torch where the package index has one)
 
 $(VENV)/.installed: pyproject.toml constraints.txt
+	@test -d videorouter/routers || { echo "this checkout has no symbolic links: run 'git config core.symlinks true && git checkout -- videorouter'" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	DS_BUILD_OPS=0 $(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
@@ -101,6 +102,11 @@ lint: setup  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+
+wheel: setup  ## the source distribution and the wheel in dist/, held to contain every file once under one name
+	rm -rf build dist *.egg-info
+	$(BIN)/python -m build --no-isolation --quiet .
+	$(BIN)/python tests/house/wheel_content.py dist/*.whl
 
 clean:  ## remove what the commands above made, except .venv
 	rm -rf $(RUNS) build dist .pytest_cache .ruff_cache .mypy_cache

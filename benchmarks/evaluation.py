@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from videorouter.eval.benchmarks import load_items
-from videorouter.eval.experiment import EvalConfig
+from videorouter.eval.config import EvalConfig
 from videorouter.eval.experiment import run as evaluate
 from videorouter.eval.predictions import Prediction, read
 from videorouter.eval.run_folder import PREDICTIONS

@@ -32,7 +32,7 @@ from videorouter.routers.cost.memory import peak_memory
 from videorouter.routers.cost.workload import Workload
 from videorouter.routers.systems.adapttoken import AdaptToken
 from videorouter.routers.systems.adapttoken_lite import AdaptTokenLite
-from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.query import Query
 from videorouter.video.resize import resize_frames
 
 AT_ONCE = 8

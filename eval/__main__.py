@@ -50,7 +50,7 @@ def _preparing() -> ArgumentParser:
 
 
 def _running() -> ArgumentParser:
-    from videorouter.eval.experiment import EvalConfig
+    from videorouter.eval.config import EvalConfig
 
     options = ArgumentParser(description="Compare systems at equal tokens on one benchmark.")
     options.add_argument("--config", action="config", help="YAML file, or the name of a shipped one")
@@ -59,7 +59,7 @@ def _running() -> ArgumentParser:
 
 
 def _reporting() -> ArgumentParser:
-    from videorouter.eval.report.writing import ReportConfig
+    from videorouter.eval.config import ReportConfig
 
     options = ArgumentParser(description="Write a page and tables of finished runs, from their folders alone.")
     options.add_argument("runs", nargs="+", type=Path, help="folders of finished runs")
@@ -88,8 +88,9 @@ def _prepare(options: dict[str, Any]) -> int:
 
 
 def _run(options: dict[str, Any]) -> int:
-    from videorouter.eval.experiment import EvalConfig, Point, run
-    from videorouter.routers.systems.videorouter import Scales
+    from videorouter.eval.config import EvalConfig, Point
+    from videorouter.eval.experiment import run
+    from videorouter.routers.allocation import Scales
 
     def scaled(values: dict[str, Any]) -> dict[str, Any]:
         return values | {"scales": Scales(**values["scales"]) if values["scales"] is not None else None}
@@ -101,7 +102,8 @@ def _run(options: dict[str, Any]) -> int:
 
 
 def _report(options: dict[str, Any]) -> int:
-    from videorouter.eval.report.writing import ReportConfig, write_report
+    from videorouter.eval.config import ReportConfig
+    from videorouter.eval.report.writing import write_report
 
     runs = options.pop("runs")
     print(f"wrote {write_report(runs, ReportConfig(**options))}")

@@ -3,20 +3,20 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 import torch
 
+from videorouter.eval.config import Scoring
 from videorouter.eval.controls import prompt_without_video
 from videorouter.routers.answers import letters, parse_choice
 from videorouter.routers.backbones import SharedPrefix
 from videorouter.routers.backbones.base import Backbone, Generated
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.prompts import question_text
-from videorouter.routers.systems.base import CompressedVideo, Query
+from videorouter.routers.systems.base import CompressedVideo
 from videorouter.routers.systems.looks import looked
-
-Scoring = Literal["likelihood", "generate"]
+from videorouter.routers.systems.query import Query
 
 MOST_NEW_TOKENS: Final = 32
 

@@ -13,7 +13,8 @@ from videorouter.routers.backbones.base import Backbone
 from videorouter.routers.backbones.layout import chat_prompt
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.runtime import VideoRouter
-from videorouter.routers.systems.base import CompressedVideo, Query, System
+from videorouter.routers.systems.base import CompressedVideo, System
+from videorouter.routers.systems.query import Query
 
 BLIND: Final = "blind"
 SHUFFLED: Final = "shuffled+"

@@ -3,16 +3,15 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.progress import Progress
 
-from videorouter.eval.answering import Scoring
 from videorouter.eval.batches import packs
 from videorouter.eval.benchmarks import load_benchmark, load_items
 from videorouter.eval.budgets import check_equal, item_budgets
+from videorouter.eval.config import EvalConfig, Point
 from videorouter.eval.controls import Shuffled, system_or_control
 from videorouter.eval.items import Item
 from videorouter.eval.journal import Journal
@@ -30,77 +29,6 @@ from videorouter.routers.allocation import scaled_tokens
 from videorouter.routers.runtime import VideoRouter
 from videorouter.routers.systems.base import System
 from videorouter.routers.systems.spec import ROUTED, parse_spec
-from videorouter.routers.systems.videorouter import Scales
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where systems are compared: at most `budget` visual tokens a question; frames and scales are the config's where null."""
-
-    budget: int
-    frames: int | None = None
-    scales: Scales | None = None
-
-
-@dataclass
-class EvalConfig:
-    """One comparison, or as many as there are `points`.
-
-    Args:
-        model: router folder
-        data: benchmark folder
-        out: folder for everything that the run leaves (`videorouter.eval.run_folder`); an interrupted run goes on there
-        benchmark: benchmark name
-        model_name: what predictions call the model
-        subtitles: ask in the wording with subtitles, where the benchmark has one
-        split: split that is compared on
-        validation_split: split on which `uniform_pooling` chooses its scale, the finest that spends the tokens where null; router
-            quality is reported on both
-        systems: systems compared; `videorouter` sets the tokens of the others. Controls: `blind`, `shuffled+SYSTEM`
-        budget: cap in visual tokens a question; the router's own where null
-        frames: frames sampled a video; the router's own where null
-        scales: compression scales; the router's own where null
-        points: several budgets, frames and scales in one run, in place of these
-        remembered_videos: videos kept encoded in host memory from one point to the next
-        scoring: likelihood (of option letters) or generate (and parse)
-        share_passes: questions of a video go on from one another where a system kept the same tokens, and systems and points share
-            what a pass over the frames found, and the answer to the same prompt: the same answers sooner, but no honest seconds of
-            route and prefill
-        answers_at_once: a system's answers to so many questions are generated at once, and the seconds shared out equally; which
-            questions stand together never depends on the number of processes
-        limit: at most this many questions
-        validation_limit: at most this many questions of the validation split
-        retry_failed: ask again what failed in a finished run of the same configuration in `out`
-        router_quality: whether the routers themselves are measured, too, where the truth is known
-        encoder: CLIP or SigLIP checkpoint that relevance_pooling compares frames and questions with
-        base: where the base model lies, if not where the router folder says
-        device: torch device; `cuda` is each rank's own GPU under torchrun
-    """
-
-    model: Path
-    data: Path
-    out: Path
-    benchmark: str = "miniature"
-    model_name: str = "router"
-    subtitles: bool = False
-    split: str = "test"
-    validation_split: str | None = "val"
-    systems: list[str] = field(default_factory=lambda: ["dense", "oracle", "frame_budget", "uniform_pooling", ROUTED])
-    budget: int | None = None
-    frames: int | None = None
-    scales: Scales | None = None
-    points: list[Point] | None = None
-    remembered_videos: int = 0
-    scoring: Scoring = "generate"
-    share_passes: bool = False
-    answers_at_once: int = 1
-    limit: int | None = None
-    validation_limit: int | None = 40
-    retry_failed: bool = False
-    router_quality: bool = True
-    encoder: str | None = None
-    base: str | None = None
-    device: str = "cpu"
 
 
 def run(config: EvalConfig) -> list[Summary]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from videorouter.routers.systems.base import Truth
+from videorouter.routers.systems.query import Truth
 from videorouter.shards.policy import Policy
 
 

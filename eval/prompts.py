@@ -10,7 +10,7 @@ from videorouter.eval.items import Item
 from videorouter.eval.subtitles import SubtitleReader, shown_at
 from videorouter.routers.answers import letters
 from videorouter.routers.prompts import question_text
-from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.query import Query
 
 SUBTITLES = SubtitleReader()
 """Remembers the files that were read, and counts those that could not be."""

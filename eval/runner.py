@@ -11,8 +11,9 @@ import torch
 from rich.markup import escape
 from rich.progress import Progress
 
-from videorouter.eval.answering import Answer, Scoring, answers
+from videorouter.eval.answering import Answer, answers
 from videorouter.eval.batches import batches, packs
+from videorouter.eval.config import Scoring
 from videorouter.eval.controls import Shuffled, reordered
 from videorouter.eval.items import Item
 from videorouter.eval.journal import Journal
@@ -23,8 +24,9 @@ from videorouter.eval.run_folder import Failure, Watched
 from videorouter.eval.watching import Watching
 from videorouter.routers.backbones import SharedPrefix, merged_any
 from videorouter.routers.runtime import VideoRouter
-from videorouter.routers.systems.base import CompressedVideo, Query, System
+from videorouter.routers.systems.base import CompressedVideo, System
 from videorouter.routers.systems.looks import Looks
+from videorouter.routers.systems.query import Query
 from videorouter.routers.watched_video import WatchedVideo
 from videorouter.video.errors import VideoError
 

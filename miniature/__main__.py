@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         sys.exit(0 if given == ["--help"] else 2)
     module, _, function = COMMANDS[given[0]][0].partition(":")
-    command = getattr(import_module(module), function)
+    command = getattr(import_module(f"videorouter.{module}"), function)
     try:
         auto_cli(command, args=underscored(given[1:]), as_positional=False)
     except (ValueError, OSError) as error:

@@ -170,6 +170,7 @@ class _Trial:
         command = [
             sys.executable,
             "-m",
+            "videorouter",
             "data_builders",
             "flr",
             self.builder,
@@ -241,7 +242,18 @@ def _health(address: str) -> int:
 
 @contextmanager
 def _teacher(seed: int) -> Iterator[str]:
-    command: Sequence[str] = [sys.executable, "-m", "miniature", "teacher", "--port", "0", "--seed", str(seed), *FAULTS]
+    command: Sequence[str] = [
+        sys.executable,
+        "-m",
+        "videorouter",
+        "miniature",
+        "teacher",
+        "--port",
+        "0",
+        "--seed",
+        str(seed),
+        *FAULTS,
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

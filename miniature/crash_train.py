@@ -136,7 +136,8 @@ class _Training:
         strategy, _, ranks = kind.partition("*")
         command = [
             sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", ranks, "--master_port", str(_free_port()),
-            "-m", "train", *self.options, "--trainer.strategy", strategy, "--out", str(out), "--trace.folder", str(asked),
+            "-m", "videorouter.train", *self.options,
+            "--trainer.strategy", strategy, "--out", str(out), "--trace.folder", str(asked),
         ]  # fmt: skip
         self.out.mkdir(parents=True, exist_ok=True)
         with (self.out / f"{asked.name}.log").open("wb") as log:

@@ -112,7 +112,7 @@ def _train(
 def _teacher(console: Console) -> Iterator[str]:
     """A miniature teacher on a free loopback port, for as long as the block runs."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "miniature", "teacher", "--port", "0"],
+        [sys.executable, "-m", "videorouter", "miniature", "teacher", "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
         env=quiet_environment() | {"OPENBLAS_NUM_THREADS": "1"},  # waiting threads would take the builder's processor

@@ -19,7 +19,7 @@ class StageFailed(RuntimeError):
 
 @dataclass
 class Stages:
-    """Runs `python -m ...` lines, prints each before it starts, and remembers how long it took (seconds by title)."""
+    """Runs `videorouter ...` lines, prints each before it starts, and remembers how long it took (seconds by title)."""
 
     console: Console
     seconds: dict[str, float] = field(default_factory=dict)
@@ -31,12 +31,12 @@ class Stages:
         """
         command = [str(argument) for argument in arguments]
         self.console.rule(Text(title, style="bold"), align="left")
-        self.console.print(f"python -m {shlex.join(command)}", style="dim", soft_wrap=True, highlight=False)
+        self.console.print(f"videorouter {shlex.join(command)}", style="dim", soft_wrap=True, highlight=False)
         started = time.monotonic()
-        code = subprocess.run([sys.executable, "-m", *command], env=quiet_environment()).returncode
+        code = subprocess.run([sys.executable, "-m", "videorouter", *command], env=quiet_environment()).returncode
         self.seconds[title] = time.monotonic() - started
         if code not in accepted:
-            raise StageFailed(f"stage {title!r} ended with exit code {code}: python -m {shlex.join(command)}")
+            raise StageFailed(f"stage {title!r} ended with exit code {code}: videorouter {shlex.join(command)}")
 
 
 def quiet_environment() -> dict[str, str]:

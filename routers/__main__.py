@@ -33,10 +33,10 @@ def export(
         routing: options of routing that the folder is used with, such as "smoothing=1, router_scale=4"; those trained with
             otherwise
     """
+    from videorouter.routers.allocation import Scales
     from videorouter.routers.export import export as export_folder
     from videorouter.routers.systems.routing_options import RoutingOptions
     from videorouter.routers.systems.spec import parse_spec, with_options
-    from videorouter.routers.systems.videorouter import Scales
 
     options = None
     if routing is not None:
@@ -172,8 +172,8 @@ def estimate(
         frames_at_once: frames in one pass of the vision tower
         dtype: of weights and activations; the checkpoint's own otherwise
     """
+    from videorouter.routers.allocation import Scales
     from videorouter.routers.cost.asked import model_cost
-    from videorouter.routers.systems.videorouter import Scales
 
     cost = model_cost(
         model,

@@ -13,6 +13,15 @@ from videorouter.video.sampling import segment_midpoint
 
 
 @dataclass(frozen=True)
+class Scales:
+    """Compression scales: (global; relevant, irrelevant) = (2; 1, 4) in the paper's main runs, (4; 1, 8) in its smallest."""
+
+    global_scale: int = 2
+    relevant_scale: int = 1
+    irrelevant_scale: int = 4
+
+
+@dataclass(frozen=True)
 class Allocation:
     """The frames kept, in temporal order, with the scale and the token count of each."""
 

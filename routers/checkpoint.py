@@ -8,13 +8,13 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from videorouter.routers.allocation import Scales
 from videorouter.routers.backbones import Backbone
 from videorouter.routers.base_identity import BaseModel, CheckpointError, base_identity
 from videorouter.routers.scoring import ImageRouter, SemanticRouter
 from videorouter.routers.shadow import ShadowStack
 from videorouter.routers.shadow_weights import ShadowWeights
 from videorouter.routers.systems.routing_options import RoutingOptions
-from videorouter.routers.systems.videorouter import Scales
 
 __all__ = ["BaseModel", "CheckpointError", "RouterConfig", "build_routers", "check_base", "read_config", "write_folder"]
 

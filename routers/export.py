@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from torch import Tensor
 
+from videorouter.routers.allocation import Scales
 from videorouter.routers.base_identity import BaseModel, CheckpointError
 from videorouter.routers.checkpoint import RouterConfig, check_base, write_folder
 from videorouter.routers.language_weights import write_language
 from videorouter.routers.model_card import model_card
 from videorouter.routers.shadow_weights import ShadowWeights
 from videorouter.routers.systems.routing_options import RoutingOptions
-from videorouter.routers.systems.videorouter import Scales
 from videorouter.routers.trained_file import RECORD, STATE, TrainedFileError, read_record, read_tensors
 
 HEADS: Final = ("semantic", "image")

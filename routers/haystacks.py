@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.query import Query
 
 
 @dataclass(frozen=True)

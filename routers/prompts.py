@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from videorouter.routers.answers import lettered
 
 if TYPE_CHECKING:  # systems write prompts too
-    from videorouter.routers.systems.base import Query
+    from videorouter.routers.systems.query import Query
 
 ANSWER_WITH_LETTER = "Answer with the option's letter only."
 

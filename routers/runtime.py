@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from videorouter.routers.allocation import Scales
 from videorouter.routers.answers import parse_choice
 from videorouter.routers.backbones import Backbone, SharedPrefix, load_backbone
 from videorouter.routers.checkpoint import (
@@ -30,7 +31,7 @@ from videorouter.routers.scoring import ImageRouter, SemanticRouter
 from videorouter.routers.systems.base import CompressedVideo, System, encodes_on_demand
 from videorouter.routers.systems.registry import SystemOptions, build_system
 from videorouter.routers.systems.spec import ROUTED
-from videorouter.routers.systems.videorouter import RoutedCompression, Scales
+from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.routers.watched_video import WatchedVideo, sampled_frames, watch
 from videorouter.shards.policy import POLICIES, Policy
 from videorouter.video.frames import SampledFrames

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from videorouter.routers.backbones import Backbone, merged_seconds
-from videorouter.routers.systems.base import Query, Truth
+from videorouter.routers.systems.query import Query, Truth
 from videorouter.routers.token_source import LazyTokens, TokenSource
 from videorouter.video.decode import sample_frames
 from videorouter.video.frames import SampledFrames

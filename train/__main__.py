@@ -1,10 +1,20 @@
-"""`videorouter train fit --config ...`: LightningCLI over the modules and data of this room; `check` and `floor` beside it."""
+"""`videorouter train fit --config ...`: LightningCLI over modules and data of this package; `check` and `floor` beside it."""
 
 import sys
 
 from jsonargparse import auto_cli
 
 from videorouter.command_line import with_config_paths
+
+USAGE = """usage: videorouter train {fit,check,floor,...} ...
+
+  fit     train a router or the joint stage: --config CONFIG [--out FOLDER] [--resume auto] and any option of a config
+  check   the same arguments: say what would stop this training before it starts; --ranks N for another number of processes
+  floor   --shards SHARDS: what words alone tell of a policy, the figure that a Semantic Router must be seen above
+  validate, test, predict   as Lightning has them
+
+Shipped configs are found by name: `videorouter config` lists them. `videorouter train fit --help` is Lightning's own and
+takes seconds; under torchrun: `torchrun --nproc_per_node N -m videorouter.train fit ...`."""
 
 
 def check(ranks: int | None, arguments: list[str]) -> None:
@@ -39,6 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
         command = sys.argv[1:]
     else:
         command = arguments = with_config_paths(arguments)
+    if command in ([], ["-h"], ["--help"], ["check", "-h"], ["check", "--help"]):
+        print(USAGE, file=sys.stdout if command else sys.stderr)
+        sys.exit(0 if command else 2)
     try:
         if command[:1] == ["check"]:
             return check(*_ranks(command[1:]))

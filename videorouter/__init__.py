@@ -5,6 +5,7 @@ questions can be read without waiting for torch. docs/interface.md says what bel
 reached as `videorouter.PACKAGE...` and may move.
 """
 
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from videorouter.routers.backbones import Backbone, load_backbone
     from videorouter.routers.base_identity import CheckpointError
     from videorouter.routers.runtime import Answer, VideoRouter
-    from videorouter.routers.systems.base import CompressedVideo, Query, System
+    from videorouter.routers.systems.base import CompressedVideo, System
+    from videorouter.routers.systems.query import Query
     from videorouter.routers.systems.registry import SYSTEMS, build_system
     from videorouter.routers.watched_video import WatchedVideo
     from videorouter.shards.errors import ShardError
@@ -76,10 +78,10 @@ _DEFINED_IN = {
 _PLACE = {name: module for module, names in _DEFINED_IN.items() for name in names}
 
 if (Path(__file__).parent / "routers").is_file():
-    raise ImportError(
-        "this checkout has no symbolic links: videorouter/routers is a file. "
-        "Run `git config core.symlinks true && git checkout -- videorouter`, or install the wheel"
-    )
+    _told = "this checkout has no symbolic links: run 'git config core.symlinks true && git checkout -- videorouter'"
+    if sys.argv[0] == "-m" or Path(sys.argv[0]).stem == "videorouter":
+        sys.exit(_told)
+    raise ImportError(_told)
 
 
 def __getattr__(name: str) -> Any:

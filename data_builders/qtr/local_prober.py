@@ -16,7 +16,8 @@ from videorouter.data_builders.videos import PreparedVideo
 from videorouter.routers.allocation import Allocation
 from videorouter.routers.backbones import load_backbone
 from videorouter.routers.prompts import question_text
-from videorouter.routers.systems.base import Query, apply_allocation
+from videorouter.routers.systems.base import apply_allocation
+from videorouter.routers.systems.query import Query
 from videorouter.shards import jpeg
 from videorouter.shards.schema import VideoQuestion
 

@@ -1,9 +1,9 @@
 """`eval report`: the page and the tables of finished runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from videorouter.eval.config import ReportConfig
 from videorouter.eval.report.cells import all_figures
 from videorouter.eval.report.chosen import chosen_questions
 from videorouter.eval.report.comma_separated import comma_separated
@@ -11,26 +11,6 @@ from videorouter.eval.report.gathered import gather
 from videorouter.eval.report.latex import latex
 from videorouter.eval.report.markdown import markdown
 from videorouter.eval.report.page import page
-from videorouter.routers.systems.spec import ROUTED
-
-
-@dataclass
-class ReportConfig:
-    """One report.
-
-    Args:
-        out: folder to write index.html, tables.md, tables.tex and tables.csv in; what is there of these is replaced
-        reference: system that differences are taken to, and whose tokens the compared ones must have been fed
-        mix_budgets: report systems fed other tokens than the reference, too, and add a table across budgets
-        questions: how many questions the page shows one by one
-        apart: more systems whose rows are set apart from the comparison
-    """
-
-    out: Path = Path("report")
-    reference: str = ROUTED
-    mix_budgets: bool = False
-    questions: int = 24
-    apart: list[str] = field(default_factory=list)
 
 
 def write_report(runs: Sequence[Path], config: ReportConfig) -> Path:

@@ -19,7 +19,7 @@ from videorouter.miniature.shapes import SHAPES
 from videorouter.miniature.wordings import KINDS, Asked, name_of, parse_figure
 from videorouter.routers.answers import letters
 from videorouter.routers.prompts import question_text
-from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.query import Query
 
 PLACES_DESCRIBED: Final = 6
 FIGURES_TALLIED: Final = 8

@@ -5,8 +5,10 @@ from random import Random
 
 from torch import Tensor
 
-from videorouter.routers.systems.base import CompressedVideo, Query
-from videorouter.routers.systems.videorouter import Scales, routed
+from videorouter.routers.allocation import Scales
+from videorouter.routers.systems.base import CompressedVideo
+from videorouter.routers.systems.query import Query
+from videorouter.routers.systems.videorouter import routed
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from videorouter.routers.systems.videorouter import Scales
+from videorouter.routers.allocation import Scales
 
 SYSTEMS: Final = ("dense", "frame_budget", "uniform_pooling", "videorouter", "oracle")
 FRAMES: Final = 64

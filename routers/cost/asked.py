@@ -15,7 +15,7 @@ from videorouter.routers.checkpoint import read_config
 from videorouter.routers.cost.estimate import Estimate, estimate
 from videorouter.routers.cost.workload import Workload
 from videorouter.routers.prompts import question_text
-from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.spec import parse_spec
 
 SYSTEMS = ("dense", "videorouter")

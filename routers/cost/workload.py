@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from videorouter.routers.allocation import scaled_tokens
-from videorouter.routers.systems.videorouter import Scales
+from videorouter.routers.allocation import Scales, scaled_tokens
 from videorouter.shards.policy import Policy
 
 

@@ -10,9 +10,10 @@ from videorouter.routers.backbones.base import Backbone
 from videorouter.routers.prompts import question_text
 from videorouter.routers.reference_layers import checked_layer
 from videorouter.routers.systems.adapttoken_groups import certainty, group_budgets, interleaved_groups
-from videorouter.routers.systems.base import CompressedVideo, Query
+from videorouter.routers.systems.base import CompressedVideo
 from videorouter.routers.systems.candidates import Candidates
 from videorouter.routers.systems.group_inspection import InspectedGroup, Inspection
+from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.redundancy import SIGMA_T, remove_redundant
 from videorouter.routers.token_source import TokenSource
 

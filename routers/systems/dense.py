@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from videorouter.routers.allocation import allocate
-from videorouter.routers.systems.base import CompressedVideo, Query, apply_allocation
+from videorouter.routers.systems.base import CompressedVideo, apply_allocation
+from videorouter.routers.systems.query import Query
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
-from videorouter.routers.systems.base import CompressedVideo, Query
+from videorouter.routers.systems.base import CompressedVideo
 from videorouter.routers.systems.frame_retention import fitting_counts
+from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.token_similarity import token_similarity
 from videorouter.shards.policy import Policy
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from videorouter.routers.systems.base import CompressedVideo, Query
-from videorouter.routers.systems.videorouter import Scales, routed
+from videorouter.routers.allocation import Scales
+from videorouter.routers.systems.base import CompressedVideo
+from videorouter.routers.systems.query import Query
+from videorouter.routers.systems.videorouter import routed
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from videorouter.routers.allocation import uniform_subset
-from videorouter.routers.systems.base import CompressedVideo, Query, kept_tokens
+from videorouter.routers.systems.base import CompressedVideo, kept_tokens
 from videorouter.routers.systems.fca import Adjustable
 from videorouter.routers.systems.frame_retention import frames_within
+from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.vidcom2 import lowest
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from videorouter.routers.allocation import Allocation, scaled_tokens
-from videorouter.routers.systems.base import CompressedVideo, Query, apply_allocation
+from videorouter.routers.allocation import Allocation, Scales, scaled_tokens
+from videorouter.routers.systems.base import CompressedVideo, apply_allocation
 from videorouter.routers.systems.frame_encoder import FrameEncoder
-from videorouter.routers.systems.videorouter import Scales, plan_of
+from videorouter.routers.systems.query import Query
+from videorouter.routers.systems.videorouter import plan_of
 
 
 @dataclass(frozen=True)

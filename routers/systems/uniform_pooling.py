@@ -7,10 +7,11 @@ import numpy as np
 from torch import Tensor
 
 from videorouter.routers.allocation import allocate
-from videorouter.routers.systems.base import CompressedVideo, Query, apply_allocation
+from videorouter.routers.systems.base import CompressedVideo, apply_allocation
 from videorouter.routers.systems.fca import Adjustable
 from videorouter.routers.systems.frame_retention import frames_within
 from videorouter.routers.systems.pooled_frames import pool_to_counts, pooled_sizes
+from videorouter.routers.systems.query import Query
 
 
 @dataclass(frozen=True)

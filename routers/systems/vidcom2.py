@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videorouter.routers.systems.base import CompressedVideo, Query, kept_tokens
+from videorouter.routers.systems.base import CompressedVideo, kept_tokens
 from videorouter.routers.systems.frame_retention import (
     as_tensor,
     check_retention,
@@ -16,6 +16,7 @@ from videorouter.routers.systems.frame_retention import (
     retention_factors,
     token_counts,
 )
+from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.token_similarity import token_similarity
 
 

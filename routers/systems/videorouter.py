@@ -8,29 +8,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videorouter.routers.allocation import Allocation, allocate
+from videorouter.routers.allocation import Allocation, Scales, allocate
 from videorouter.routers.backbones.base import Backbone
 from videorouter.routers.pooling import pool_frames, pooled_grid
 from videorouter.routers.scoring import ImageRouter, SemanticRouter
-from videorouter.routers.systems.base import CompressedVideo, Query, apply_allocation, pooled_video
+from videorouter.routers.systems.base import CompressedVideo, apply_allocation, pooled_video
 from videorouter.routers.systems.fca import Adjustable
 from videorouter.routers.systems.graded_frames import graded_grids
 from videorouter.routers.systems.looks import looked
 from videorouter.routers.systems.pooled_frames import pool_to_counts, pooled_sizes
+from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.routing_options import RoutingOptions, smoothed
 from videorouter.routers.systems.screening import holds, screened_video
 from videorouter.routers.systems.spec import ROUTED
 from videorouter.routers.token_source import TokenSource
 from videorouter.shards.policy import POLICIES, Policy
-
-
-@dataclass(frozen=True)
-class Scales:
-    """Compression scales: (global; relevant, irrelevant) = (2; 1, 4) in the paper's main runs, (4; 1, 8) in its smallest."""
-
-    global_scale: int = 2
-    relevant_scale: int = 1
-    irrelevant_scale: int = 4
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from rich.progress import Progress
 
-from videorouter.eval.answering import Scoring
 from videorouter.eval.benchmarks import load_items
+from videorouter.eval.config import Scoring
 from videorouter.eval.predictions import Prediction
 from videorouter.eval.runner import Runner
 from videorouter.routers.runtime import VideoRouter

@@ -11,7 +11,7 @@ from videorouter.eval.items import Item, Subtitles
 from videorouter.eval.prompts import WORDINGS, usual_wording, wording
 from videorouter.eval.subtitles import SubtitleReader
 from videorouter.routers.prompts import question_text
-from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.query import Query
 
 ITEM = Item("1", Path("a.mp4"), "What {is} it?", ("x", "y", "z", "w"), "B", {"duration": "short"})
 

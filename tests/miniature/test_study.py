@@ -17,9 +17,9 @@ from videorouter.miniature.study.information import Information, measure_informa
 from videorouter.miniature.study.misled import Misled
 from videorouter.miniature.study.points import DENSE_TOKENS, HEADLINE
 from videorouter.miniature.study.report import report
+from videorouter.routers.allocation import Scales
 from videorouter.routers.backbones import load_backbone
-from videorouter.routers.systems.base import Query, Truth
-from videorouter.routers.systems.videorouter import Scales
+from videorouter.routers.systems.query import Query, Truth
 
 KIND_OF = {"fragment": "glyph_by_shape", "global": "count_cue"}
 

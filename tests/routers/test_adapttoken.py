@@ -13,9 +13,9 @@ from videorouter.routers.backbones import load_backbone
 from videorouter.routers.systems.adapttoken import AdaptToken, group_budgets, interleaved_groups
 from videorouter.routers.systems.adapttoken_lite import AdaptTokenLite
 from videorouter.routers.systems.attention_topk import AttentionTopk
-from videorouter.routers.systems.base import Query
 from videorouter.routers.systems.candidates import Candidates
 from videorouter.routers.systems.group_inspection import InspectedGroup
+from videorouter.routers.systems.query import Query
 from videorouter.routers.token_source import LazyTokens
 
 QUERY = Query("Which one?", ("a", "b"))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from videorouter.routers.allocation import Scales
 from videorouter.routers.checkpoint import CheckpointError
 from videorouter.routers.runtime import VideoRouter
-from videorouter.routers.systems.videorouter import Scales
 from videorouter.video.decode import sample_frames
 
 QUESTION = "Which symbol is at the top left corner when the red circle is shown?"

@@ -10,10 +10,12 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from videorouter.routers.systems.base import CompressedVideo, Query, System, Truth
+from videorouter.routers.allocation import Scales
+from videorouter.routers.systems.base import CompressedVideo, System
+from videorouter.routers.systems.query import Query, Truth
 from videorouter.routers.systems.registry import SYSTEMS, SystemOptions, build_system
 from videorouter.routers.systems.relevance_pooling import RelevancePooling
-from videorouter.routers.systems.videorouter import RoutedCompression, Scales
+from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.shards.policy import POLICIES, Policy
 
 HIDDEN, FURTHER = 8, 3

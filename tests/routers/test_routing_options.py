@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.routers.tiny_backbones import video, write_tiny
+from videorouter.routers.allocation import Scales
 from videorouter.routers.backbones import load_backbone
 from videorouter.routers.pooling import pool_frames, pool_to
 from videorouter.routers.runtime import VideoRouter
-from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.routing_options import RoutingOptions, smoothed
-from videorouter.routers.systems.videorouter import RoutedCompression, Scales
+from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.routers.token_source import LazyTokens
 
 HIDDEN, GRID = 8, (4, 4)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from videorouter.routers.runtime import VideoRouter
-from videorouter.routers.systems.base import Query, Truth
+from videorouter.routers.systems.query import Query, Truth
 from videorouter.routers.systems.registry import SYSTEMS
 
 FRAMES, PER_FRAME = 24, 16

@@ -26,7 +26,7 @@ def agent(port: int, host: bool, arguments: list[str], log: Path) -> "subprocess
     ]  # fmt: skip
     with log.open("ab") as file:
         return subprocess.Popen(
-            [sys.executable, *torchrun, "-m", "train", *arguments],
+            [sys.executable, *torchrun, "-m", "videorouter.train", *arguments],
             stdout=file, stderr=file, start_new_session=True, env=environment, cwd=ROOT,
         )  # fmt: skip
 

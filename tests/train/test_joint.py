@@ -13,7 +13,7 @@ from videorouter.routers.base_identity import weights_hash
 from videorouter.routers.language_weights import write_language
 from videorouter.routers.prompts import question_text
 from videorouter.routers.runtime import VideoRouter
-from videorouter.routers.systems.base import Query
+from videorouter.routers.systems.query import Query
 from videorouter.routers.trained_file import STATE, read_record, read_tensors
 from videorouter.shards.reader import ShardDataset
 from videorouter.train.__main__ import main

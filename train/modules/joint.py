@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
+from videorouter.routers.allocation import Scales
 from videorouter.routers.answers import letters
 from videorouter.routers.backbones import load_backbone, merged_any, merged_seconds
 from videorouter.routers.backbones.greedy import hidden_states
@@ -22,9 +23,10 @@ from videorouter.routers.language_weights import LanguageWeights
 from videorouter.routers.pooling import pool_frames
 from videorouter.routers.prompts import question_text
 from videorouter.routers.scoring import ImageRouter, SemanticRouter
-from videorouter.routers.systems.base import Query, System
+from videorouter.routers.systems.base import System
+from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.uniform_pooling import UniformPooling
-from videorouter.routers.systems.videorouter import RoutedCompression, Scales
+from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.shards.policy import POLICIES
 from videorouter.train.compiling import Compiler, compile_layers
 from videorouter.train.data.answers import Answered, VideoAnswers

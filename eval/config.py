@@ -1,0 +1,99 @@
+"""What a comparison and a report are told, by command line and YAML file. Loads without torch."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from videorouter.routers.allocation import Scales
+from videorouter.routers.systems.spec import ROUTED
+
+Scoring = Literal["likelihood", "generate"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where systems are compared: at most `budget` visual tokens a question; frames and scales are the config's where null."""
+
+    budget: int
+    frames: int | None = None
+    scales: Scales | None = None
+
+
+@dataclass
+class EvalConfig:
+    """One comparison, or as many as there are `points`.
+
+    Args:
+        model: router folder
+        data: benchmark folder
+        out: folder for everything that the run leaves (`videorouter.eval.run_folder`); an interrupted run goes on there
+        benchmark: benchmark name
+        model_name: what predictions call the model
+        subtitles: ask in the wording with subtitles, where the benchmark has one
+        split: split that is compared on
+        validation_split: split on which `uniform_pooling` chooses its scale, the finest that spends the tokens where null; router
+            quality is reported on both
+        systems: systems compared; `videorouter` sets the tokens of the others. Controls: `blind`, `shuffled+SYSTEM`
+        budget: cap in visual tokens a question; the router's own where null
+        frames: frames sampled a video; the router's own where null
+        scales: compression scales; the router's own where null
+        points: several budgets, frames and scales in one run, in place of these
+        remembered_videos: videos kept encoded in host memory from one point to the next
+        scoring: likelihood (of option letters) or generate (and parse)
+        share_passes: questions of a video go on from one another where a system kept the same tokens, and systems and points share
+            what a pass over the frames found, and the answer to the same prompt: the same answers sooner, but no honest seconds of
+            route and prefill
+        answers_at_once: a system's answers to so many questions are generated at once, and the seconds shared out equally; which
+            questions stand together never depends on the number of processes
+        limit: at most this many questions
+        validation_limit: at most this many questions of the validation split
+        retry_failed: ask again what failed in a finished run of the same configuration in `out`
+        router_quality: whether the routers themselves are measured, too, where the truth is known
+        encoder: CLIP or SigLIP checkpoint that relevance_pooling compares frames and questions with
+        base: where the base model lies, if not where the router folder says
+        device: torch device; `cuda` is each rank's own GPU under torchrun
+    """
+
+    model: Path
+    data: Path
+    out: Path
+    benchmark: str = "miniature"
+    model_name: str = "router"
+    subtitles: bool = False
+    split: str = "test"
+    validation_split: str | None = "val"
+    systems: list[str] = field(default_factory=lambda: ["dense", "oracle", "frame_budget", "uniform_pooling", ROUTED])
+    budget: int | None = None
+    frames: int | None = None
+    scales: Scales | None = None
+    points: list[Point] | None = None
+    remembered_videos: int = 0
+    scoring: Scoring = "generate"
+    share_passes: bool = False
+    answers_at_once: int = 1
+    limit: int | None = None
+    validation_limit: int | None = 40
+    retry_failed: bool = False
+    router_quality: bool = True
+    encoder: str | None = None
+    base: str | None = None
+    device: str = "cpu"
+
+
+@dataclass
+class ReportConfig:
+    """One report.
+
+    Args:
+        out: folder to write index.html, tables.md, tables.tex and tables.csv in; what is there of these is replaced
+        reference: system that differences are taken to, and whose tokens the compared ones must have been fed
+        mix_budgets: report systems fed other tokens than the reference, too, and add a table across budgets
+        questions: how many questions the page shows one by one
+        apart: more systems whose rows are set apart from the comparison
+    """
+
+    out: Path = Path("report")
+    reference: str = ROUTED
+    mix_budgets: bool = False
+    questions: int = 24
+    apart: list[str] = field(default_factory=list)
