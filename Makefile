@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-real miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test \
-	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-gpu lint clean
+	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-gpu lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
@@ -87,6 +87,9 @@ bench-training: setup  ## questions a second of training against a loop written 
 
 bench-evaluation: setup  ## seconds an answer of `eval run` against the systems called directly, and of answers in batches (20 minutes)
 	$(BIN)/python -m benchmarks.evaluation
+
+bench-startup: setup  ## seconds of imports and of every command's help (a minute)
+	$(BIN)/python -m benchmarks.startup
 
 bench-gpu:  ## every GPU figure: first token and memory at 8B geometry, pictures, AdaptToken (10 minutes; torch and transformers alone)
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu

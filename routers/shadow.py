@@ -1,11 +1,14 @@
 """The shadow stack: the first k decoder layers of the language model as the routers run them (paper 3.2)."""
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel  # which takes two seconds to import
 
 
 class ShadowStack(nn.Module):
@@ -20,7 +23,7 @@ class ShadowStack(nn.Module):
     are to learn or to be replaced while the routers go on reading what they were trained on.
     """
 
-    def __init__(self, language_model: PreTrainedModel, layers: int = 4, own_weights: bool = False) -> None:
+    def __init__(self, language_model: "PreTrainedModel", layers: int = 4, own_weights: bool = False) -> None:
         """Over the first `layers` layers of a transformers text model. Raises `ValueError` if it has fewer."""
         super().__init__()
         available = language_model.config.num_hidden_layers

@@ -58,6 +58,12 @@ def test_it_is_imported_without_torch(name: str) -> None:
     assert run(f"from videorouter import {name}" + TELL, " ".join(HEAVY)).splitlines()[-1] == "heavy:"
 
 
+def test_the_runtime_is_imported_sooner_than_a_model_class_of_transformers() -> None:
+    """Which takes `modeling_utils`, half of the seconds, along: here it comes when a model is loaded."""
+    printed = run("from videorouter import VideoRouter" + TELL, "transformers transformers.modeling_utils")
+    assert printed.splitlines()[-1] == "heavy: transformers"
+
+
 @pytest.mark.parametrize("arguments", HELP)
 def test_help_comes_without_torch_and_within_a_second(arguments: str) -> None:
     spent = []
