@@ -8,6 +8,9 @@ KILLS ?= 100
 CORES ?= $(shell nproc)
 export HF_HUB_OFFLINE ?= 1
 
+# $(call need,NAMES): stop with a reason where one of these variables is empty.
+need = $(foreach name,$(1),$(if $(strip $($(name))),,$(error $(name) is empty: give it, as in `make $@ $(name)=...`; `make help` says what it is)))
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-real miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test \
 	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-gpu lint clean
@@ -41,17 +44,21 @@ compare: setup  ## every system of the papers at five budgets, 1,008 questions; 
 	$(BIN)/torchrun --standalone --nproc_per_node $(CORES) -m videorouter.miniature compare --out $(RUNS)/compare $(COMPARE)
 
 build-flr: setup  ## frame relevance labels: QUESTIONS, VIDEOS, TEACHER (an OpenAI-compatible URL), MODEL, BUILD (more options)
+	$(call need,QUESTIONS VIDEOS TEACHER MODEL)
 	$(BIN)/videorouter data_builders flr annotate --config configs/build/flr_annotate.yaml \
 	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-flr $(BUILD)
 
 build-qtr: setup  ## policy labels: QUESTIONS, VIDEOS, TEACHER, MODEL, BUILD
+	$(call need,QUESTIONS VIDEOS TEACHER MODEL)
 	$(BIN)/videorouter data_builders qtr --config configs/build/qtr.yaml \
 	  --questions $(QUESTIONS) --videos $(VIDEOS) --teacher.base_url $(TEACHER) --teacher.model $(MODEL) --out $(RUNS)/video-qtr $(BUILD)
 
 train-image-router: setup  ## stage 1 on $(RUNS)/video-flr: BASE, TRAIN (more options)
+	$(call need,BASE)
 	$(BIN)/videorouter train fit --config configs/train/image_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-flr --out $(RUNS)/image-router $(TRAIN)
 
 train-semantic-router: setup  ## stage 2 on $(RUNS)/video-qtr: BASE, TRAIN
+	$(call need,BASE)
 	$(BIN)/videorouter train fit --config configs/train/semantic_router.yaml --model.init_args.base $(BASE) --data.init_args.shards $(RUNS)/video-qtr --out $(RUNS)/semantic-router $(TRAIN)
 
 train-joint: setup  ## stage 3: language model and routers together, from $(RUNS)/router: TRAIN

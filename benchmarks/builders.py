@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from videorouter.data_builders.__main__ import main as data_builders
-from videorouter.data_builders.ledger import Ledger
+from videorouter.data_builders.building.ledger import Ledger
 from videorouter.data_builders.videos import FrameConfig, VideoFolder
-from videorouter.miniature.teacher import complete
-from videorouter.miniature.world import build_world
+from videorouter.miniature.teacher.server import complete
+from videorouter.miniature.world.build import build_world
 
 LATENCY = 0.2
 CONCURRENCY = 16

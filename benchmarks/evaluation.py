@@ -19,18 +19,15 @@ from typing import Any
 
 import torch
 
-from videorouter.eval.benchmarks import load_items
+from videorouter.eval.benchmarks.registry import load_items
 from videorouter.eval.config import EvalConfig
-from videorouter.eval.experiment import run as evaluate
-from videorouter.eval.predictions import Prediction, read
-from videorouter.eval.run_folder import PREDICTIONS
-from videorouter.eval.runner import Runner
-from videorouter.miniature.base import write_base
-from videorouter.miniature.untrained import write_untrained_router
-from videorouter.miniature.world import build_world
-from videorouter.routers.answers import letters
-from videorouter.routers.prompts import question_text
-from videorouter.routers.runtime import VideoRouter
+from videorouter.eval.run_folder import PREDICTIONS, Prediction, read_predictions
+from videorouter.eval.running.experiment import run as evaluate
+from videorouter.eval.running.runner import Runner
+from videorouter.miniature.pretraining.model import write_base, write_untrained_router
+from videorouter.miniature.world.build import build_world
+from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.systems.query import letters, question_text
 
 SYSTEMS = ("videorouter", "frame_budget", "vidcom2")
 LEAST_SECONDS = 0.2
@@ -115,7 +112,7 @@ def by_run(home: Path, out: Path, **more: Any) -> list[Prediction]:
         router_quality=False,
     )
     evaluate(replace(config, **more))
-    return read(out / PREDICTIONS)
+    return read_predictions(out / PREDICTIONS)
 
 
 def seconds_of_answering(made: list[Prediction]) -> float:

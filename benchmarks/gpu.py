@@ -22,18 +22,15 @@ import numpy as np
 import torch
 
 from benchmarks.latency import FRAMES, SCALES, Stages, fed, measure, random_model, ratios
-from videorouter.routers.backbones.greedy import decode
-from videorouter.routers.backbones.greedy_together import decode_together
+from videorouter.routers.backbones.decoding import decode, decode_together
 from videorouter.routers.backbones.pixels import IMAGENET
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.cost.estimate import estimate
-from videorouter.routers.cost.geometry import geometry_of
+from videorouter.routers.cost.geometry import Workload, geometry_of
 from videorouter.routers.cost.memory import peak_memory
-from videorouter.routers.cost.workload import Workload
-from videorouter.routers.systems.adapttoken import AdaptToken
-from videorouter.routers.systems.adapttoken_lite import AdaptTokenLite
+from videorouter.routers.systems.adapttoken import AdaptToken, AdaptTokenLite
 from videorouter.routers.systems.query import Query
-from videorouter.video.resize import resize_frames
+from videorouter.video.frames import resize_frames
 
 AT_ONCE = 8
 TEXT = 600
@@ -199,7 +196,7 @@ class _Groups:
 
     def __init__(self, model: Any, device: str, frames: int) -> None:
         from videorouter.routers.backbones.attention_tap import attention_tap
-        from videorouter.routers.backbones.greedy import decode
+        from videorouter.routers.backbones.decoding import decode
         from videorouter.routers.backbones.prompt import Prompt
 
         self._tap, self._decode, self._prompt = attention_tap, decode, Prompt

@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
-from videorouter.routers.allocation import allocate
-from videorouter.routers.pooling import pool_frames
-from videorouter.routers.scoring import ImageRouter, SemanticRouter
-from videorouter.routers.shadow import ShadowStack
+from videorouter.routers.backbones.shadow import ShadowStack
+from videorouter.routers.routing.allocation import allocate
+from videorouter.routers.routing.pooling import pool_frames
+from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
 
 FRAMES, PER_FRAME, BUDGET, GRID = 64, 256, 12_288, (16, 16)
 FRAGMENT_SHARE, RELEVANT = 0.617, 17.6

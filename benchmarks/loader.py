@@ -24,8 +24,8 @@ from rich.progress import track
 from rich.table import Table
 
 from videorouter.shards import jpeg
+from videorouter.shards.epoch_order import EpochOrder, Item, Limits
 from videorouter.shards.loader import EpochLoader
-from videorouter.shards.order import EpochOrder, Item, Limits
 from videorouter.shards.reader import ShardDataset
 from videorouter.shards.sample import ShardSample
 from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion, VideoRecord

@@ -3,7 +3,7 @@
 `... convert` reads an annotation file, `... audit` lets people judge labels.
 
 Exit codes: 0 everything labelled; 1 a configuration that cannot run; 2 usage; 3 finished, with items in quarantine.jsonl;
-4 the teacher is unavailable, 5 a cap is reached (what is paid is kept, the same command goes on).
+4 the teacher is unavailable, 5 a cap is reached (what is paid is kept, the same command continues).
 """
 
 import sys
@@ -15,15 +15,14 @@ from jsonargparse import ArgumentParser
 
 from videorouter.command_line import underscored, with_config_paths
 from videorouter.data_builders import commands
-from videorouter.data_builders.build import BuildConfig
+from videorouter.data_builders.building.config import BuildConfig, RunConfig
 from videorouter.data_builders.flr.annotate import AnnotateConfig, ScoringConfig
 from videorouter.data_builders.flr.generate import GenerateConfig
 from videorouter.data_builders.flr.splice import SpliceConfig
+from videorouter.data_builders.qtr.outcomes import PolicyConfig
 from videorouter.data_builders.qtr.probe import ProbeConfig
-from videorouter.data_builders.qtr.winners import PolicyConfig
-from videorouter.data_builders.run import RunConfig
-from videorouter.data_builders.sources import SOURCES
-from videorouter.data_builders.teacher import TeacherConfig
+from videorouter.data_builders.sources.conversion import SOURCES
+from videorouter.data_builders.teacher.config import TeacherConfig
 from videorouter.data_builders.videos import FrameConfig
 
 ABOUT_QUESTIONS = ("questions", "source", "exclude", "near_duplicates")
@@ -40,9 +39,9 @@ COMMANDS: dict[str, Callable[[dict[str, Any]], int]] = {
 
 
 def parser() -> ArgumentParser:
-    """The door's command line."""
-    door = ArgumentParser(prog="videorouter data_builders", description=__doc__)
-    builders = door.add_subcommands(dest="builder")
+    """The command line of all builders."""
+    command = ArgumentParser(prog="videorouter data_builders", description=__doc__)
+    builders = command.add_subcommands(dest="builder")
     flr = ArgumentParser(description="Frame relevance labels.")
     builders.add_subcommand("flr", flr)
     kinds = flr.add_subcommands(dest="kind")
@@ -65,11 +64,11 @@ def parser() -> ArgumentParser:
     builders.add_subcommand("qtr", qtr)
     builders.add_subcommand("convert", _convert())
     builders.add_subcommand("audit", _audit())
-    return door
+    return command
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a builder; the exit codes stand in the module's docstring. User errors end as one line on standard error."""
+    """Run a builder; the exit codes are listed in the module's docstring. User errors end as one line on standard error."""
     given = underscored(sys.argv[1:] if arguments is None else arguments)
     chosen = parser().parse_args(with_config_paths(_flags(given)))
     name, options = chosen.builder, chosen[chosen.builder]

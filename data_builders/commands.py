@@ -12,33 +12,54 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 
-from videorouter.data_builders.audit import agreement, print_agreement, write_audit
-from videorouter.data_builders.build import DONE, QUARANTINED, BuildConfig, Notes, Outcome, build
-from videorouter.data_builders.conversion import convert_file, print_conversions
-from videorouter.data_builders.decontamination import decontaminate
-from videorouter.data_builders.fingerprint import content_hash
-from videorouter.data_builders.flr.annotate import NECESSITY_PROMPTS, AnnotateConfig, ScoringConfig, TeacherLabeller
-from videorouter.data_builders.flr.annotate import PROMPT as SCORING
-from videorouter.data_builders.flr.generate import PROMPTS, GenerateConfig
-from videorouter.data_builders.flr.splice import SpliceConfig, ask_of_joined, clip_duration, clips_to_join, join_clips
-from videorouter.data_builders.flr.yields import ANNOTATED, GENERATED, filter_yields, yield_notes, yield_table
-from videorouter.data_builders.folder import RunFolder, open_folder
-from videorouter.data_builders.jobs import plan_shards, plan_videos
-from videorouter.data_builders.prompting import load_prompt
-from videorouter.data_builders.qtr.decide import PROBES, Probing, decide
-from videorouter.data_builders.qtr.frames import FrameSource
+from videorouter.data_builders.audit.agreement import agreement, print_agreement
+from videorouter.data_builders.audit.page import write_audit
+from videorouter.data_builders.building.build import Notes, build
+from videorouter.data_builders.building.config import BuildConfig, RunConfig
+from videorouter.data_builders.building.labeller import Recipe
+from videorouter.data_builders.building.plan import list_videos, plan_shards, plan_videos
+from videorouter.data_builders.building.reporting import DONE, QUARANTINED, Outcome
+from videorouter.data_builders.building.run_folder import RunFolder, content_hash, open_folder
+from videorouter.data_builders.flr.annotate import (
+    SCORES,
+    AnnotateConfig,
+    AnnotateRecipe,
+    ScoringConfig,
+    TeacherLabeller,
+)
+from videorouter.data_builders.flr.filters import (
+    ANNOTATED,
+    GENERATED,
+    NECESSITY_PROMPTS,
+    filter_yields,
+    yield_notes,
+    yield_table,
+)
+from videorouter.data_builders.flr.generate import PROMPTS, GenerateConfig, GenerateRecipe
+from videorouter.data_builders.flr.spans import SpanRecipe
+from videorouter.data_builders.flr.splice import (
+    SpliceConfig,
+    SpliceRecipe,
+    ask_of_joined,
+    clip_duration,
+    clips_to_join,
+    join_clips,
+)
+from videorouter.data_builders.qtr.frame_source import FrameSource
+from videorouter.data_builders.qtr.labeller import PolicyRecipe
+from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig, Probing, report
 from videorouter.data_builders.qtr.probe import ProbeConfig
-from videorouter.data_builders.qtr.report import report
-from videorouter.data_builders.qtr.winners import PolicyConfig
-from videorouter.data_builders.recipes import Annotate, Generate, Policies, Spans, Splice
+from videorouter.data_builders.qtr.probing import run_probing
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.replies import QuestionCategory
-from videorouter.data_builders.run import RunConfig
-from videorouter.data_builders.sources import read_questions
-from videorouter.data_builders.teacher import Channel, Teacher, TeacherConfig, TeacherStopped
-from videorouter.data_builders.video_list import list_videos
+from videorouter.data_builders.sources.conversion import convert_file, print_conversions, read_questions
+from videorouter.data_builders.sources.decontamination import decontaminate
+from videorouter.data_builders.teacher.client import TeacherClient
+from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.errors import TeacherStopped
+from videorouter.data_builders.teacher.replies import QuestionCategory
+from videorouter.data_builders.teacher.request import load_prompt
+from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import FrameConfig, VideoFolder
-from videorouter.data_builders.workshop import Recipe
 from videorouter.shards.schema import VideoQuestion
 from videorouter.shards.sidecar import finished_manifest
 from videorouter.video.errors import VideoError
@@ -51,9 +72,9 @@ Questions = tuple[list[VideoQuestion], list[Reject]]
 def annotate(options: Options) -> int:
     """Video-FLR from existing questions: the teacher scores frames."""
     config = _section(AnnotateConfig, options)
-    prompts = [SCORING.name, *(NECESSITY_PROMPTS if config.necessity else [])]
+    prompts = [SCORES.name, *(NECESSITY_PROMPTS if config.necessity else [])]
     notes = partial(_yields, filters=ANNOTATED) if config.necessity else None
-    return _label(options, Annotate(config), _section(TeacherConfig, options["teacher"]), prompts, notes)
+    return _label(options, AnnotateRecipe(config), _section(TeacherConfig, options["teacher"]), prompts, notes)
 
 
 def generate(options: Options) -> int:
@@ -66,12 +87,12 @@ def generate(options: Options) -> int:
     with open_folder(out, recorded, run, teacher) as folder:
         jobs = plan_videos(splits, out, options["videos_per_shard"])
         licences = [config.licence or "unstated"]
-        return build(folder, jobs, Generate(config), frames, rejects, licences, _yields).exit_code
+        return build(folder, jobs, GenerateRecipe(config), frames, rejects, licences, _yields).exit_code
 
 
 def spans(options: Options) -> int:
     """Video-FLR from evidence spans that people marked."""
-    return _label(options, Spans())
+    return _label(options, SpanRecipe())
 
 
 def splice(options: Options) -> int:
@@ -91,7 +112,7 @@ def splice(options: Options) -> int:
     recorded = _recorded(options, about_clips) | {"clips": durations}
     with open_folder(config.out, recorded, _section(RunConfig, options), None) as folder:
         questions = (ask_of_joined(timelines, about_clips), rejects)
-        return _build(folder, config, questions, Splice(timelines), frames, lambda _: notes).exit_code
+        return _build(folder, config, questions, SpliceRecipe(timelines), frames, lambda _: notes).exit_code
 
 
 def qtr(options: Options) -> int:
@@ -103,14 +124,14 @@ def qtr(options: Options) -> int:
     relevance = Path(options["relevance"]) if options["relevance"] else None
     with open_folder(config.out, recorded, _section(RunConfig, options), teacher) as folder:
         if folder.run.retry_failed:
-            (config.out / PROBES).unlink(missing_ok=True)  # failed probes stand in it; answers are kept elsewhere
+            (config.out / PROBES).unlink(missing_ok=True)  # it holds the failed probes; answers are kept elsewhere
         scoring, probing = _section(ScoringConfig, options), _section(ProbeConfig, options)
         try:
-            categories, probed, failed = _decide(folder, frames, questions, relevance, scoring, probing, policies)
+            categories, probed, failed = _probe(folder, frames, questions, relevance, scoring, probing, policies)
         except TeacherStopped as error:
             print(f"error: {error}", file=sys.stderr)
             return Outcome(stopped=error).exit_code
-        recipe = Policies(relevance, categories, probed, policies)
+        recipe = PolicyRecipe(relevance, categories, probed, policies)
         known = [question for question in questions if question.id in categories]
         notes = report(probed, policies)
         return _build(folder, config, (known, [*rejects, *failed]), recipe, frames, lambda _: notes).exit_code
@@ -134,7 +155,7 @@ def audit(options: Options) -> int:
     return DONE
 
 
-def _decide(
+def _probe(
     folder: RunFolder,
     frames: FrameConfig,
     questions: Sequence[VideoQuestion],
@@ -146,11 +167,11 @@ def _decide(
     """What the labels rest on, asked before any shard is built; its answers have a journal of their own."""
     assert folder.teacher is not None
     with closing(folder.ledger.journal("decide")) as journal, closing(VideoFolder(frames)) as videos:
-        channel = Channel(folder.teacher, folder.ledger.admit)
-        teacher = Teacher(folder.teacher, channel, journal)
+        client = TeacherClient(folder.teacher, folder.ledger.admit)
+        teacher = Teacher(folder.teacher, client, journal)
         source = FrameSource(videos, TeacherLabeller(videos, teacher, scoring), relevance)
-        deciding = decide(questions, source, teacher, probing, folder.out, policies)
-        return asyncio.run(channel.through(teacher.draining(deciding)))
+        probing_run = run_probing(questions, source, teacher, probing, folder.out, policies)
+        return asyncio.run(client.run(teacher.draining(probing_run)))
 
 
 def _yields(outcome: Outcome, filters: Sequence[str] = GENERATED) -> dict[str, Any]:
@@ -206,7 +227,7 @@ def _recorded(options: Options, questions: Sequence[VideoQuestion], prompts: Seq
     if options.get("relevance"):
         files["relevance"] = finished_manifest(Path(options["relevance"])).fingerprint
     if options.get("local_base"):
-        from videorouter.routers.base_identity import weights_hash  # torch takes seconds to import
+        from videorouter.routers.checkpoints.base_identity import weights_hash  # torch takes seconds to import
 
         files["local_base"] = weights_hash(options["local_base"])
     return {**options, **files, "prompts": {name: load_prompt(name).hash for name in prompts}}

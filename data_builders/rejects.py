@@ -1,4 +1,4 @@
-"""What could not be labelled, and why: one line an item in `quarantine.jsonl`, while the rest goes on."""
+"""What could not be labelled, and why: one line an item in `quarantine.jsonl`; the build continues."""
 
 import json
 from collections.abc import Iterable, Iterator

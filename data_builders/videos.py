@@ -8,14 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from videorouter.data_builders.teacher import DataUrl, Picture, data_url
+from videorouter.data_builders.teacher.request import DataUrl, Picture, data_url
 from videorouter.shards import jpeg
 from videorouter.shards.schema import VideoRecord
 from videorouter.video.decode import sample_frames
 from videorouter.video.errors import MissingVideo, TooShortVideo
 from videorouter.video.frames import SampledFrames
-from videorouter.video.pool import DecodePool
-from videorouter.video.verdicts import VerdictCache
+from videorouter.video.verdict_cache import VerdictCache
+from videorouter.video.worker import DecodePool
 
 EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 
@@ -34,7 +34,7 @@ class FrameConfig:
         shortest: seconds a video lasts at least to be taken
         deadline: seconds one video may take to decode
         memory: GiB one decoding process may hold
-        decoders: decoding processes side by side
+        decoders: decoding processes in parallel
     """
 
     videos: Path

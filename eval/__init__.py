@@ -1,1 +1,1 @@
-"""Evaluation: benchmark -> systems at one budget -> predictions -> tables and plots."""
+"""Evaluation: benchmark -> systems at one budget -> predictions -> tables, plots and report page."""

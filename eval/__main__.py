@@ -1,6 +1,6 @@
 """`videorouter eval prepare`, `run`, `report`, `convert`: from a benchmark's folder to tables and a page.
 
-`prepare` ends with exit code 3 where something is missing of a benchmark.
+`prepare` ends with exit code 3 where part of a benchmark is missing.
 """
 
 import sys
@@ -13,17 +13,17 @@ from videorouter.command_line import underscored, with_config_paths
 
 
 def parser() -> ArgumentParser:
-    """The door's command line."""
-    door = ArgumentParser(prog="videorouter eval", description=__doc__)
-    rooms = door.add_subcommands()
+    """The command line of `videorouter eval`."""
+    parser = ArgumentParser(prog="videorouter eval", description=__doc__)
+    subcommands = parser.add_subcommands()
     for name, options in (
         ("prepare", _preparing()),
         ("run", _running()),
         ("report", _reporting()),
         ("convert", _converting()),
     ):
-        rooms.add_subcommand(name, options)
-    return door
+        subcommands.add_subcommand(name, options)
+    return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -82,15 +82,15 @@ def _converting() -> ArgumentParser:
 
 
 def _prepare(options: dict[str, Any]) -> int:
-    from videorouter.eval.prepare import prepare
+    from videorouter.eval.benchmarks.prepare import prepare
 
     return prepare(**options)
 
 
 def _run(options: dict[str, Any]) -> int:
     from videorouter.eval.config import EvalConfig, Point
-    from videorouter.eval.experiment import run
-    from videorouter.routers.allocation import Scales
+    from videorouter.eval.running.experiment import run
+    from videorouter.routers.routing.allocation import Scales
 
     def scaled(values: dict[str, Any]) -> dict[str, Any]:
         return values | {"scales": Scales(**values["scales"]) if values["scales"] is not None else None}
@@ -103,7 +103,7 @@ def _run(options: dict[str, Any]) -> int:
 
 def _report(options: dict[str, Any]) -> int:
     from videorouter.eval.config import ReportConfig
-    from videorouter.eval.report.writing import write_report
+    from videorouter.eval.report.files import write_report
 
     runs = options.pop("runs")
     print(f"wrote {write_report(runs, ReportConfig(**options))}")

@@ -1,10 +1,10 @@
-"""What a comparison and a report are told, by command line and YAML file. Loads without torch."""
+"""The options of a comparison and of a report, for command line and YAML file. Loads without torch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from videorouter.routers.allocation import Scales
+from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.systems.spec import ROUTED
 
 Scoring = Literal["likelihood", "generate"]
@@ -40,17 +40,17 @@ class EvalConfig:
         points: several budgets, frames and scales in one run, in place of these
         remembered_videos: videos kept encoded in host memory from one point to the next
         scoring: likelihood (of option letters) or generate (and parse)
-        share_passes: questions of a video go on from one another where a system kept the same tokens, and systems and points share
-            what a pass over the frames found, and the answer to the same prompt: the same answers sooner, but no honest seconds of
-            route and prefill
-        answers_at_once: a system's answers to so many questions are generated at once, and the seconds shared out equally; which
-            questions stand together never depends on the number of processes
+        share_passes: questions of a video reuse each other's prefill where a system kept the same tokens, and systems and points
+            share what a pass over the frames found, and answers to the same prompt: the same answers sooner, but seconds of route
+            and prefill are then no latency of a question
+        answers_at_once: a system's answers to so many questions are generated in one batch, and the seconds divided equally; which
+            questions share a batch never depends on the number of processes
         limit: at most this many questions
         validation_limit: at most this many questions of the validation split
         retry_failed: ask again what failed in a finished run of the same configuration in `out`
-        router_quality: whether the routers themselves are measured, too, where the truth is known
+        router_quality: whether the routers themselves are measured, too, where the ground truth is known
         encoder: CLIP or SigLIP checkpoint that relevance_pooling compares frames and questions with
-        base: where the base model lies, if not where the router folder says
+        base: folder of the base model, if not the one that the router folder names
         device: torch device; `cuda` is each rank's own GPU under torchrun
     """
 

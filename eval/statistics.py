@@ -1,13 +1,15 @@
-"""Figures of a set of predictions: accuracy with an interval that respects videos, tokens, stage times."""
+"""Figures of a set of predictions: accuracy with an interval over videos, tokens, stage times; differences between two sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from videorouter.eval.predictions import Prediction
+from videorouter.eval.run_folder import Prediction
 
 RESAMPLES = 2_000
+TOLERANCE = 0.01
+"""How far apart mean fed tokens of equal budgets may lie."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,19 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0) -> Summary:
     )
 
 
+def check_equal(tokens_by_system: dict[str, Sequence[int]], reference: str) -> None:
+    """Raise `ValueError` unless every system's mean fed tokens lie within 1 % of the reference system's."""
+    means = {name: sum(tokens) / len(tokens) for name, tokens in tokens_by_system.items()}
+    wanted = means[reference]
+    unequal = {name: mean for name, mean in means.items() if abs(mean - wanted) > TOLERANCE * wanted}
+    if unequal:
+        found = ", ".join(f"{name} {mean:.1f}" for name, mean in unequal.items())
+        raise ValueError(
+            f"systems compared at unequal budgets: {reference} fed {wanted:.1f} tokens a question, {found}. "
+            "Sample more frames so that every system can spend the budget, or compare fewer systems"
+        )
+
+
 @dataclass(frozen=True)
 class Difference:
     """Accuracy of one system minus another's on the same items, with its 95 % interval over videos."""
@@ -86,6 +101,21 @@ def kept_share(system: Sequence[Prediction], whole: Sequence[Prediction], seed: 
     with np.errstate(divide="ignore", invalid="ignore"):  # nothing right in a draw: its share is not known
         low, high = np.nanpercentile(means[0] / means[1], [2.5, 97.5])
         return Difference(float(values[0].mean() / values[1].mean()), float(low), float(high))
+
+
+def macro_average(predictions: Sequence[Prediction], seed: int = 0) -> Difference:
+    """MLVU's other average: the mean over groups of their accuracies, all alike however many questions they have.
+
+    In 0..1, with its 95 % interval over videos; groups that are missing from a draw are left out of its mean.
+    """
+    groups = np.array([prediction.group for prediction in predictions])
+    correct = np.array([prediction.correct for prediction in predictions], dtype=float)
+    members = [groups == name for name in np.unique(groups)]
+    rows = np.array([row for own in members for row in (correct * own, own.astype(float))])
+    drawn = resampled_means(rows, [prediction.video for prediction in predictions], seed)
+    with np.errstate(invalid="ignore"):  # a group of which no video was drawn
+        low, high = np.percentile(np.nanmean(drawn[0::2] / drawn[1::2], axis=0), [2.5, 97.5])
+    return Difference(float(np.mean([correct[own].mean() for own in members])), float(low), float(high))
 
 
 def bootstrap_interval(values: np.ndarray, clusters: Sequence[str], seed: int = 0) -> tuple[float, float]:

@@ -1,1 +1,1 @@
-"""A complete tiny world: rendered videos with questions and truth, and a teacher that looks at pixels."""
+"""A complete tiny world: rendered videos with questions and truth, a teacher that looks at pixels, small base models."""

@@ -1,4 +1,4 @@
-"""The door of the miniature: `videorouter miniature {world,teacher,base,...} --help`."""
+"""The command line of the miniature: `videorouter miniature {world,teacher,base,...} --help`."""
 
 import sys
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from videorouter.command_line import underscored
 
 # Named, not imported: a world should not wait for torch, nor a teacher for matplotlib.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "world": ("miniature.world:build_world", "render videos with questions and, apart, their truth"),
-    "teacher": ("miniature.teacher:serve", "an OpenAI-compatible teacher that looks at the pictures it is sent"),
-    "base": ("miniature.base:write_base", "write a tiny InternVL checkpoint with random weights"),
+    "world": ("miniature.world.build:build_world", "render videos with questions and, apart, their truth"),
+    "teacher": ("miniature.teacher.server:serve", "an OpenAI-compatible teacher that looks at the pictures it is sent"),
+    "base": ("miniature.pretraining.model:write_base", "write a tiny InternVL checkpoint with random weights"),
     "train-base": ("miniature.pretraining.recipe:train_base", "train the bases `dense` and `robust`"),
     "ship": (
-        "miniature.shipping:ship",
+        "miniature.pipeline.shipping:ship",
         "put trained bases, with routers trained on them, in place of the shipped ones",
     ),
     "report": ("miniature.study.report:report", "accuracy against tokens of every system, with its bounds"),
@@ -23,15 +23,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "miniature.study.comparison:compare_systems",
         "every system of the papers at equal tokens, their claims, options of VideoRouter",
     ),
-    "check-labels": ("miniature.label_quality:check_labels", "hold built labels against the truth"),
-    "crash-test": ("miniature.crash_test:crash_test", "kill a build again and again, and see what it cost and came to"),
-    "crash-train": ("miniature.crash_train:crash_train", "kill a training, take it up with other ranks, and compare"),
+    "check-labels": ("miniature.study.label_quality:check_labels", "hold built labels against the truth"),
+    "crash-test": (
+        "miniature.pipeline.crash_build:crash_test",
+        "kill a build again and again, and see what it cost and came to",
+    ),
+    "crash-train": (
+        "miniature.pipeline.crash_train:crash_train",
+        "kill a training, take it up with other ranks, and compare",
+    ),
     "check-generated": (
-        "miniature.generation_quality:check_generated",
+        "miniature.study.generation_quality:check_generated",
         "hold generated questions against the scenes, and show what the filters caught",
     ),
-    "demo": ("miniature.demo:demo", "the main job from world to answer"),
-    "demo-real": ("miniature.demo_real:demo_real", "builders and answers on real clips"),
+    "demo": ("miniature.pipeline.demo:demo", "the main job from world to answer"),
+    "demo-real": ("miniature.pipeline.real_clips:demo_real", "builders and answers on real clips"),
 }
 
 

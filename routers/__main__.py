@@ -5,15 +5,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser
 
-from videorouter.command_line import underscored
+from videorouter.command_line import command, typed, underscored
 from videorouter.shards.policy import Policy
 
 if TYPE_CHECKING:
-    from videorouter.routers.cost import Estimate
+    from videorouter.routers.cost.estimate import Estimate
 
 
 def export(
@@ -33,9 +33,9 @@ def export(
         routing: options of routing that the folder is used with, such as "smoothing=1, router_scale=4"; those trained with
             otherwise
     """
-    from videorouter.routers.allocation import Scales
-    from videorouter.routers.export import export as export_folder
-    from videorouter.routers.systems.routing_options import RoutingOptions
+    from videorouter.routers.checkpoints.export import export as export_folder
+    from videorouter.routers.routing.allocation import Scales
+    from videorouter.routers.routing.options import RoutingOptions
     from videorouter.routers.systems.spec import parse_spec, with_options
 
     options = None
@@ -49,9 +49,10 @@ def export(
 
 
 def answer(
-    model: str,
+    *,
     video: Path,
     question: str,
+    model: str | None = None,
     system: str = "videorouter",
     policy: Policy | None = None,
     budget: int | None = None,
@@ -64,22 +65,21 @@ def answer(
     dtype: Literal["float32", "bfloat16", "float16"] | None = None,
     attention: str | None = None,
     plan_out: Path | None = None,
-    *,
     options: list[str] | None = None,
     json_output: bool = False,
     estimate_only: bool = False,
     stream: bool = False,
 ) -> None:
-    """Answer a question about a video with an exported router.
+    """Answer a question about a video with an exported router, or with a base model alone and a system that needs no router.
 
     Args:
-        model: router folder, or its id on the Hub
         video: video file
         question: the question
+        model: router folder, or its id on the Hub; a base alone answers with --base and --system
         system: compression system, NAME or "NAME(option=value, ...)"
         policy: force an allocation policy
         budget: visual tokens; the export's default otherwise
-        base: where the base model lies, if not where the export says
+        base: base model: folder or Hub id; with --model only if it does not lie where the export says
         revision: of a router on the Hub
         device: torch device
         max_new_tokens: longest answer
@@ -89,21 +89,27 @@ def answer(
         attention: sdpa, flash_attention_2, eager; transformers' choice otherwise
         plan_out: add the frames chosen, with seconds, scores and scales, as a line of JSON to this file
     """
+    if model is None and base is None:
+        raise ValueError(
+            "give --model with a router folder, or --base with a base model and a --system that needs no router"
+        )
     if estimate_only:
-        from videorouter.routers.cost.asked import answer_cost
+        from videorouter.routers.cost.report import answer_cost
 
         fragment = None if policy is None else float(policy == "fragment")
         weights = dtype or ("float32" if device == "cpu" else None)
         asked = {"system": system, "base": base, "budget": budget, "fragment": fragment, "dtype": weights}
         asked["frames"] = frames
-        return _print_cost(answer_cost(model, question, options, **asked), json_output)  # type: ignore[arg-type]
-    from videorouter.routers.frame_plan import append_plan
-    from videorouter.routers.runtime import VideoRouter
-    from videorouter.routers.show import show_answer
+        return _print_cost(answer_cost(model or base or "", question, options, **asked), json_output)  # type: ignore[arg-type]
+    from videorouter.routers.answering.frame_plan import append_plan
+    from videorouter.routers.answering.printing import show_answer
+    from videorouter.routers.answering.video_router import VideoRouter
 
-    router = VideoRouter.from_pretrained(
-        model, revision=revision, base=base, device=device, dtype=dtype, attn_implementation=attention
-    )
+    loading: dict[str, Any] = {"revision": revision, "device": device, "dtype": dtype, "attn_implementation": attention}
+    if model is not None:
+        router = VideoRouter.from_pretrained(model, base=base, **loading)
+    else:
+        router = VideoRouter.from_base(base or "", **loading)
     result = router.answer(
         video,
         question,
@@ -135,7 +141,7 @@ def push(folder: Path, repo_id: str, base: str | None = None, private: bool = Fa
         base: id of the base model on the Hub, where the folder names one on this machine
         private: make a new repository private
     """
-    from videorouter.routers.hub import push as pushed
+    from videorouter.routers.checkpoints.hub import push as pushed
 
     print(f"pushed to {pushed(folder, repo_id, base=base, private=private).url}")
 
@@ -172,8 +178,8 @@ def estimate(
         frames_at_once: frames in one pass of the vision tower
         dtype: of weights and activations; the checkpoint's own otherwise
     """
-    from videorouter.routers.allocation import Scales
-    from videorouter.routers.cost.asked import model_cost
+    from videorouter.routers.cost.report import model_cost
+    from videorouter.routers.routing.allocation import Scales
 
     cost = model_cost(
         model,
@@ -193,7 +199,7 @@ def estimate(
 
 
 def _print_cost(cost: "Estimate", json_output: bool) -> None:
-    from videorouter.routers.cost.show import show_estimate
+    from videorouter.routers.cost.report import show_estimate
 
     if json_output:
         print(json.dumps(cost.as_json(), indent=2))
@@ -226,9 +232,8 @@ def probe_layer(
     from rich.console import Console
     from rich.progress import Progress
 
-    from videorouter.routers.backbones import load_backbone
-    from videorouter.routers.haystacks import read_haystacks
-    from videorouter.routers.layer_probe import best_layer, layer_table, probe_layers
+    from videorouter.routers.backbones.loading import load_backbone
+    from videorouter.routers.systems.layer_probe import best_layer, layer_table, probe_layers, read_haystacks
 
     backbone, console = load_backbone(model, device=device), Console(markup=False, highlight=False)
     with Progress(console=console, transient=True) as progress:
@@ -240,7 +245,7 @@ def probe_layer(
 
 
 def parser() -> ArgumentParser:
-    """The door's command line."""
+    """The command line of this package."""
     exporting = ArgumentParser(description="Write a router folder from training checkpoints.")
     exporting.add_argument("--checkpoint", nargs="+", required=True, metavar="CKPT", help="checkpoints of both routers")
     exporting.add_function_arguments(export, skip={"checkpoint"})
@@ -257,20 +262,20 @@ def parser() -> ArgumentParser:
     estimating.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
     probing = ArgumentParser(description="Find a model's reference layer for AdaptToken.")
     probing.add_function_arguments(probe_layer)
-    door = ArgumentParser(prog="videorouter routers", description=__doc__)
-    subcommands = door.add_subcommands()
+    whole = ArgumentParser(prog=typed("routers"), description=__doc__)
+    subcommands = whole.add_subcommands()
     subcommands.add_subcommand("export", exporting)
     subcommands.add_subcommand("answer", answering)
     subcommands.add_subcommand("push", pushing)
     subcommands.add_subcommand("estimate", estimating)
     subcommands.add_subcommand("probe-layer", probing)
-    return door
+    return whole
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; user errors end as one line on standard error and exit code 1."""
-    door = parser()
-    chosen = door.parse_args(underscored(sys.argv[1:] if arguments is None else arguments))
+@command()
+def main(arguments: list[str]) -> None:
+    """Run a subcommand."""
+    chosen = parser().parse_args(underscored(arguments))
     commands: dict[str, Callable[..., None]] = {
         "export": export,
         "answer": answer,
@@ -278,13 +283,7 @@ def main(arguments: list[str] | None = None) -> int:
         "estimate": estimate,
         "probe-layer": probe_layer,
     }
-    command = commands[chosen.subcommand]
-    try:
-        command(**chosen[chosen.subcommand].as_dict())
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    commands[chosen.subcommand](**chosen[chosen.subcommand].as_dict())
 
 
 if __name__ == "__main__":

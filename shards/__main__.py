@@ -72,9 +72,8 @@ def show(folder: str, key: str, out: Path = Path("sample.html")) -> int:
         key: the sample's, or a part of it that no other has
         out: HTML file to write
     """
-    from videorouter.shards.catalogue import Catalogue
+    from videorouter.shards.catalogue import Catalogue, read_sample
     from videorouter.shards.page import page
-    from videorouter.shards.place import read_sample
     from videorouter.shards.writer import write_atomically
 
     catalogue = Catalogue(folder)
@@ -97,7 +96,7 @@ def merge(folders: list[Path], out: Path, videos_per_shard: int = 8) -> int:
         out: folder to write
         videos_per_shard: samples a shard
     """
-    from videorouter.shards.rearrange import merge as merged
+    from videorouter.shards.merge_split import merge as merged
 
     manifest = merged(folders, out, videos_per_shard)
     print(f"{out}: {len(manifest.shards)} shards, {sum(shard.videos for shard in manifest.shards)} videos")
@@ -114,7 +113,7 @@ def split(folder: Path, out: Path, shares: dict[str, float], seed: int = 0, vide
         seed: of the drawing
         videos_per_shard: samples a shard
     """
-    from videorouter.shards.rearrange import split as resplit
+    from videorouter.shards.merge_split import split as resplit
 
     manifest = resplit(folder, out, shares, seed, videos_per_shard)
     print(f"{out}: {len(manifest.shards)} shards, {sum(shard.videos for shard in manifest.shards)} videos")

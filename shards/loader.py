@@ -7,8 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
+from videorouter.shards.epoch_order import Batch, EpochOrder, Item, share
 from videorouter.shards.errors import ShardError
-from videorouter.shards.order import Batch, EpochOrder, Item, share
 
 Loaded = TypeVar("Loaded")
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from videorouter.shards.catalogue import Catalogue
-from videorouter.shards.place import read_labels, read_sample
+from videorouter.shards.catalogue import Catalogue, read_labels, read_sample
 from videorouter.shards.sample import ShardSample
 from videorouter.shards.schema import LabelledQuestion
 

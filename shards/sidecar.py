@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from videorouter.shards.errors import BadSidecar, MissingShard, MissingSidecar, OtherVersion
-from videorouter.shards.older import manifest_from_version_1, sidecar_from_version_1
 from videorouter.shards.schema import SCHEMA_VERSION, Manifest, ShardEntry, Sidecar
+from videorouter.shards.schema_version_1 import manifest_from_version_1, sidecar_from_version_1
 from videorouter.shards.storage import Storage
 from videorouter.shards.writer import write_atomically
 

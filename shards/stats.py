@@ -4,8 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from videorouter.shards.catalogue import Catalogue
-from videorouter.shards.place import read_labels, read_record
+from videorouter.shards.catalogue import Catalogue, read_labels, read_record
 from videorouter.shards.sidecar import split_of
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from videorouter.shards.catalogue import places_in, read_sample
 from videorouter.shards.errors import (
     ChangedShard,
     DuplicateKey,
@@ -15,7 +16,6 @@ from videorouter.shards.errors import (
     ShardError,
     TruncatedShard,
 )
-from videorouter.shards.place import places_in, read_sample
 from videorouter.shards.schema import LARGEST_MEMBER, Manifest, Sidecar
 from videorouter.shards.sidecar import read_manifest, read_sidecar, shard_names
 from videorouter.shards.storage import Storage

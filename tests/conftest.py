@@ -43,7 +43,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature world of six short videos: three train, one val, two test."""
-    from videorouter.miniature.world import build_world
+    from videorouter.miniature.world.build import build_world
 
     folder = tmp_path_factory.mktemp("world")
     build_world(folder, videos=6, seconds=20, seed=7, questions_per_video=8, splits=(50, 17, 33), workers=1)
@@ -53,7 +53,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny InternVL checkpoint with random weights."""
-    from videorouter.miniature.base import write_base
+    from videorouter.miniature.pretraining.model import write_base
 
     return write_base(tmp_path_factory.mktemp("base") / "base")
 
@@ -61,7 +61,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def router(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A router folder with random heads over `base`."""
-    from videorouter.miniature.untrained import write_untrained_router
+    from videorouter.miniature.pretraining.model import write_untrained_router
 
     return write_untrained_router(tmp_path_factory.mktemp("router") / "router", base)
 

@@ -4,9 +4,9 @@ import sys
 
 from jsonargparse import auto_cli
 
-from videorouter.command_line import with_config_paths
+from videorouter.command_line import command, typed, with_config_paths
 
-USAGE = """usage: videorouter train {fit,check,floor,...} ...
+USAGE = """usage: {typed} {{fit,check,floor,...}} ...
 
   fit     train a router or the joint stage: --config CONFIG [--out FOLDER] [--resume auto] and any option of a config
   check   the same arguments: say what would stop this training before it starts; --ranks N for another number of processes
@@ -17,12 +17,11 @@ Shipped configs are found by name: `videorouter config` lists them. `videorouter
 takes seconds; under torchrun: `torchrun --nproc_per_node N -m videorouter.train fit ...`."""
 
 
-def check(ranks: int | None, arguments: list[str]) -> None:
+def check(ranks: int | None, arguments: list[str]) -> int:
     """Look at what `fit` with the same arguments would need, before any GPU minute is spent; exit code 1 where it would stop."""
     from videorouter.train.preflight import check as look
 
-    if look(arguments, ranks):
-        sys.exit(1)
+    return look(arguments, ranks)
 
 
 def floor(shards: str, train: str = "train", test: str = "test") -> None:
@@ -39,29 +38,32 @@ def floor(shards: str, train: str = "train", test: str = "test") -> None:
     print(f"{found.accuracy:.4f} of {found.questions} questions, after learning from {found.learned}")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run one of them; shipped configs are found by name from any folder. User errors end as one line and exit code 1.
+@command(goes_on="the same command with --resume auto goes on from OUT/checkpoints/last.ckpt, where there is one")
+def main(arguments: list[str]) -> int:
+    """Run one of them; shipped configs are found by name from any folder.
 
     `check` takes what `fit` takes, and `--ranks N` where the training will have another number of processes.
     """
-    if arguments is None:
-        sys.argv[1:] = with_config_paths(sys.argv[1:])
-        command = sys.argv[1:]
-    else:
-        command = arguments = with_config_paths(arguments)
-    if command in ([], ["-h"], ["--help"], ["check", "-h"], ["check", "--help"]):
-        print(USAGE, file=sys.stdout if command else sys.stderr)
-        sys.exit(0 if command else 2)
+    if arguments in ([], ["-h"], ["--help"], ["check", "-h"], ["check", "--help"]):
+        print(USAGE.format(typed=typed("train")), file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else 2
+    found = with_config_paths(arguments)
     try:
-        if command[:1] == ["check"]:
-            return check(*_ranks(command[1:]))
-        if command[:1] == ["floor"]:
-            return auto_cli(floor, args=command[1:])
+        if found[:1] == ["check"]:
+            return check(*_ranks(found[1:]))
+        if found[:1] == ["floor"]:
+            auto_cli(floor, args=found[1:], prog=f"{typed('train')} floor")
+            return 0
         from videorouter.train.cli import run  # Lightning takes seconds to import
 
-        run(arguments)
+        if sys.argv[1:] == arguments:  # Lightning would rather read the command line itself
+            sys.argv[1:] = found
+            run(None)
+        else:
+            run(found)
     except (ValueError, OSError) as error:
-        sys.exit(f"error: {_root(error)}")
+        raise _root(error) from None
+    return 0
 
 
 def _ranks(arguments: list[str]) -> tuple[int | None, list[str]]:
@@ -83,4 +85,4 @@ def _root(error: BaseException) -> BaseException:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,19 +1,38 @@
 """LightningCLI with one output folder: checkpoints, logs and the resolved config go there."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 
 import pytorch_lightning as pl
-from jsonargparse import Namespace
+import yaml
+from jsonargparse import Namespace, get_loader, set_loader
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
-from videorouter.train.earlier_names import read_earlier_names
+from videorouter.command_line import typed
 from videorouter.train.preemption import EXIT_CODE, SaveWhenTold
 from videorouter.train.strategies import register
 from videorouter.train.throughput import Throughput
 from videorouter.train.trace import Trace
+
+_CLASS_PATH = re.compile(r"""(?m)((?:^|[\s{,-])["']?class_path["']?:[ \t]*["']?)(?=train\.)""")
+
+
+def with_current_names(text: str) -> str:
+    """YAML (or JSON) with `class_path: train...` as `class_path: videorouter.train...`."""
+    return _CLASS_PATH.sub(r"\1videorouter.", text)
+
+
+def read_earlier_names() -> None:
+    """Let jsonargparse load configs of before 0.2, when packages had no common name, wherever it loads YAML.
+
+    The old names are never importable: a class that existed under two names would be two classes.
+    """
+    load = get_loader("yaml")
+    set_loader("yaml", lambda text: load(with_current_names(text)), exceptions=(yaml.YAMLError,))
+
 
 register()
 read_earlier_names()
@@ -139,7 +158,7 @@ def resumed_from(asked: str, last: Path) -> Path | None:
 
 def run(arguments: list[str] | None) -> None:
     """Parse a command line (the process's own where None) and run it."""
-    RouterCLI(**OPTIONS, args=arguments)
+    RouterCLI(**OPTIONS, args=arguments, parser_kwargs={"prog": typed("train")})
 
 
 def parse(arguments: list[str]) -> Namespace:

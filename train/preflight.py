@@ -22,9 +22,9 @@ from rich.text import Text
 from transformers import AutoConfig
 
 from videorouter.routers.backbones.tokenizer import load_tokenizer
-from videorouter.routers.base_identity import base_identity
-from videorouter.routers.checkpoint import read_config
-from videorouter.routers.trained_file import RECORD, read_record
+from videorouter.routers.checkpoints.base_identity import base_identity
+from videorouter.routers.checkpoints.router_folder import read_config
+from videorouter.routers.checkpoints.trained_file import RECORD, read_record
 from videorouter.train.cli import last_checkpoint, parse, resumed_from
 from videorouter.train.strategy_memory import Memory, memory_of
 

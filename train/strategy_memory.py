@@ -8,10 +8,10 @@ from typing import Any, Final
 import torch
 from jsonargparse import Namespace
 
-from videorouter.routers.checkpoint import read_config
-from videorouter.routers.cost.parts import meta_model, parameters_by_part
-from videorouter.routers.language_weights import LanguageWeights
-from videorouter.routers.shadow_weights import ShadowWeights
+from videorouter.routers.backbones.language_weights import LanguageWeights
+from videorouter.routers.backbones.shadow import ShadowWeights
+from videorouter.routers.checkpoints.router_folder import read_config
+from videorouter.routers.cost.geometry import meta_model, parameters_by_part
 
 MASTERS: Final = 12
 """Bytes of a trained parameter's float32 master and two moments."""

@@ -1,17 +1,16 @@
-"""A file -> sampled frames: by timestamps first, straight through as second opinion, decord last."""
+"""A file -> sampled frames: by timestamps first, sequentially as second opinion, decord last."""
 
 import importlib.util
 from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 
-from videorouter.video.decoder import Choose, Decoder
-from videorouter.video.decord_reader import Decord
+from videorouter.video.decoder import Choose, Decoder, DecordDecoder
 from videorouter.video.errors import CorruptVideo, EmptyVideo, MissingVideo, VideoError, VideoOutOfMemory
 from videorouter.video.frames import SampledFrames
 from videorouter.video.sampling import SAMPLERS
-from videorouter.video.seeking import Seeking
-from videorouter.video.straight import Straight
+from videorouter.video.seeking import SeekingDecoder
+from videorouter.video.sequential import SequentialDecoder
 
 
 def sample_frames(
@@ -38,7 +37,7 @@ def frames_at(path: str | Path, seconds: Sequence[float], size: int | None = Non
 
 def decoders() -> list[Decoder]:
     """The decoders installed here, in the order they are asked."""
-    return [Seeking(), Straight(), *([Decord()] if importlib.util.find_spec("decord") else [])]
+    return [SeekingDecoder(), SequentialDecoder(), *([DecordDecoder()] if importlib.util.find_spec("decord") else [])]
 
 
 def _read(path: Path, choose: Choose, size: int | None, sampler: str) -> SampledFrames:

@@ -1,8 +1,9 @@
-"""Frames sampled from one video, with where they really came from."""
+"""Frames sampled from one video, with where they really came from, and their resizing."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,15 @@ class SampledFrames:
     decoder: str
     sampler: str
     promised: int | None = None
+
+
+def resize_frames(frames: np.ndarray, size: int) -> np.ndarray:
+    """uint8 `[T, H, W, 3]` -> `[T, size, size, 3]`: bicubic with antialiasing, aspect ignored; identity when already so.
+
+    A square is what the vision tower reads; this is what InternVL's image processor does for one tile.
+    """
+    if frames.shape[1:3] == (size, size):
+        return frames
+    return np.stack(
+        [np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BICUBIC)) for frame in frames]
+    )

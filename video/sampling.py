@@ -1,4 +1,4 @@
-"""Which frames of a video are looked at: three conventions in use, up to half a segment apart, so always named.
+"""Which frames of a video are sampled: three conventions in use, up to half a segment apart, so always named.
 
 Where more frames are asked for than there are, indices repeat: every video of a data set keeps the same frame count.
 """

@@ -1,24 +1,33 @@
-"""Decoding in a process of its own: native decoders can hang or die on foreign files, and only a process can be killed."""
+"""Decoding in a process of its own: native decoders can hang or die on foreign files, and only a process can be killed.
+
+First the side that asks (`DecodeWorker`, `DecodePool`), then the side that decodes (`serve`), which never outlives the former.
+"""
 
 import multiprocessing
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any, TypeVar
 
 import psutil
 
 from videorouter.video.errors import CorruptVideo, VideoError, VideoOutOfMemory, VideoTimeout
-from videorouter.video.serving import serve
 
 Result = TypeVar("Result")
 START = 120.0
 """Seconds a process may take to start, which is no file's fault."""
-LOOK = 0.05
-"""Seconds between two looks at its memory."""
+MEMORY_INTERVAL = 0.05
+"""Seconds between two readings of its memory."""
+PARENT_INTERVAL = 0.5
+"""Seconds between two checks in it whether the parent still lives."""
+GRACE = 5.0
+"""Seconds after a deadline at which the kernel ends a process that nobody has killed."""
 OUTSIDE = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM}
 """Signals that no decoder sends itself."""
 
@@ -68,7 +77,7 @@ class DecodeWorker:
     def _watch(self, process: BaseProcess, pipe: Connection, path: Path, deadline: float) -> None:
         """Until the process says something. RLIMIT_AS would count address space, of which libraries reserve much and use little."""
         end = time.monotonic() + deadline
-        while not pipe.poll(max(0.0, min(LOOK, end - time.monotonic()))):
+        while not pipe.poll(max(0.0, min(MEMORY_INTERVAL, end - time.monotonic()))):
             if time.monotonic() >= end:
                 raise VideoTimeout(path, f"not decoded after {deadline:g} s; the decoding process was killed")
             try:
@@ -103,6 +112,59 @@ class DecodeWorker:
         return self._running
 
 
+class DecodePool:
+    """`processes` workers of `memory` GiB each; a process is started when all before it are busy. Safe among threads."""
+
+    def __init__(self, processes: int = 1, memory: float = 4.0) -> None:
+        if processes < 1:
+            raise ValueError(f"{processes} decoding processes: at least one is needed")
+        self._workers = [DecodeWorker(memory) for _ in range(processes)]
+        self._idle: LifoQueue[DecodeWorker] = LifoQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+
+    def run(self, deadline: float, decode: Callable[..., Result], path: Path, *arguments: Any) -> Result:
+        """As `DecodeWorker.run`, once a worker is free; the deadline counts from then."""
+        worker = self._idle.get()
+        try:
+            return worker.run(deadline, decode, path, *arguments)
+        finally:
+            self._idle.put(worker)
+
+    def close(self) -> None:
+        """Kill all processes, busy or not."""
+        for worker in self._workers:
+            worker.close()
+
+
+def serve(pipe: Connection) -> None:
+    """Answer `(deadline, decode, path, arguments)` with frames or an exception, until the other end closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        pipe.send("ready")
+        while True:
+            try:
+                deadline, decode, path, arguments = pipe.recv()
+            except (AttributeError, ImportError) as error:  # a function that this process cannot import
+                pipe.send(RuntimeError(f"the decoding process cannot find what to run: {error}"))
+                continue
+            # Native code may keep the interpreter's lock, so that no thread here sees the parent die: the kernel needs none.
+            signal.setitimer(signal.ITIMER_REAL, deadline + GRACE)
+            try:
+                answer = decode(path, *arguments)
+            except MemoryError:
+                answer = VideoOutOfMemory(path, "decoding it ran out of memory")
+            except Exception as error:
+                answer = error
+            _send(pipe, answer)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            del answer
+    except (EOFError, OSError):  # the other end is gone
+        return
+
+
 def _death(path: Path, exit_code: int | None) -> VideoError:
     """Verdict on a file whose decoding process ended without an answer."""
     if exit_code == -signal.SIGKILL:
@@ -112,3 +174,24 @@ def _death(path: Path, exit_code: int | None) -> VideoError:
     if exit_code is None or -exit_code in OUTSIDE:
         return VideoTimeout(path, "the decoding process was ended from outside before it was through")
     return CorruptVideo(path, f"the decoding process died of it (exit code {exit_code})")
+
+
+def _send(pipe: Connection, answer: Any) -> None:
+    try:
+        pipe.send(answer)
+    except (
+        TypeError,
+        AttributeError,
+        multiprocessing.ProcessError,
+        ValueError,
+    ) as error:  # an exception that cannot be pickled
+        pipe.send(RuntimeError(f"{answer!r} ({error})"))
+
+
+def _end_with_parent() -> None:
+    """The pipe's end would tell too, but not while decoding, nor where another child of the parent inherited it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    while os.getppid() == parent.pid:
+        time.sleep(PARENT_INTERVAL)
+    os._exit(1)

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from videorouter.routers.answers import parse_choice
-    from videorouter.routers.backbones import Backbone, load_backbone
-    from videorouter.routers.base_identity import CheckpointError
-    from videorouter.routers.runtime import Answer, VideoRouter
+    from videorouter.routers.answering.parser import parse_choice
+    from videorouter.routers.answering.video_router import Answer, VideoRouter
+    from videorouter.routers.answering.watched_video import WatchedVideo
+    from videorouter.routers.backbones.loading import load_backbone
+    from videorouter.routers.backbones.protocol import Backbone
+    from videorouter.routers.checkpoints.base_identity import CheckpointError
     from videorouter.routers.systems.base import CompressedVideo, System
     from videorouter.routers.systems.query import Query
     from videorouter.routers.systems.registry import SYSTEMS, build_system
-    from videorouter.routers.watched_video import WatchedVideo
     from videorouter.shards.errors import ShardError
     from videorouter.shards.loader import EpochLoader
     from videorouter.shards.reader import ShardDataset
@@ -59,13 +60,15 @@ __all__ = [
 ]
 
 _DEFINED_IN = {
-    "routers.answers": ("parse_choice",),
-    "routers.backbones": ("Backbone", "load_backbone"),
-    "routers.base_identity": ("CheckpointError",),
-    "routers.runtime": ("Answer", "VideoRouter"),
+    "routers.answering.parser": ("parse_choice",),
+    "routers.answering.video_router": ("Answer", "VideoRouter"),
+    "routers.answering.watched_video": ("WatchedVideo",),
+    "routers.backbones.loading": ("load_backbone",),
+    "routers.backbones.protocol": ("Backbone",),
+    "routers.checkpoints.base_identity": ("CheckpointError",),
     "routers.systems.registry": ("SYSTEMS", "build_system"),
-    "routers.systems.base": ("CompressedVideo", "Query", "System"),
-    "routers.watched_video": ("WatchedVideo",),
+    "routers.systems.base": ("CompressedVideo", "System"),
+    "routers.systems.query": ("Query",),
     "shards.errors": ("ShardError",),
     "shards.loader": ("EpochLoader",),
     "shards.reader": ("ShardDataset",),

@@ -3,6 +3,8 @@
 import runpy
 import sys
 
+from videorouter import __version__
+
 COMMANDS = {
     "data_builders": "annotations, videos and a teacher become labelled shards",
     "shards": "look at, verify, merge, split and upload data sets",
@@ -13,6 +15,13 @@ COMMANDS = {
     "miniature": "a complete tiny world: the demo, a teacher, tiny base models",
     "config": "list the shipped configs, or print one",
 }
+VERBS = {
+    "answer": ("routers", "answer a question about a video"),
+    "estimate": ("routers", "print what a model costs before it is loaded"),
+    "export": ("routers", "write a router folder from training checkpoints"),
+    "push": ("routers", "upload a router folder to the Hub"),
+}
+"""The verbs of every day, and the command each belongs to."""
 
 
 def main() -> None:
@@ -23,19 +32,39 @@ def main() -> None:
     match sys.argv[1:]:
         case ["config", *names]:
             sys.exit(_print_configs(names))
-        case [command, *_] if command in COMMANDS:
-            sys.argv[:2] = [f"videorouter {command}"]
-            runpy.run_module(f"videorouter.{command}", run_name="__main__", alter_sys=True)
+        case [verb, *_] if verb in VERBS:
+            _run(VERBS[verb][0], sys.argv[1:])
+        case [command, *rest] if command in COMMANDS:
+            _run(command, rest)
         case ["-h" | "--help"]:
             print(_usage())
+        case ["--version"]:
+            print(f"videorouter {__version__}")
+        case [unknown, *_]:
+            print(
+                f"error: there is no command {unknown!r}: there are {', '.join([*VERBS, *COMMANDS])}", file=sys.stderr
+            )
+            sys.exit(2)
         case _:
             print(_usage(), file=sys.stderr)
             sys.exit(2)
 
 
+def _run(package: str, arguments: list[str]) -> None:
+    from videorouter.command_line import say_typed
+
+    say_typed("videorouter" if sys.argv[1] in VERBS else f"videorouter {package}")
+    sys.argv[1:] = arguments
+    runpy.run_module(f"videorouter.{package}", run_name="__main__", alter_sys=True)
+
+
 def _usage() -> str:
-    listed = "\n".join(f"  {name:14} {what}" for name, what in COMMANDS.items())
-    return f"usage: videorouter COMMAND ...\n\n{listed}\n\n`videorouter COMMAND --help` says more."
+    verbs, commands = (
+        "\n".join(f"  {name:14} {what}" for name, what in listed)
+        for listed in ([(name, what) for name, (_, what) in VERBS.items()], COMMANDS.items())
+    )
+    more = "`videorouter COMMAND --help` says more; `videorouter --version`."
+    return f"usage: videorouter COMMAND ...\n\n{verbs}\n\n{commands}\n\n{more}"
 
 
 def _print_configs(names: list[str]) -> int:

@@ -1,7 +1,15 @@
-"""What every command line shares: shipped configs found by name, and options written with dashes or underscores."""
+"""What every command line shares: how it ends, configs found by name, options written with dashes or underscores, logging."""
 
-from collections.abc import Iterable
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
+from typing import Final
+
+from videorouter import __version__
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -49,3 +57,90 @@ def underscored(arguments: Iterable[str]) -> list[str]:
 def _underscored(word: str) -> str:
     name, equals, value = word.partition("=")
     return "--" + name[2:].replace("-", "_") + equals + value if name.startswith("--") else word
+
+
+Main = Callable[[list[str]], int | None]
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+def command(goes_on: str = "") -> Callable[[Main], Callable[..., int]]:
+    """Make a command's `main(arguments)` end as people expect: its exit code, or one line on standard error.
+
+    A mistake of the user (`ValueError`, `OSError`) is one line and exit code 1, Ctrl-C one line with `goes_on`, which says how to
+    go on, and exit code 130. `--verbose` shows the log and the traceback of an error; `--version` prints the version. Wrong
+    usage is the parser's: exit code 2.
+    """
+
+    def around(main: Main) -> Callable[..., int]:
+        @wraps(main)
+        def run(arguments: list[str] | None = None) -> int:
+            given = sys.argv[1:] if arguments is None else list(arguments)
+            if given == ["--version"]:
+                print(f"videorouter {__version__}")
+                return 0
+            if verbose := "--verbose" in given:
+                given.remove("--verbose")
+            log_to_terminal(verbose)
+            try:
+                return main(given) or 0
+            except KeyboardInterrupt:
+                print(f"interrupted{': ' + goes_on if goes_on else ''}", file=sys.stderr)
+                return INTERRUPTED
+            except SystemExit as left:
+                if isinstance(left.__context__, KeyboardInterrupt):  # Lightning shuts down by itself
+                    print(f"interrupted{': ' + goes_on if goes_on else ''}", file=sys.stderr)
+                    return INTERRUPTED
+                raise
+            except BrokenPipeError:  # `... | head` has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return 1
+            except (ValueError, OSError) as error:
+                if verbose:
+                    traceback.print_exc()
+                print(f"error: {said(error)}", file=sys.stderr)
+                return 1
+
+        return run
+
+    return around
+
+
+def said(error: BaseException) -> str:
+    """An error as one line: our own messages as they are written, those of libraries without their line breaks."""
+    raised = error.__traceback__
+    while raised is not None and raised.tb_next is not None:
+        raised = raised.tb_next
+    own = raised is not None and str(raised.tb_frame.f_globals.get("__name__", "")).startswith("videorouter.")
+    text = str(error) if own else " ".join(str(error).split())
+    return text or type(error).__name__
+
+
+def typed(package: str) -> str:
+    """The command as it was typed: `videorouter routers`, or `python -m routers` in a checkout."""
+    if _typed:
+        return _typed[-1]
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    name = spec.name.removesuffix(".__main__") if spec is not None else ""
+    return f"python -m {name}" if name.rpartition(".")[2] == package else f"videorouter {package}"
+
+
+def say_typed(text: str) -> None:
+    """Let `typed` give `text`: `videorouter answer` where the verb stands at top level."""
+    _typed.append(text)
+
+
+_typed: list[str] = []
+
+
+def log_to_terminal(verbose: bool) -> None:
+    """Show warnings of our log on standard error, with `verbose` everything."""
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    log = logging.getLogger("videorouter")
+    log.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    if not log.handlers:
+        log.addHandler(
+            RichHandler(console=Console(markup=False, stderr=True), show_path=verbose, rich_tracebacks=False)
+        )

@@ -9,9 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from videorouter.data_builders.audit.items import digest, item_id, kind_of
-from videorouter.shards.catalogue import Catalogue
-from videorouter.shards.place import read_labels
+from videorouter.data_builders.audit.sample import digest, item_id, kind_of
+from videorouter.shards.catalogue import Catalogue, read_labels
 from videorouter.shards.schema import LabelledQuestion
 from videorouter.shards.sidecar import finished_manifest
 

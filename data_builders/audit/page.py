@@ -11,9 +11,8 @@ from typing import Any
 from PIL import Image
 
 from videorouter.data_builders.audit.agreement import FORMAT, PUBLISHED, Z
-from videorouter.data_builders.audit.items import AuditItem, digest, draw
-from videorouter.shards.catalogue import Catalogue
-from videorouter.shards.place import read_sample
+from videorouter.data_builders.audit.sample import AuditItem, digest, draw
+from videorouter.shards.catalogue import Catalogue, read_sample
 from videorouter.shards.sample import ShardSample
 from videorouter.shards.sidecar import finished_manifest
 from videorouter.shards.writer import write_atomically
@@ -103,6 +102,6 @@ def _shrunk(data: bytes) -> bytes:
 
 
 def _json(content: Any) -> str:
-    """JSON that can stand in a script element: nothing in it can end the element or begin another."""
+    """JSON that is safe in a script element: nothing in it can end the element or begin another."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -5,23 +5,21 @@ relevant frames, to see that they are needed.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
-from videorouter.data_builders.flr.boundaries import boundary_ranges
-from videorouter.data_builders.flr.filters import COUNTERFACTUAL, check_marked_frames
-from videorouter.data_builders.jobs import VideoJob
-from videorouter.data_builders.judging import PROMPT as JUDGING
-from videorouter.data_builders.labelling import Labelled, label_each
-from videorouter.data_builders.prompting import load_prompt, options_block
-from videorouter.data_builders.replies import FrameScores
-from videorouter.data_builders.teacher import Teacher
+from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
+from videorouter.data_builders.building.plan import VideoJob
+from videorouter.data_builders.flr.filters import check_marked_frames
+from videorouter.data_builders.teacher.replies import FrameScores
+from videorouter.data_builders.teacher.request import load_prompt, options_block
+from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import PreparedVideo, VideoFolder
 from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
 
-PROMPT = load_prompt("frame_scores")
-NECESSITY_PROMPTS = [prompt.name for prompt in (COUNTERFACTUAL, JUDGING)]
+SCORES = load_prompt("frame_scores")
 
 
 @dataclass
@@ -76,7 +74,7 @@ class TeacherLabeller:
             relevance=FrameRelevance(relevant=relevant, scores=scores),
             origin="teacher",
             teacher=self.teacher.config.model,
-            prompt_hash=PROMPT.hash,
+            prompt_hash=SCORES.hash,
             reason=_reason(windows, relevant),
         )
 
@@ -85,7 +83,7 @@ class TeacherLabeller:
         return _latest(await self._score(video, question))
 
     async def _score(self, video: PreparedVideo, question: VideoQuestion) -> list["_Window"]:
-        """The windows of both passes, in the order in which their scores are to be put down."""
+        """The windows of both passes, in the order in which their scores are to be recorded."""
         frames, window = len(video.jpegs), self.config.window
         first = [range(start, min(start + window, frames)) for start in range(0, frames, window)]
         windows = await self._score_windows(video, question, first)
@@ -98,7 +96,7 @@ class TeacherLabeller:
         return await asyncio.gather(*(self._score_window(video, question, chosen) for chosen in ranges))
 
     async def _score_window(self, video: PreparedVideo, question: VideoQuestion, chosen: range) -> "_Window":
-        text = PROMPT.fill(
+        text = SCORES.fill(
             {"count": len(chosen), "question": question.question, "options": options_block(question.options)}
         )
         return await self.teacher.ask(
@@ -110,6 +108,34 @@ class TeacherLabeller:
 
     def _relevant(self, scores: Sequence[int]) -> list[bool]:
         return [score >= self.config.threshold for score in scores]
+
+
+@dataclass(frozen=True)
+class AnnotateRecipe:
+    """Makes the labellers of `flr annotate` in any process."""
+
+    config: AnnotateConfig
+
+    def __call__(self, videos: VideoFolder) -> Callable[[Teacher], Labeller]:
+        return lambda teacher: TeacherLabeller(videos, teacher, self.config, self.config.necessity)
+
+
+def boundary_ranges(relevant: Sequence[bool], reach: int, window: int) -> list[range]:
+    """The frames to score again, in order: `reach` on each side of every change of `relevant` (ours).
+
+    Changes near each other share a range as long as it holds at most `window` frames (or one change's 2 x `reach`); ranges
+    that could not be joined may overlap.
+    """
+    ranges: list[range] = []
+    for after, (was, becomes) in enumerate(pairwise(relevant), start=1):
+        if was == becomes or reach < 1:
+            continue
+        around = range(max(0, after - reach), min(len(relevant), after + reach))
+        if ranges and around.start <= ranges[-1].stop and around.stop - ranges[-1].start <= window:
+            ranges[-1] = range(ranges[-1].start, around.stop)
+        else:
+            ranges.append(around)
+    return ranges
 
 
 @dataclass(frozen=True)

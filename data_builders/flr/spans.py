@@ -1,10 +1,12 @@
 """Frame relevance from evidence spans that people marked, in seconds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from videorouter.data_builders.jobs import VideoJob
-from videorouter.data_builders.labelling import Labelled, label_each
+from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
+from videorouter.data_builders.building.plan import VideoJob
+from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import PreparedVideo, VideoFolder
 from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
 
@@ -32,6 +34,14 @@ class SpanLabeller:
                 f"{question.evidence} of question {question.id}: sample more frames, or the spans exceed the video"
             )
         return LabelledQuestion(question=question, relevance=FrameRelevance(relevant=relevant), origin="spans")
+
+
+@dataclass(frozen=True)
+class SpanRecipe:
+    """Makes the labellers of `flr spans` in any process."""
+
+    def __call__(self, videos: VideoFolder) -> Callable[[Teacher], Labeller]:
+        return lambda _: SpanLabeller(videos)
 
 
 def frames_in_spans(seconds: Sequence[float], spans: Sequence[tuple[float, float]]) -> list[bool]:

@@ -1,9 +1,9 @@
-"""Long videos joined from clips, with exact labels: whoever asks about one clip needs the frames of that clip alone.
+"""Long videos joined from clips, with exact labels: a question about one clip needs the frames of that clip alone.
 
 Nothing is re-encoded: frames are taken from the clips at the moments of the joined timeline.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +12,10 @@ from random import Random
 
 import numpy as np
 
+from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
+from videorouter.data_builders.building.plan import UNSPLIT, VideoJob
 from videorouter.data_builders.flr.spans import frames_in_spans
-from videorouter.data_builders.jobs import UNSPLIT, VideoJob
-from videorouter.data_builders.labelling import Labelled, label_each
+from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import EXTENSIONS, PreparedVideo, VideoFolder, prepared
 from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
 from videorouter.video.decode import frames_at, sample_frames
@@ -149,6 +150,16 @@ class SpliceLabeller:
                 f"no sampled frame lies in the evidence of {question.id}: sample more frames or join fewer clips"
             )
         return LabelledQuestion(question=question, relevance=FrameRelevance(relevant=relevant), origin="splice")
+
+
+@dataclass(frozen=True)
+class SpliceRecipe:
+    """Makes the labellers of `flr splice` in any process."""
+
+    timelines: Mapping[str, Timeline]
+
+    def __call__(self, videos: VideoFolder) -> Callable[[Teacher], Labeller]:
+        return lambda _: SpliceLabeller(videos, dict(self.timelines))
 
 
 def _timeline(clips: Sequence[str], durations: Mapping[str, float]) -> Timeline:

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videorouter.data_builders.qtr.probers import Answer
-from videorouter.data_builders.replies import VideoAnswer
+from videorouter.data_builders.qtr.probe import Answer
+from videorouter.data_builders.teacher.replies import VideoAnswer
 from videorouter.data_builders.videos import PreparedVideo
-from videorouter.routers.allocation import Allocation
-from videorouter.routers.backbones import load_backbone
-from videorouter.routers.prompts import question_text
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.routing.allocation import Allocation
 from videorouter.routers.systems.base import apply_allocation
-from videorouter.routers.systems.query import Query
+from videorouter.routers.systems.query import Query, question_text
 from videorouter.shards import jpeg
 from videorouter.shards.schema import VideoQuestion
 
@@ -46,14 +45,14 @@ class LocalProber:
             raise ValueError(f"{path} merges frames: plans are made for single ones, give a base that does not")
         self._thread = ThreadPoolExecutor(1, "local prober")
 
-    async def watch(self, video: PreparedVideo) -> Answer:
-        return partial(self._answer, await self._alone(lambda: self._encode(video)))
+    async def load(self, video: PreparedVideo) -> Answer:
+        return partial(self._answer, await self._in_thread(lambda: self._encode(video)))
 
     async def _answer(self, tokens: Tensor, question: VideoQuestion, plan: Allocation) -> VideoAnswer:
-        text = await self._alone(lambda: self._generate(tokens, question, plan))
+        text = await self._in_thread(lambda: self._generate(tokens, question, plan))
         return VideoAnswer(answerable=True, answer=text, reason="")
 
-    async def _alone(self, work: Callable[[], Result]) -> Result:
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _encode(self, video: PreparedVideo) -> Tensor:

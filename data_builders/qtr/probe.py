@@ -1,15 +1,35 @@
-"""Probing: the same question under forced `global` and forced `fragment`, at equal tokens (an equal cap)."""
+"""One probe: the same question under forced `global` and forced `fragment`, at equal tokens (an equal cap), and who answers it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
-from videorouter.data_builders.judging import is_right
-from videorouter.data_builders.qtr.probers import Answer, Prober, TeacherProber
-from videorouter.data_builders.teacher import Teacher
-from videorouter.routers.allocation import Allocation, allocate
+from videorouter.data_builders.teacher.answering import answer_from, is_right
+from videorouter.data_builders.teacher.replies import VideoAnswer
+from videorouter.data_builders.teacher.request import DataUrl, Picture, data_url
+from videorouter.data_builders.teacher.teacher import Teacher
+from videorouter.data_builders.videos import PreparedVideo
+from videorouter.routers.routing.allocation import Allocation, allocate
+from videorouter.shards import jpeg
 from videorouter.shards.policy import POLICIES, Policy
 from videorouter.shards.schema import VideoQuestion
+from videorouter.video.frames import resize_frames
+
+Answer = Callable[[VideoQuestion, Allocation], Awaitable[VideoAnswer]]
+"""Answers a question about one video from the frames that an allocation keeps, each at its scale. Raises as `Teacher.ask`."""
+
+
+class Prober(Protocol):
+    """Answers questions under a forced allocation; `name` says in the manifest who did."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def load(self, video: PreparedVideo) -> Answer:
+        """Take in one video, once for all questions about it."""
+        ...
 
 
 @dataclass
@@ -48,14 +68,6 @@ class ProbeConfig:
             irrelevant_scale=self.irrelevant_scale,
         )
 
-    def prober(self, teacher: Teacher) -> Prober:
-        """Who answers. Raises `ValueError` or what transformers raises for a local base that does not load."""
-        if self.local_base is None:
-            return TeacherProber(teacher)
-        from videorouter.data_builders.qtr.local_prober import LocalProber  # torch takes seconds to import
-
-        return LocalProber(self.local_base, self.device, self.tokens_per_frame)
-
 
 @dataclass(frozen=True)
 class Probed:
@@ -68,7 +80,7 @@ class Probed:
 
     @property
     def both(self) -> bool:
-        """Solved under either policy."""
+        """Solved under both policies."""
         return all(self.solved.values())
 
     @property
@@ -104,3 +116,36 @@ async def probe(
         tokens={policy: plan.tokens for policy, plan in plans.items()},
         answers={policy: text for policy, (_, text) in asked.items()},
     )
+
+
+class TeacherProber:
+    """The teacher answers, from frames sent at the resolution that matches their scale.
+
+    An endpoint has no token budget of ours; what a scale does to a frame is reproduced by sending the frame smaller: scale s
+    divides the side by sqrt(s), so the pixels, as the tokens, by s (ours).
+    """
+
+    def __init__(self, teacher: Teacher) -> None:
+        self.teacher = teacher
+        self.name = f"teacher {teacher.config.model}"
+
+    async def load(self, video: PreparedVideo) -> Answer:
+        return partial(self._answer, video)
+
+    async def _answer(self, video: PreparedVideo, question: VideoQuestion, plan: Allocation) -> VideoAnswer:
+        pictures = [
+            Picture(f"Frame-{number}:", _url(video, frame, scale))
+            for number, (frame, scale) in enumerate(zip(plan.frames, plan.scales, strict=True), start=1)
+        ]
+        return await answer_from(self.teacher, question, pictures)
+
+
+def _url(video: PreparedVideo, frame: int, scale: int) -> DataUrl:
+    """A frame at a scale as a data URL, resized once for all questions."""
+    if scale == 1:
+        return video.urls[frame]
+    if (frame, scale) not in video.smaller:
+        picture = jpeg.decode(video.jpegs[frame], video.record.height, video.record.width)
+        side = max(1, round(picture.shape[0] / scale**0.5))
+        video.smaller[frame, scale] = data_url(jpeg.encode(resize_frames(picture[None], side)[0]))
+    return video.smaller[frame, scale]

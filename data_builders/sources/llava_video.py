@@ -7,7 +7,7 @@ Assumed of the format:
 * Multiple choice has its options on lines `A. ...` (or `(A) ...`, `A) ...`) in the order of the alphabet, with the question before
   them and, after them, how to answer, which is dropped as is a line `Options:`. The reply is a letter, with or without the option.
 * `id` names a video, not a question: rows of several files and of the same file share it.
-* Captions have the same rows; they are told by the name of their file, which the data set's card gives as `*cap*.json`, or by
+* Captions have the same rows; they are recognised by the name of their file, which the data set's card gives as `*cap*.json`, or by
   an id or `data_source` with `cap` between its underscores.
 * `video` is relative to where the archives of all parts were unpacked together.
 """
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.sources.evidence import Mended
-from videorouter.data_builders.sources.rows import Malformed, Row, as_raw, json_list_or_lines
-from videorouter.routers.answers import letters, parse_choice
+from videorouter.data_builders.sources.files import as_raw
+from videorouter.data_builders.sources.rows import Converted, Malformed, Row
+from videorouter.routers.answering.parser import parse_choice
+from videorouter.routers.systems.query import letters
 from videorouter.shards.schema import VideoQuestion
 
 LICENCE = "Apache-2.0, academic research and education only, OpenAI usage policy (LLaVA-Video-178K's dataset card)"
@@ -30,12 +31,7 @@ _LEAD_IN = re.compile(r"\s*\bOptions\s*:\s*$")
 _CAPTION = re.compile(r"(?:^|[_-])cap(?:tions?)?(?:[_-]|$)")
 
 
-def rows(path: Path) -> Iterator[Row | Reject]:
-    """The rows of the file. Raises `Malformed` where it is neither a JSON list nor JSONL."""
-    return json_list_or_lines(path)
-
-
-def questions(row: Row) -> Iterator[VideoQuestion | Reject | Mended]:
+def questions(row: Row) -> Iterator[Converted]:
     """The pairs of a row; `task_type` multiple_choice, open_ended or caption. A pair that is none is a `Reject`.
 
     Raises `Malformed` where the row itself is not what it should be.
@@ -80,7 +76,7 @@ def _said(turns: list[Any], number: int, speaker: str) -> str:
 
 
 def _choices(asked: str) -> tuple[str, list[str] | None]:
-    """The question, and its options where at least A and B stand on lines of their own, one after another."""
+    """The question, and its options where at least A and B are on lines of their own, one after another."""
     lines = asked.splitlines()
     found = [_OPTION.match(line) for line in lines]
     marks = [match and (match[1] or match[2]) for match in found]

@@ -1,4 +1,4 @@
-"""NExT-QA and the questions of NExT-GQA: multiple choice in CSV.
+"""NExT-QA and NExT-GQA: multiple choice in CSV, in NExT-GQA with the spans that answer a question.
 
 Columns: `video_id`, `question`, `answer`, `qid` (a number within its video), `type` (CW, CH causal; TN, TC, TP temporal; DO, DL,
 DC descriptive), `a0` ... `a4`. `answer` is an option's text, as in NExT-GQA's files, or the number of the option (0-4), as in
@@ -8,10 +8,11 @@ used: no frame rate comes with them.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.sources.evidence import Mended
-from videorouter.data_builders.sources.rows import Malformed, Row, csv_rows
+from videorouter.data_builders.sources.files import csv_rows, read_json
+from videorouter.data_builders.sources.rows import Converted, Malformed, Row, checked_spans, json_kind
 from videorouter.shards.schema import VideoQuestion
 
 LICENCE = "MIT (annotations, as the NExT-GQA repository states)"
@@ -43,12 +44,53 @@ def rows(path: Path) -> Iterator[Row | Reject]:
             yield row
 
 
-def questions(row: Row) -> Iterator[VideoQuestion | Reject | Mended]:
+def questions(row: Row) -> Iterator[Converted]:
     """The question of a row, without evidence. Raises `Malformed`."""
-    yield multiple_choice(row, "nextqa")
+    yield _multiple_choice(row, "nextqa")
 
 
-def multiple_choice(row: Row, source: str) -> VideoQuestion:
+def grounded_rows(path: Path) -> Iterator[Row | Reject]:
+    """The rows of `X.csv`, each with the `grounding` of its video from `gsub_X.json` beside it (null without such a file).
+
+    That is `{VIDEO: {"duration": seconds, "location": {QID: [[start, end], ...]}, "fps"}}`. `train.csv` comes without spans.
+    Raises `Malformed` where its header lacks a column, or `gsub_X.json` is no JSON object.
+    """
+    beside = path.with_name(f"gsub_{path.stem}.json")
+    grounding: dict[str, Any] | None = None
+    if beside.is_file():
+        grounding = read_json(beside)
+        if not isinstance(grounding, dict):
+            raise Malformed(f"a JSON object is expected in {beside.name}, it holds {json_kind(grounding)}")
+    for row in rows(path):
+        if isinstance(row, Row):
+            found = None if grounding is None else grounding.get(row.content["video_id"], {})
+            yield Row(row.where, row.number, {**row.content, "grounding": found}, row.raw)
+        else:
+            yield row
+
+
+def grounded_questions(row: Row) -> Iterator[Converted]:
+    """The question of a row with its spans, clamped to the video's length; without a file of spans it has no evidence.
+
+    Raises `Malformed`, also where that file lacks the question.
+    """
+    question = _multiple_choice(row, "nextgqa")
+    if row.content["grounding"] is None:
+        yield question
+        return
+    grounding = Row(row.where, row.number, row.content["grounding"], row.raw)
+    try:
+        located = grounding.field("location")
+        spans = Row(row.where, row.number, located, row.raw).items(row.text("qid"))
+        duration = grounding.seconds("duration")
+    except Malformed as error:
+        raise Malformed(f"in the spans of video {question.video}: {error}") from error
+    kept, fixes = checked_spans(question.id, spans, duration)
+    yield from fixes
+    yield question.model_copy(update={"evidence": kept})
+
+
+def _multiple_choice(row: Row, source: str) -> VideoQuestion:
     """The question of a row, without evidence. Raises `Malformed`."""
     options = [row.text(column) for column in OPTIONS]
     answer = row.text("answer")

@@ -1,15 +1,14 @@
-"""The rows of an annotation file, each with the place it stands at, whatever the file is: text, JSON lines, JSON or CSV."""
+"""One row of an annotation file: its fields and evidence spans, checked; and what a row is converted to."""
 
-import csv
-import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from videorouter.data_builders.rejects import Reject
+from videorouter.shards.schema import VideoQuestion
 
+Spans = list[tuple[float, float]]
 LONGEST_RAW = 2000
 """Characters of a row that a reject keeps."""
 
@@ -24,7 +23,7 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True)
 class Row:
-    """One row: its content, where it stands (`FILE:LINE`, counted from 1, or `FILE:NAME`) and its number in the file."""
+    """One row: its content, its place (`FILE:LINE`, counted from 1, or `FILE:NAME`) and its number in the file."""
 
     where: str
     number: int
@@ -34,7 +33,7 @@ class Row:
     def field(self, name: str) -> Any:
         """Raises `Malformed` where it is missing or null, or where the row is no object."""
         if not isinstance(self.content, Mapping):
-            raise Malformed(f"an object is expected, it is {named(self.content)}")
+            raise Malformed(f"an object is expected, it is {json_kind(self.content)}")
         if self.content.get(name) is None:
             raise Malformed(f"`{name}` is missing")
         return self.content[name]
@@ -45,7 +44,7 @@ class Row:
         if isinstance(found, int) and not isinstance(found, bool):
             return str(found)
         if not isinstance(found, str):
-            raise Malformed(f"`{name}` is {named(found)}, not text")
+            raise Malformed(f"`{name}` is {json_kind(found)}, not text")
         if not found.strip():
             raise Malformed(f"`{name}` is empty")
         return found.strip()
@@ -54,7 +53,7 @@ class Row:
         """A field that is a list. Raises `Malformed`."""
         found = self.field(name)
         if not isinstance(found, list):
-            raise Malformed(f"`{name}` is {named(found)}, not a list")
+            raise Malformed(f"`{name}` is {json_kind(found)}, not a list")
         return found
 
     def seconds(self, name: str) -> float:
@@ -69,100 +68,58 @@ class Row:
         return length
 
 
-def named(value: Any) -> str:
+@dataclass(frozen=True)
+class SpanFix:
+    """A span of a question that was cut to the video (`clamped`) or left out (`dropped`); `item` is the question's id."""
+
+    item: str
+    how: Literal["clamped", "dropped"]
+    reason: str
+
+
+Converted = VideoQuestion | Reject | SpanFix
+"""What a row is converted to: several of these in some formats."""
+
+
+def checked_spans(item: str, spans: Sequence[Any], duration: float | None = None) -> tuple[Spans, list[SpanFix]]:
+    """The spans `[start, end)` in seconds that are some, within `[0, duration]` where the length is known; and the changes made.
+
+    Raises `Malformed` with the verdict `bad_span` where none is left.
+    """
+    kept: Spans = []
+    fixes: list[SpanFix] = []
+    problems = []
+    for span in spans:
+        numbers = _numbers(span)
+        if numbers is None:
+            problems.append(f"the span {span!r} is not two numbers")
+            continue
+        start, end = max(numbers[0], 0.0), numbers[1] if duration is None else min(numbers[1], duration)
+        if not numbers[0] < numbers[1]:
+            problems.append(f"the span {numbers[0]}-{numbers[1]} s is empty or reversed")
+        elif not start < end:
+            problems.append(f"the span {numbers[0]}-{numbers[1]} s lies outside the video of {duration} s")
+        else:
+            kept.append((start, end))
+            if (start, end) != numbers:
+                reason = f"the span {numbers[0]}-{numbers[1]} s became {start}-{end} s"
+                fixes.append(SpanFix(item, "clamped", reason))
+    if not kept:
+        raise Malformed("; ".join(problems) or "it has no spans", "bad_span")
+    return kept, fixes + [SpanFix(item, "dropped", problem) for problem in problems]
+
+
+def json_kind(value: Any) -> str:
     """What kind of JSON value it is, in words."""
     kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return kinds.get(type(value), "a number")
 
 
-def text_rows(path: Path) -> Iterator[Row | Reject]:
-    """The lines of a text file that are not blank; bytes that are no UTF-8 are replaced."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield Row(f"{path.name}:{number}", number, line.strip(), line.strip())
-
-
-def json_lines(path: Path) -> Iterator[Row | Reject]:
-    """The objects of a JSONL file; a line that is no JSON is a `Reject`."""
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            where, raw = f"{path.name}:{number}", line.decode(errors="replace").rstrip("\r\n")
-            try:
-                yield Row(where, number, json.loads(line), raw)
-            except (ValueError, RecursionError) as error:
-                yield Reject(where, "source", "malformed", f"not JSON ({error})", raw[:LONGEST_RAW])
-
-
-def json_list(path: Path) -> Iterator[Row | Reject]:
-    """The entries of a JSON file that holds one list. Raises `Malformed` for another."""
-    entries = read_json(path)
-    if not isinstance(entries, list):
-        raise Malformed(f"a JSON list is expected, it holds {named(entries)}")
-    return (Row(f"{path.name}:{n}", n, entry, as_raw(entry)) for n, entry in enumerate(entries, start=1))
-
-
-def json_list_or_lines(path: Path) -> Iterator[Row | Reject]:
-    """A JSON list where the file begins with `[`, else JSONL."""
-    with path.open("rb") as file:
-        first = next((line.lstrip()[:1] for line in file if line.strip()), b"")
-    return json_list(path) if first == b"[" else json_lines(path)
-
-
-def json_entries(path: Path) -> Iterator[Row | Reject]:
-    """The values of a JSON file that holds one object, each placed by its name. Raises `Malformed` for another."""
-    entries = read_json(path)
-    if not isinstance(entries, dict):
-        raise Malformed(f"a JSON object is expected, it holds {named(entries)}")
-    for number, (name, entry) in enumerate(entries.items(), start=1):
-        yield Row(f"{path.name}:{_writable(name)}", number, entry, as_raw(entry))
-
-
-def csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row | Reject]:
-    """The rows of a CSV file with a header, as objects by column; a row of another width is a `Reject`.
-
-    A row is one line, so that an open quote spoils its own row and not all that follow. Raises `Malformed` where the header
-    lacks one of `columns`.
-    """
-    header: list[str] | None = None
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        for number, line in enumerate(lines, start=1):
-            where, raw = f"{path.name}:{number}", line.rstrip("\r\n")
-            if not raw.strip():
-                continue
-            try:
-                values = next(csv.reader([raw], strict=True))
-            except csv.Error as error:
-                yield Reject(where, "source", "malformed", f"not a CSV row ({error})", raw[:LONGEST_RAW])
-                continue
-            if header is None:
-                header = values
-                if missing := [column for column in columns if column not in header]:
-                    raise Malformed(f"its header lacks {', '.join(missing)}")
-            elif len(values) != len(header):
-                problem = f"{len(values)} fields where the header has {len(header)}"
-                yield Reject(where, "source", "malformed", problem, raw[:LONGEST_RAW])
-            else:
-                yield Row(where, number, dict(zip(header, values, strict=True)), raw)
-    if header is None:
-        raise Malformed("it is empty: a header is expected")
-
-
-def read_json(path: Path) -> Any:
-    """A whole JSON file. Raises `Malformed` naming it."""
+def _numbers(span: Any) -> tuple[float, float] | None:
+    if not isinstance(span, (list, tuple)) or len(span) != 2 or any(isinstance(value, bool) for value in span):
+        return None
     try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"{path.name} is not JSON ({error})") from error
-
-
-def as_raw(content: Any) -> str:
-    """Content as a reject keeps it."""
-    return _writable(json.dumps(content, ensure_ascii=False)[:LONGEST_RAW])
-
-
-def _writable(text: str) -> str:
-    """JSON may spell halves of characters, which no file can hold."""
-    return text.encode(errors="replace").decode()
+        start, end = float(span[0]), float(span[1])
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (start, end) if math.isfinite(start) and math.isfinite(end) else None

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 
 class TeacherStopped(RuntimeError):
-    """No more answers in this run; what is paid is kept, and the same command goes on later."""
+    """No more answers in this run; what is paid is kept, and the same command continues later."""
 
 
 class TeacherUnavailable(TeacherStopped):

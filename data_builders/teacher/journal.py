@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from videorouter.data_builders.teacher.usage import Usage
+from videorouter.data_builders.teacher.config import Usage
 
 _TABLE = """CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, model TEXT, raw TEXT, images INTEGER, tokens_in INTEGER, tokens_out INTEGER, estimated INTEGER
@@ -68,7 +68,7 @@ class Journal:
         return self._answers.get(key)
 
     async def keep(self, key: str, answer: Answer) -> None:
-        """Return once the answer is durable. Answers that come together are written together."""
+        """Return once the answer is durable. Answers that arrive together are written in one transaction."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, answer, done))
         if self._writer is None:
@@ -80,7 +80,7 @@ class Journal:
         return dict(self._spent)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file, so that another process may open it."""
         self._connection.close()
 
     async def _write_waiting(self) -> None:

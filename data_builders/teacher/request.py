@@ -1,16 +1,53 @@
-"""One request to the teacher, and the key under which its answer is kept."""
+"""What is sent to the teacher: prompts from files, frames as data URLs, and a request with the key its answer is kept under."""
 
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
+from string import Template
 from typing import Any
 
 from pydantic import BaseModel
 
+from videorouter.routers.systems.query import lettered
+
+PROMPTS = Path(__file__).parents[1] / "prompts"
 TEMPERATURE = 0
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt template by name; `hash` identifies its text and is stored with every label made by it."""
+
+    name: str
+    text: str
+
+    @property
+    def hash(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def fill(self, values: Mapping[str, object]) -> str:
+        """The text with its `$names` replaced; blank lines left by empty values are dropped."""
+        filled = Template(self.text).substitute(values)
+        return "\n".join(line for line in filled.splitlines() if line.strip())
+
+
+def load_prompt(name: str) -> Prompt:
+    """A shipped prompt. Raises `FileNotFoundError` naming what there is."""
+    path = PROMPTS / f"{name}.txt"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no prompt {name!r}; there are {', '.join(sorted(p.stem for p in PROMPTS.glob('*.txt')))}"
+        )
+    return Prompt(name, path.read_text(encoding="utf-8"))
+
+
+def options_block(options: Sequence[str] | None) -> str:
+    """`Options:` and a lettered line each, or nothing."""
+    return "\n".join(["Options:", *lettered(options)]) if options else ""
 
 
 class DataUrl(str):

@@ -7,12 +7,11 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from videorouter.data_builders.teacher.channel import Channel
-from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.client import TeacherClient
+from videorouter.data_builders.teacher.config import TeacherConfig, Usage
 from videorouter.data_builders.teacher.errors import TeacherReplyError
 from videorouter.data_builders.teacher.journal import Answer, Journal
 from videorouter.data_builders.teacher.request import Picture, Request
-from videorouter.data_builders.teacher.usage import Usage
 
 ReplyModel = TypeVar("ReplyModel", bound=BaseModel)
 Checked = TypeVar("Checked")
@@ -24,10 +23,12 @@ class Teacher:
     `usage` is what was paid through it, `used` what all answers it gave cost when they were paid.
     """
 
-    def __init__(self, config: TeacherConfig, channel: Channel | None = None, journal: Journal | None = None) -> None:
+    def __init__(
+        self, config: TeacherConfig, client: TeacherClient | None = None, journal: Journal | None = None
+    ) -> None:
         self.config = config
         self.usage = self.used = Usage()
-        self._channel = channel or Channel(config)
+        self._client = client or TeacherClient(config)
         self._journal = journal or Journal()
         self._asking: dict[str, asyncio.Task[Answer]] = {}
 
@@ -56,7 +57,7 @@ class Teacher:
         return checked  # type: ignore[return-value]
 
     async def draining(self, work: Awaitable[Checked]) -> Checked:
-        """Await work that asks; where it is broken off, await what is in flight too."""
+        """Await work that asks; where it is cancelled or fails, await the requests in flight too."""
         try:
             return await work
         except BaseException:
@@ -65,11 +66,11 @@ class Teacher:
 
     async def drain(self) -> None:
         """Start no request any more, let those in flight end, and keep their answers: they are paid."""
-        self._channel.close()
+        self._client.close()
         await asyncio.gather(*self._asking.values(), return_exceptions=True)
 
     async def _answer(self, request: Request) -> str:
-        """The raw reply: kept from before, on its way for another question, or asked for now."""
+        """The raw reply: kept from before, in flight for another question, or asked for now."""
         key = request.key
         answer = self._journal.find(key)
         if answer is None:
@@ -85,12 +86,12 @@ class Teacher:
             self.usage += answer.usage
             await self._journal.keep(key, answer)
 
-        return await self._channel.send(request, keep)
+        return await self._client.send(request, keep)
 
     def _forget(self, key: str, task: asyncio.Task[Answer]) -> None:
         del self._asking[key]
         if not task.cancelled():
-            task.exception()  # whoever waits has it; with nobody left it is no news
+            task.exception()  # marks it as retrieved: those who wait get it, and nobody else needs it
 
 
 def _checked(

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any, Final
 
-from videorouter.eval.benchmarks.reading import (
+from videorouter.eval.benchmarks.items import (
     Benchmark,
+    Item,
     Published,
     RowError,
     VideoFiles,
@@ -15,7 +16,6 @@ from videorouter.eval.benchmarks.reading import (
     json_list,
     read_json,
 )
-from videorouter.eval.items import Item
 
 SPLITS: Final = ("subset",)
 PUBLISHED: Final = Published(

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from videorouter.eval.benchmarks.reading import (
+from videorouter.eval.benchmarks.items import (
     Benchmark,
+    Item,
     Published,
     RowError,
+    Subtitles,
     VideoFiles,
     check_split,
     checked_options,
@@ -18,7 +20,6 @@ from videorouter.eval.benchmarks.reading import (
     json_list,
     parquet_rows,
 )
-from videorouter.eval.items import Item, Subtitles
 
 SPLITS: Final = ("val", "validation")
 RANGES: Final = {"15": (8, 15), "60": (15, 60), "600": (180, 600), "3600": (900, 3600)}

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from videorouter.eval.benchmarks.reading import (
+from videorouter.eval.benchmarks.items import (
     Benchmark,
+    Item,
     Published,
     RowError,
     VideoFiles,
@@ -18,7 +19,6 @@ from videorouter.eval.benchmarks.reading import (
     collected,
     first_file,
 )
-from videorouter.eval.items import Item
 
 SPLITS: Final = ("test",)
 PUBLISHED: Final = Published(

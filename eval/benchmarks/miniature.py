@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from videorouter.eval.benchmarks.reading import Benchmark
-from videorouter.eval.items import Item, KnownTruth
-from videorouter.routers.answers import letters
+from videorouter.eval.benchmarks.items import Benchmark, Item, KnownTruth
+from videorouter.routers.systems.query import letters
 from videorouter.shards.schema import VideoQuestion
 
 

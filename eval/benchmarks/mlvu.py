@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from videorouter.eval.benchmarks.reading import (
+from videorouter.eval.benchmarks.items import (
     VIDEO_SUFFIXES,
     Benchmark,
+    Item,
     Published,
     RowError,
     check_split,
@@ -20,7 +21,6 @@ from videorouter.eval.benchmarks.reading import (
     json_list,
     parquet_rows,
 )
-from videorouter.eval.items import Item
 
 SPLITS: Final = ("dev", "test")  # the mirror calls it test
 COUNTS: Final = {

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any, Final
 
-from videorouter.eval.benchmarks.reading import (
+from videorouter.eval.benchmarks.items import (
     Benchmark,
+    Item,
     Published,
     RowError,
+    Subtitles,
     VideoFiles,
     check_split,
     checked_letter,
@@ -16,7 +18,6 @@ from videorouter.eval.benchmarks.reading import (
     dataset_rows,
     parquet_rows,
 )
-from videorouter.eval.items import Item, Subtitles
 
 SPLITS: Final = ("test",)
 DURATIONS: Final = ("short", "medium", "long")

@@ -1,1 +1,1 @@
-"""Results of other toolkits become runs of ours, so that one report shows both."""
+"""Converts the results of other toolkits to runs of ours, so that one report shows both."""

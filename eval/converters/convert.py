@@ -7,12 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Literal
 
-from videorouter.eval import predictions as storage
+from videorouter.eval.benchmarks.items import Item
 from videorouter.eval.converters import lmms_eval, vlmevalkit
-from videorouter.eval.converters.beside import KnownItems, item_of
-from videorouter.eval.converters.foreign import ForeignAnswer, Reading, UnreadableError
-from videorouter.eval.items import Item
-from videorouter.eval.predictions import Prediction
+from videorouter.eval.converters.foreign_answers import ForeignAnswer, KnownItems, Reading, UnreadableError, item_of
 from videorouter.eval.run_folder import (
     FAILURES,
     ITEMS,
@@ -20,12 +17,15 @@ from videorouter.eval.run_folder import (
     PREDICTIONS,
     VIDEOS,
     Failure,
+    Prediction,
+    append_predictions,
     item_row,
+    kind_by_name,
     read_run,
     write_manifest,
     write_rows,
 )
-from videorouter.routers.answers import parse_choice
+from videorouter.routers.answering.parser import parse_choice
 
 Toolkit = Literal["lmms_eval", "vlmevalkit"]
 READERS: Final = {"lmms_eval": lmms_eval.read, "vlmevalkit": vlmevalkit.read}
@@ -85,7 +85,7 @@ def convert(config: ConvertConfig) -> Conversion:
     if missing := [file for file in config.files if not file.is_file()]:
         raise ValueError(f"{missing[0]} is no file: give files that {config.toolkit} wrote")
     reading = READERS[config.toolkit](config.files)
-    known = _items_beside(config)
+    known = _known_items(config)
     broken = Counter(reading.broken)
     matched: dict[str, tuple[Item, ForeignAnswer]] = {}
     for answer in reading.answers:
@@ -105,7 +105,7 @@ def convert(config: ConvertConfig) -> Conversion:
     return _write(config, reading, list(matched.values()), dict(broken))
 
 
-def _items_beside(config: ConvertConfig) -> KnownItems | None:
+def _known_items(config: ConvertConfig) -> KnownItems | None:
     if config.beside is None:
         return None
     items = read_run(config.beside).items
@@ -149,7 +149,7 @@ def _write(
             "videorouter": version("videorouter"),
         },
     )
-    storage.append(config.out / PREDICTIONS, predictions)
+    append_predictions(config.out / PREDICTIONS, predictions)
     return made
 
 
@@ -176,6 +176,7 @@ def _prediction(config: ConvertConfig, item: Item, text: str) -> Prediction:
         answer=item.answer,
         options=len(item.options),
         seconds_by_stage={},
+        kind=kind_by_name(config.system),
     )
 
 

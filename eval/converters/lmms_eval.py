@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from videorouter.eval.converters.foreign import (
+from videorouter.eval.converters.foreign_answers import (
     VIDEO_NAMES,
     ForeignAnswer,
     Reading,
@@ -14,7 +14,7 @@ from videorouter.eval.converters.foreign import (
     groups_of,
     letter_of,
 )
-from videorouter.eval.written_question import written_question
+from videorouter.eval.converters.prompt_parsing import extract_question
 
 _SAMPLES: Final = re.compile(r"(?:^|_)samples_(.+)\.jsonl$")
 _ABOUT: Final = ("config", "lmms_eval_version", "model_name", "model_source", "date", "git_hash", "results")
@@ -51,7 +51,7 @@ def _read_samples(file: Path, task: str, reading: Reading) -> None:
 
 
 def _answer(row: dict[str, Any], task: str) -> ForeignAnswer:
-    question, options = written_question(row["input"])
+    question, options = extract_question(row["input"])
     # What a task's process_results gave stands in the row itself: figures, or a dictionary under the metric's name.
     told = {name: value for metric in row.values() if isinstance(metric, dict) for name, value in metric.items()}
     video = next((str(told[name]) for name in VIDEO_NAMES if told.get(name)), None)

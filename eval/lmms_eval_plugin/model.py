@@ -3,6 +3,7 @@
 import json
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from accelerate import Accelerator
 from lmms_eval.api.instance import GenerationResult
 from lmms_eval.api.model import lmms
 
-from videorouter.eval.lmms_eval_plugin.asked import (
+from videorouter.eval.lmms_eval_plugin.requests import (
     VideoRequest,
     by_video,
     new_tokens,
@@ -19,10 +20,11 @@ from videorouter.eval.lmms_eval_plugin.asked import (
     until,
     wants_sampling,
 )
-from videorouter.eval.lmms_eval_plugin.likelihood import Likelihood
-from videorouter.routers.backbones import SharedPrefix
-from videorouter.routers.runtime import Answer, VideoRouter
-from videorouter.routers.systems.base import encodes_on_demand
+from videorouter.routers.answering.video_router import Answer, Asked, VideoRouter
+from videorouter.routers.answering.watched_video import WatchedVideo
+from videorouter.routers.backbones.prompt import SharedPrefix
+from videorouter.routers.systems.base import CompressedVideo, System, encodes_on_demand
+from videorouter.routers.systems.query import question_text
 from videorouter.shards.policy import Policy
 
 
@@ -119,7 +121,7 @@ class VideoRouterModel(lmms):
         return [GenerationResult(text=scores[place]) for place in range(len(asked))]
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
-        """Not there."""
+        """Not supported."""
         raise NotImplementedError("videorouter answers single questions: choose a task without rounds")
 
     def _watch(self, video: str) -> Any:
@@ -142,6 +144,40 @@ class VideoRouterModel(lmms):
         }
         with self.answers_out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+
+@dataclass
+class Likelihood:
+    """How likely continuations are after questions about one video; a question's options share the tokens kept for it."""
+
+    router: VideoRouter
+    system: System
+    watched: WatchedVideo
+    budget: int | None
+    shared: SharedPrefix
+    _kept: dict[str, CompressedVideo] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def of(self, asked: Asked, continuation: str) -> tuple[float, bool]:
+        """Mean negative log-likelihood of the continuation's tokens, and whether each is the likeliest."""
+        backbone = self.router.backbone
+        query = self.watched.query(asked.question, tuple(asked.options) if asked.options else None, text=asked.text)
+        text = question_text(query)
+        if text not in self._kept:
+            budget = self.budget or self.router.config.budget
+            self._kept = {text: self.system.compress(self.watched.tokens, query, budget)}  # type: ignore[arg-type]
+        prompt = backbone.embed_prompt(self._kept[text], text, self.watched.seconds)
+        ids = backbone.tokenizer(continuation, add_special_tokens=False).input_ids
+        if not ids:
+            raise ValueError(f"the continuation {continuation!r} has no tokens in the model's tokenizer")
+        embedded = backbone.embed_text(continuation)
+        losses, greedy = [], True
+        for place, token in enumerate(ids):
+            so_far = prompt.followed_by(embedded[:place]) if place else prompt
+            logits = backbone.next_token_logits(so_far, shared=self.shared).float()
+            losses.append(-float(logits.log_softmax(-1)[token]))
+            greedy = greedy and int(logits.argmax()) == token
+        return sum(losses) / len(losses), greedy
 
 
 def _own_file(path: str | None, rank: int, ranks: int) -> Path | None:

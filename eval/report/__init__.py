@@ -1,1 +1,1 @@
-"""Finished runs -> a page to look at, and tables in three forms; nothing is computed that the run folders do not hold."""
+"""Finished runs -> a page, and tables in three formats; everything is computed from the run folders alone."""

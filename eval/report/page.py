@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing beside it."""
+"""The page: one HTML file that needs no other."""
 
 import json
 from collections.abc import Sequence
@@ -8,19 +8,13 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from videorouter.eval.items import Item
-from videorouter.eval.report.across import across_budgets
-from videorouter.eval.report.cells import CellFigures
-from videorouter.eval.report.gathered import Gathered
-from videorouter.eval.report.heat import heat_map
-from videorouter.eval.report.inspector import inspected, video_key, watched_of
-from videorouter.eval.report.notes import notes
-from videorouter.eval.report.plots import marks, plots
-from videorouter.eval.report.provenance import facts
-from videorouter.eval.report.routing_tables import router_tables
-from videorouter.eval.report.stages import stage_bars, stage_names
-from videorouter.eval.report.thumbnails import Strip, strip
-from videorouter.eval.report.written import caption, cells, header
+from videorouter.eval.benchmarks.items import Item
+from videorouter.eval.report.charts import heat_map, marks, plots, stage_bars, stage_names
+from videorouter.eval.report.figures import CellFigures
+from videorouter.eval.report.inspector import inspected, strips_within
+from videorouter.eval.report.joined_runs import JoinedRuns
+from videorouter.eval.report.notes import facts, notes
+from videorouter.eval.report.tables import across_budgets, caption, cells, header, router_tables
 
 LIMIT: Final = 5_000_000
 """Bytes of the whole page."""
@@ -29,7 +23,7 @@ _HERE: Final = Path(__file__).parent
 
 def page(
     figures: Sequence[CellFigures],
-    gathered: Gathered,
+    joined: JoinedRuns,
     questions: Sequence[tuple[str, Item]],
     reference: str,
     *,
@@ -40,49 +34,33 @@ def page(
 
     Raises `ValueError` where it is larger than that without any.
     """
-    told = {
-        "tables": list(figures), "gathered": gathered, "reference": reference, "marks": marks(figures, gathered),
-        "plots": plots(figures, gathered, reference),
-        "routers": router_tables(figures, gathered),
-        "across": across_budgets(list(figures), gathered) if mix_budgets else {},
+    content = {
+        "tables": list(figures), "joined": joined, "reference": reference, "marks": marks(figures, joined),
+        "plots": plots(figures, joined, reference),
+        "routers": router_tables(figures, joined),
+        "across": across_budgets(list(figures), joined) if mix_budgets else {},
     }  # fmt: skip
-    said = notes(figures, gathered, mix_budgets)
-    bare = len(_rendered(told, said, inspected(questions, gathered, {}), {}).encode())
+    sentences = notes(figures, joined, mix_budgets)
+    bare = len(_rendered(content, sentences, inspected(questions, joined, {}), {}).encode())
     if bare > limit:
         raise ValueError(
             f"the page would take {bare / 1e6:.1f} MB, more than {limit / 1e6:.0f} MB: show fewer --questions, or fewer runs"
         )
-    strips, left_out = _strips(questions, gathered, limit - bare - 2_000)  # the note about them, and their reasons
+    left = limit - bare - 2_000  # for the note about thumbnails left out, and the reasons
+    strips, left_out = strips_within(questions, joined, left)
     if left_out:
-        said = [*said, f"{left_out} thumbnails were left out to keep the page below {limit / 1e6:g} MB."]
+        sentences = [*sentences, f"{left_out} thumbnails were left out to keep the page below {limit / 1e6:g} MB."]
     pictures = {key: list(zip(own.seconds, own.pictures, strict=True)) for key, own in strips.items() if own.pictures}
-    return _rendered(told, said, inspected(questions, gathered, strips), pictures)
+    return _rendered(content, sentences, inspected(questions, joined, strips), pictures)
 
 
-def _strips(questions: Sequence[tuple[str, Item]], gathered: Gathered, room: int) -> tuple[dict[str, Strip], int]:
-    """Strips by video in the order of the questions while there is room for them, and how many thumbnails there was none for."""
-    strips: dict[str, Strip] = {}
-    left_out: dict[str, int] = {}
-    folders = [path for path, _ in gathered.runs]
-    for benchmark, item in questions:
-        key, watched = video_key(benchmark, item), watched_of(gathered, benchmark, item)
-        if key in strips or key in left_out:
-            continue
-        own = strip(watched, folders) if watched else Strip([], [], "video not among those of the run")
-        size = sum(len(picture) + 16 for picture in own.pictures)
-        if size > room:
-            left_out[key] = len(own.pictures)
-            continue
-        room -= size
-        strips[key] = own
-    return strips, sum(left_out.values())
-
-
-def _rendered(told: dict[str, Any], said: Sequence[str], asked: list[dict[str, Any]], pictures: dict[str, Any]) -> str:
+def _rendered(
+    content: dict[str, Any], sentences: Sequence[str], asked: list[dict[str, Any]], pictures: dict[str, Any]
+) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(_read("page.html")).render(
-        **told,
-        notes=said,
+        **content,
+        notes=sentences,
         questions=len(asked),
         data=_json({"questions": asked, "pictures": pictures}),
         style=Markup(_read("page.css")),

@@ -4,23 +4,43 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
-from typing import Final
-
-from videorouter.eval.report.marks import Mark
-from videorouter.eval.report.pareto import pareto_front
+from typing import Final, NamedTuple
 
 WIDTH, HEIGHT = 420, 300
 LEFT, RIGHT, TOP, BOTTOM = 42, 12, 10, 42
 APART: Final = 9  # units of the drawing between points that would cover each other
-FAR: Final = 4  # a cost so many times another needs a logarithmic axis
+FAR: Final = 4  # the ratio of costs from which the axis is logarithmic
 
 Place = Callable[[float], float]
-"""From a figure to where it is drawn."""
+"""From a figure to a coordinate of the drawing."""
+
+
+class Mark(NamedTuple):
+    """How a contender looks in every plot: a colour, and a form that distinguishes it without the colour.
+
+    `colour` counts the classes `c0`, `c1`, ... of the page; `path` is drawn around the origin; `dash` is that of its lines.
+    """
+
+    colour: int
+    path: str
+    dash: str
+    hollow: bool
+
+    @property
+    def css(self) -> str:
+        """The classes of its element."""
+        return f"mark c{self.colour}{' hollow' if self.hollow else ''}"
+
+
+def mark(place: int, hollow: bool) -> Mark:
+    """The mark of contender number `place`; hollow for one printed apart. 56 differ before the first is used again."""
+    shapes = list(_SHAPES.values())
+    return Mark(place % COLOURS, shapes[place % len(shapes)], _DASHES[place // COLOURS % len(_DASHES)], hollow)
 
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracies in 0..1. Points of one `line` are joined; `real` points may stand on the front; a bound or a control may not.
+    """Accuracies in 0..1. Points of one `line` are joined; only `real` points may be on the front, bounds and controls may not.
 
     `level` is the cost that the point is compared at, where it differs from `cost` by less than counts.
     """
@@ -37,7 +57,7 @@ class Point:
 
 
 def scatter(points: Sequence[Point], axis: str, said: str, guessing: float, *, digits: int) -> str:
-    """SVG of points; `axis` names the cost, `said` is the picture in words; the level of guessing is dotted."""
+    """SVG of points; `axis` names the cost, `said` describes the picture in words; the level of guessing is dotted."""
     real = [number for number, point in enumerate(points) if point.real]
     front = [real[place] for place in pareto_front([(points[n].level, points[n].accuracy) for n in real])]
     across, ticks, logarithmic = _cost_axis([point.cost for point in points])
@@ -77,6 +97,32 @@ def scatter(points: Sequence[Point], axis: str, said: str, guessing: float, *, d
     return "".join([*parts, "</svg>"])
 
 
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Positions of the (cost, accuracy) points that no other dominates, by cost; equal points are both on the front."""
+    front: list[int] = []
+    best, at = float("-inf"), float("-inf")
+    for position in sorted(range(len(points)), key=lambda p: (points[p][0], -points[p][1], p)):
+        cost, accuracy = points[position]
+        if accuracy > best or (accuracy == best and cost == at):
+            front.append(position)
+            best, at = accuracy, cost
+    return front
+
+
+# Okabe and Ito's palette as classes of page.css: black is ink there, so that it shows on dark pages, too.
+COLOURS: Final = 8
+_SHAPES: Final = {
+    "circle": "M0,-5A5,5 0 1,1 0,5A5,5 0 1,1 0,-5Z",
+    "square": "M-4.5,-4.5H4.5V4.5H-4.5Z",
+    "diamond": "M0,-6.2L6.2,0L0,6.2L-6.2,0Z",
+    "triangle": "M0,-6L5.6,4.4H-5.6Z",
+    "down": "M0,6L5.6,-4.4H-5.6Z",
+    "plus": "M-1.9,-5.8H1.9V-1.9H5.8V1.9H1.9V5.8H-1.9V1.9H-5.8V-1.9H-1.9Z",
+    "star": "M0,-6.6L1.6,-2.1L6.3,-2L2.6,0.8L3.9,5.4L0,2.7L-3.9,5.4L-2.6,0.8L-6.3,-2L-1.6,-2.1Z",
+}
+_DASHES: Final = ("none", "6 3", "2 3")
+
+
 def _drawn(point: Point, x: float, up: Place, *, ringed: bool, digits: int, axis: str) -> str:
     y = up(point.accuracy)
     ring = f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="7.5"/>' if ringed else ""
@@ -111,8 +157,8 @@ def _round_steps(end: float) -> list[float]:
     return [round(step * count, 10) for count in range(floor(end / step) + 1)]
 
 
-def _together(positions: Sequence[float]) -> list[list[int]]:
-    """Which of the points would cover each other."""
+def _clusters(positions: Sequence[float]) -> list[list[int]]:
+    """Groups of points that would cover each other."""
     clusters: list[list[int]] = []
     for number in sorted(range(len(positions)), key=lambda n: (positions[n], n)):
         if clusters and positions[number] - positions[clusters[-1][0]] < APART / 2:
@@ -123,12 +169,12 @@ def _together(positions: Sequence[float]) -> list[list[int]]:
 
 
 def _brackets(positions: Sequence[float], places: Sequence[float]) -> list[str]:
-    """Above the axis, from the points that were moved apart to the cost that they share."""
+    """Brackets above the axis, from points that were moved apart to the cost that they share."""
     base = HEIGHT - BOTTOM
     return [
         f'<path class="bracket" d="M{min(places[n] for n in own):.1f},{base - 9}v4H{max(places[n] for n in own):.1f}v-4'
         f'M{sum(positions[n] for n in own) / len(own):.1f},{base - 5}v5"/>'
-        for own in _together(positions)
+        for own in _clusters(positions)
         if len(own) > 1
     ]
 
@@ -136,10 +182,10 @@ def _brackets(positions: Sequence[float], places: Sequence[float]) -> list[str]:
 def _side_by_side(positions: Sequence[float]) -> list[float]:
     """Positions, moved apart around their middle where points would cover each other, and kept inside the drawing."""
     moved = list(positions)
-    for together in _together(positions):
-        middle = sum(positions[n] for n in together) / len(together)
-        half = APART * (len(together) - 1) / 2
+    for cluster in _clusters(positions):
+        middle = sum(positions[n] for n in cluster) / len(cluster)
+        half = APART * (len(cluster) - 1) / 2
         middle = min(max(middle, LEFT + 6 + half), WIDTH - RIGHT - 6 - half)
-        for place, number in enumerate(together):
+        for place, number in enumerate(cluster):
             moved[number] = middle + APART * place - half
     return moved

@@ -1,1 +1,1 @@
-"""How the miniature bases are made: sight first, then language over what is seen, then thinned frames."""
+"""How the miniature bases are made: vision first, then language over what is seen, then compressed frames."""

@@ -1,4 +1,4 @@
-"""Attention while language is learned: many lessons continue from the same frames, and some heads' weights are looked at."""
+"""Attention while language is learned: many lessons continue from the same frames, and some heads' weights are recorded."""
 
 from typing import Any, Final
 
@@ -11,24 +11,24 @@ OVER_FRAMES: Final = "lessons_over_frames"
 """Name under which transformers finds `_attend`."""
 
 
-class Attended:
-    """What one pass attended to, for those of its layers that are watched, and in the pass over the frames what it showed.
+class AttentionRecord:
+    """What one pass attended to, for those of its layers that are recorded, and in the pass over the frames its keys and values.
 
     Args:
-        watched: numbers of the layers
+        recorded: numbers of the layers
         frames: the pass over the V videos that all of a video's lessons continue from; None in that pass itself
     """
 
-    def __init__(self, watched: set[int], frames: "Attended | None" = None) -> None:
-        self.watched, self.frames = watched, frames
+    def __init__(self, recorded: set[int], frames: "AttentionRecord | None" = None) -> None:
+        self.recorded, self.frames = recorded, frames
         self.queries: dict[int, list[tuple[Tensor, ...]]] = {}
         self.keys: dict[int, list[tuple[Tensor, ...]]] = {}
         self.shown: dict[int, tuple[Tensor, Tensor]] = {}
         """Keys and values of each layer, `[V, H, P, d]`."""
 
-    def watch(self, layer: int, query: Tensor, key: Tensor) -> None:
+    def record(self, layer: int, query: Tensor, key: Tensor) -> None:
         """Keep what a layer matches, `[V, H, P, d]` or `[V * Q, H, L, d]`, as `[P, d]` or `[Q, L, d]` of each video and head."""
-        if layer not in self.watched:
+        if layer not in self.recorded:
             return
         if self.frames is not None:
             videos = len(self.frames.shown[layer][0])
@@ -61,12 +61,12 @@ def _attend(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float,
-    attended: Attended,
+    attended: AttentionRecord,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Causal attention of rows `[B, H, L, d]` that end where they end: what is padded on the right is nobody's key."""
     layer = int(module.layer_idx)  # type: ignore[arg-type]
-    attended.watch(layer, query, key)
+    attended.record(layer, query, key)
     if attended.frames is None:
         attended.shown[layer] = key, value
         found = functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling)

@@ -11,23 +11,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerBase
 
-from videorouter.miniature.pretraining.attention import OVER_FRAMES, Attended
-from videorouter.miniature.pretraining.guidance import (
+from videorouter.miniature.pretraining.attention import OVER_FRAMES, AttentionRecord
+from videorouter.miniature.pretraining.auxiliary_losses import (
     CHOOSING_LAYER,
     KNOWN_AFTER,
     LETTERING_LAYER,
     LOOKING_LAYER,
     RECALLING_LAYER,
-    Drawn,
-    Guides,
-    Read,
-    guidance,
+    AuxiliaryHeads,
+    Example,
+    ForwardPass,
+    auxiliary_losses,
 )
-from videorouter.miniature.pretraining.lessons import draw_video, lessons
+from videorouter.miniature.pretraining.lesson_videos import SceneBank, draw_video
+from videorouter.miniature.pretraining.lessons import lessons
 from videorouter.miniature.pretraining.optimisation import WARM_UP, optimisers, step
 from videorouter.miniature.pretraining.packing import IGNORED, Packer
-from videorouter.miniature.pretraining.scenery import Scenery
-from videorouter.miniature.pretraining.thinning import thinned, whole
+from videorouter.miniature.pretraining.random_compression import compressed, whole
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Course:
     """One part of the stage: `steps` updates of `videos` videos with `lessons` lessons each.
 
     A share `drills` of the lessons are drills and a share `tallies` of these tallies, of which a share `comparisons` are of
-    backgrounds; `hard` asks more of what is learned late. A share `spotlit` of thinned videos show some scenes in full and the
+    backgrounds; `hard` asks more of what is learned late. A share `spotlit` of compressed videos show some scenes in full and the
     rest coarsely. Each update draws its number of frames from the closed range `shortest`..`longest`. `rate` is the learning
     rate, which goes linearly to `rate * ending`.
     """
@@ -58,44 +58,44 @@ class Course:
         return min(1.0, (number + 1) / WARM_UP) * (1 + (self.ending - 1) * number / self.steps)
 
 
-class LanguageCourse:
+class LanguageLearner:
     """Draws videos and lessons, and computes the losses of a batch of them."""
 
     def __init__(
         self,
         model: InternVLForConditionalGeneration,
         tokenizer: PreTrainedTokenizerBase,
-        scenery: Scenery,
-        guides: Guides,
+        scenes: SceneBank,
+        heads: AuxiliaryHeads,
         random: Random,
         *,
         robust: bool,
     ) -> None:
-        self.model, self.scenery, self.guides, self.random, self.robust = model, scenery, guides, random, robust
+        self.model, self.scenes, self.heads, self.random, self.robust = model, scenes, heads, random, robust
         self.packer = Packer(tokenizer)
         model.model.language_model.set_attn_implementation(OVER_FRAMES)
 
-    def draw(self, course: Course, frames: int) -> Drawn:
-        video = draw_video(self.random, self.scenery, frames)
-        tokens = self.scenery.frames(list(video.pictures))
-        seen = thinned(self.random, tokens, video.scene_of, course.spotlit) if self.robust else whole(tokens)
+    def draw(self, course: Course, frames: int) -> Example:
+        video = draw_video(self.random, self.scenes, frames)
+        tokens = self.scenes.frames(list(video.pictures))
+        fed = compressed(self.random, tokens, video.scene_of, course.spotlit) if self.robust else whole(tokens)
         asked = list(
             lessons(self.random, video, course.lessons, course.drills, course.tallies, course.comparisons, course.hard)
         )
-        return Drawn(video, seen, asked, self.packer.pack(seen, asked))
+        return Example(video, fed, asked, self.packer.pack(fed, asked))
 
-    def losses(self, drawn: Sequence[Drawn]) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
+    def losses(self, examples: Sequence[Example]) -> tuple[dict[str, Tensor], dict[str, list[float]]]:
         """Losses by name, and for each kind of lesson the share of its learned tokens that were right, a value a lesson."""
         found: dict[str, list[Tensor]] = defaultdict(list)
         rights: dict[str, list[float]] = defaultdict(list)
-        for some in _alike(drawn):
+        for some in _alike(examples):
             read = self._read(some)
             for row, one in enumerate(some):
                 targets = one.packed.targets
                 learned = targets != IGNORED
                 scores = self.model.lm_head(read.said[row, :, : targets.shape[1]][learned]).float()
                 found["answer"].append(functional.cross_entropy(scores, targets[learned]))
-                for name, loss in guidance(self.guides, one, read, row).items():
+                for name, loss in auxiliary_losses(self.heads, one, read, row).items():
                     found[name].append(loss)
                 right = torch.full(targets.shape, float("nan"))
                 right[learned] = (scores.argmax(-1) == targets[learned]).float()
@@ -103,7 +103,7 @@ class LanguageCourse:
                     rights[lesson.kind].append(values[~values.isnan()][:-1].mean().item())
         return {name: torch.stack(losses).mean() for name, losses in found.items()}, rights
 
-    def _read(self, some: Sequence[Drawn]) -> Read:
+    def _read(self, some: Sequence[Example]) -> ForwardPass:
         """Run videos of equal layout: the frames once, then all lessons from their keys and values."""
         inner = self.model.model
         stack, embed = inner.language_model, inner.language_model.embed_tokens
@@ -115,32 +115,32 @@ class LanguageCourse:
         with torch.autocast(lessons.device.type, torch.bfloat16):
             shown = embed(torch.stack([one.packed.frames for one in some]))
             for row, one in enumerate(some):
-                shown[row, one.packed.visual] = torch.cat([frame.embeddings for frame in one.seen])
-            recalled = Attended({RECALLING_LAYER})
+                shown[row, one.packed.visual] = torch.cat([frame.embeddings for frame in one.fed])
+            recalled = AttentionRecord({RECALLING_LAYER})
             frames = stack(inputs_embeds=shown, use_cache=False, output_hidden_states=True, attended=recalled)
-            asked = Attended({LETTERING_LAYER, LOOKING_LAYER, CHOOSING_LAYER}, recalled)
+            asked = AttentionRecord({LETTERING_LAYER, LOOKING_LAYER, CHOOSING_LAYER}, recalled)
             positions = torch.arange(most)[None] + shown.shape[1]
             states = stack(
                 inputs_embeds=embed(lessons.flatten(0, 1)), position_ids=positions, use_cache=False, attended=asked
             )
         said = states.last_hidden_state.unflatten(0, (videos, count))
-        return Read(frames.hidden_states[KNOWN_AFTER], recalled, asked, said)
+        return ForwardPass(frames.hidden_states[KNOWN_AFTER], recalled, asked, said)
 
 
-def _alike(drawn: Sequence[Drawn]) -> list[list[Drawn]]:
+def _alike(examples: Sequence[Example]) -> list[list[Example]]:
     """Videos grouped by the number of ids their frames take, so that a group is one batch."""
-    groups: dict[int, list[Drawn]] = defaultdict(list)
-    for one in drawn:
+    groups: dict[int, list[Example]] = defaultdict(list)
+    for one in examples:
         groups[len(one.packed.frames)].append(one)
     return list(groups.values())
 
 
 def train_language(
-    learner: LanguageCourse, course: Course, progress: Progress, name: str, report_every: int = 100
+    learner: LanguageLearner, course: Course, progress: Progress, name: str, report_every: int = 100
 ) -> list[dict[str, float]]:
     """Train the language model in place through one course; a row of mean losses and accuracies every so many steps."""
     language = learner.model.model.language_model
-    learning = nn.ModuleList([language, nn.ModuleDict({"heads": learner.model.lm_head}), learner.guides]).train()
+    learning = nn.ModuleList([language, nn.ModuleDict({"heads": learner.model.lm_head}), learner.heads]).train()
     optimiser = optimisers(learning, course.rate)
     task = progress.add_task(name, total=course.steps, note="")
     rows: list[dict[str, float]] = []

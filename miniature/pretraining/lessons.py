@@ -1,25 +1,20 @@
-"""What language is taught on: short videos of cast scenes, and everything asked about one of them, with its answer."""
+"""What language is taught: everything that is asked about one of the short videos, with its answer and where to look for it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise, product
+from itertools import product
 from random import Random
 from typing import Final
 
-from videorouter.miniature.geometry import PLACE_NAMES, cell_of
-from videorouter.miniature.palette import BACKGROUNDS, COLOURS
-from videorouter.miniature.pretraining.lesson_texts import COMPARE, DESCRIBE, PICK, PRESENT, RECITE, TALLY
-from videorouter.miniature.pretraining.paraphrase import rephrased
-from videorouter.miniature.pretraining.scenery import Scenery
-from videorouter.miniature.questions import MAKERS, Riddle
-from videorouter.miniature.scenes import MOST_REPEATS, UNITS, Scene, Script, arrange, stands_out, write_script
-from videorouter.miniature.shapes import SHAPES
-from videorouter.miniature.wordings import KINDS, Asked, name_of, parse_figure
-from videorouter.routers.answers import letters
-from videorouter.routers.prompts import question_text
-from videorouter.routers.systems.query import Query
+from videorouter.miniature.pretraining.lesson_videos import LessonVideo
+from videorouter.miniature.pretraining.lesson_wordings import COMPARE, DESCRIBE, PICK, PRESENT, RECITE, TALLY, rephrased
+from videorouter.miniature.world.frame import BACKGROUNDS, COLOURS, PLACE_NAMES, SHAPES, cell_of
+from videorouter.miniature.world.questions import MAKERS, Question
+from videorouter.miniature.world.scenes import Scene
+from videorouter.miniature.world.wordings import KINDS, Intent, name_of, parse_figure
+from videorouter.routers.systems.query import Query, letters, question_text
 
 PLACES_DESCRIBED: Final = 6
 FIGURES_TALLIED: Final = 8
@@ -70,69 +65,6 @@ class Lesson:
         return self.kind in SURVEYING
 
 
-@dataclass(frozen=True)
-class LessonVideo:
-    """One frame a unit: `pictures` index the scenery, `scene_of` the script's scenes."""
-
-    script: Script
-    pictures: tuple[int, ...]
-    scene_of: tuple[int, ...]
-
-    @property
-    def fresh(self) -> list[bool]:
-        """Whether each frame is the first of its scene."""
-        return [True, *(a != b for a, b in pairwise(self.scene_of))]
-
-    def first_with_figure(self, frame: int) -> int:
-        """The first scene that shows this frame's coloured shape."""
-        figures = [scene.figure for scene in self.script.scenes]
-        return figures.index(figures[self.scene_of[frame]])
-
-    @property
-    def occurrences(self) -> list[int]:
-        """For each frame, how many earlier scenes showed its coloured shape."""
-        figures = [scene.figure for scene in self.script.scenes]
-        return [figures[:scene].count(figures[scene]) for scene in self.scene_of]
-
-
-def draw_video(random: Random, scenery: Scenery, frames: int) -> LessonVideo:
-    """A video of `frames` units, its scenes cast from the scenery. 64 units are the world's own scripts."""
-    script = write_script(random, 2 * UNITS, 8) if frames == UNITS else _short_script(random, frames)
-    cast = [scenery.cast(scene, random) for scene in script.scenes]
-    scene_of = [number for number, scene in enumerate(script.scenes) for _ in range(scene.first, scene.end)]
-    return LessonVideo(
-        Script(tuple(scene for scene, _ in cast), script.total, script.fps),
-        tuple(cast[number][1] for number in scene_of),
-        tuple(scene_of),
-    )
-
-
-def _short_script(random: Random, frames: int) -> Script:
-    """As the world's scripts but of fewer units; at least one coloured shape is shown only once."""
-    count = random.randint((frames + 1) // 2, frames)
-    while True:
-        repeats: list[int] = []
-        while sum(repeats) < 0.5 * count - 1:
-            repeats.append(random.randint(2, max(2, min(MOST_REPEATS, count // 3))))
-        repeats += [1] * (count - sum(repeats))
-        chosen = random.sample(list(product(COLOURS, SHAPES)), len(repeats))
-        figures = [figure for figure, times in zip(chosen, repeats, strict=True) for _ in range(times)]
-        leader = random.choice(list(BACKGROUNDS))
-        grounds = [leader if random.random() < 0.15 else random.choice(list(BACKGROUNDS)) for _ in range(count)]
-        try:
-            figures = arrange(random, figures, lambda figure, position: True, tries=20)
-            grounds = arrange(random, grounds, partial(stands_out, [colour for colour, _ in figures]), tries=20)
-            break
-        except ValueError:
-            continue
-    cuts = sorted(random.sample(range(1, frames), count - 1))
-    scenes = [
-        Scene(ground, colour, shape, (), first, end)
-        for ground, (colour, shape), (first, end) in zip(grounds, figures, pairwise([0, *cuts, frames]), strict=True)
-    ]
-    return Script(tuple(scenes), 2 * UNITS, 8)
-
-
 def lessons(
     random: Random,
     video: LessonVideo,
@@ -149,7 +81,9 @@ def lessons(
     """
     made = 0
     while made < count:
-        maker: Callable[[Random, LessonVideo], Lesson | None] = partial(_asked, kinds=_HARD if hard else tuple(KINDS))
+        maker: Callable[[Random, LessonVideo], Lesson | None] = partial(
+            _multiple_choice, kinds=_HARD if hard else tuple(KINDS)
+        )
         if random.random() < drills:
             maker = random.choice(_DRILLS)
             if tallies and random.random() < tallies:
@@ -162,20 +96,20 @@ def lessons(
             yield lesson
 
 
-def _asked(random: Random, video: LessonVideo, kinds: Sequence[str]) -> Lesson | None:
+def _multiple_choice(random: Random, video: LessonVideo, kinds: Sequence[str]) -> Lesson | None:
     """A question of the world with its options; the answer is a letter."""
-    riddle = _riddle(random, video, kinds)
-    if riddle is None:
+    question = _question(random, video, kinds)
+    if question is None:
         return None
-    query = Query(rephrased(random, riddle), riddle.options)
-    pointers = _pointers(riddle.asked, video)
-    if riddle.asked.kind == "never_shown":
+    query = Query(rephrased(random, question), question.options)
+    pointers = _pointers(question.intent, video)
+    if question.intent.kind == "never_shown":
         pointers += [
             Pointer(_showing(figure, video), option=number)
-            for number, option in enumerate(riddle.options)
+            for number, option in enumerate(question.options)
             if (figure := parse_figure(option)) is not None
         ]
-    return _chosen(riddle.asked.kind, query, riddle.options.index(riddle.answer), pointers)
+    return _chosen(question.intent.kind, query, question.options.index(question.answer), pointers)
 
 
 def _chosen(kind: str, query: Query, choice: int, pointers: Sequence[Pointer] = ()) -> Lesson:
@@ -186,12 +120,12 @@ def _chosen(kind: str, query: Query, choice: int, pointers: Sequence[Pointer] = 
 
 def _open(random: Random, video: LessonVideo) -> Lesson | None:
     """A question of the world without options; the answer is its text."""
-    riddle = _riddle(random, video)
-    if riddle is None or riddle.asked.kind == "never_shown":
+    question = _question(random, video)
+    if question is None or question.intent.kind == "never_shown":
         return None
-    text = rephrased(random, riddle)
+    text = rephrased(random, question)
     return Lesson(
-        f"open {riddle.asked.kind}", text, text, ((riddle.answer, True),), tuple(_pointers(riddle.asked, video))
+        f"open {question.intent.kind}", text, text, ((question.answer, True),), tuple(_pointers(question.intent, video))
     )
 
 
@@ -269,31 +203,31 @@ def _compare(random: Random, video: LessonVideo) -> Lesson | None:
 
 def _pick(random: Random, video: LessonVideo) -> Lesson | None:
     """Which letter stands before a given option: the frames play no part."""
-    riddle = _riddle(random, video)
-    if riddle is None:
+    question = _question(random, video)
+    if question is None:
         return None
-    wanted = random.choice(riddle.options)
-    return _chosen("pick", Query(PICK.format(text=wanted), riddle.options), riddle.options.index(wanted))
+    wanted = random.choice(question.options)
+    return _chosen("pick", Query(PICK.format(text=wanted), question.options), question.options.index(wanted))
 
 
 def _recite(random: Random, video: LessonVideo) -> Lesson | None:
     """The letter of every option, in another order."""
-    riddle = _riddle(random, video)
-    if riddle is None:
+    question = _question(random, video)
+    if question is None:
         return None
-    query = Query(RECITE, riddle.options)
-    order = random.sample(range(len(riddle.options)), len(riddle.options))
-    names = letters(riddle.options)
-    pieces = [piece for number in order for piece in ((f" {riddle.options[number]}", False), (names[number], True))]
+    query = Query(RECITE, question.options)
+    order = random.sample(range(len(question.options)), len(question.options))
+    names = letters(question.options)
+    pieces = [piece for number in order for piece in ((f" {question.options[number]}", False), (names[number], True))]
     choices = tuple((2 * turn + 1, number) for turn, number in enumerate(order))
-    return Lesson("recite", question_text(query), query.question, tuple(pieces), (), riddle.options, choices)
+    return Lesson("recite", question_text(query), query.question, tuple(pieces), (), question.options, choices)
 
 
 _HARD = (*KINDS, *3 * ("count_cue",), *2 * ("glyph_by_background",), "top_background")
 _DRILLS = (_open, _open, _describe, _describe, _describe, _present, _pick, _recite)
 
 
-def _riddle(random: Random, video: LessonVideo, kinds: Sequence[str] = tuple(KINDS)) -> Riddle | None:
+def _question(random: Random, video: LessonVideo, kinds: Sequence[str] = tuple(KINDS)) -> Question | None:
     kind = random.choice(kinds)
     if kind == "top_background":
         scenes, frames = (
@@ -312,15 +246,15 @@ def _riddle(random: Random, video: LessonVideo, kinds: Sequence[str] = tuple(KIN
         return None  # a short video may hold nothing of this kind to ask about
 
 
-def _pointers(asked: Asked, video: LessonVideo) -> list[Pointer]:
+def _pointers(intent: Intent, video: LessonVideo) -> list[Pointer]:
     """The frames a question of the world is about, and the cell where it is about one."""
-    frames = _frames_asked(asked, video)
+    frames = _frames_about(intent, video)
     cell = None
-    if "place" in asked.slots:
-        cell = cell_of(asked.slots["place"])
-    elif "glyph" in asked.slots:
+    if "place" in intent.slots:
+        cell = cell_of(intent.slots["place"])
+    elif "glyph" in intent.slots:
         scene = video.script.scenes[video.scene_of[frames[0]]]
-        cell = cell_of(PLACE_NAMES[scene.glyphs.index(asked.slots["glyph"])])
+        cell = cell_of(PLACE_NAMES[scene.glyphs.index(intent.slots["glyph"])])
     return list(_asked_and_answering(frames, cell))
 
 
@@ -328,15 +262,15 @@ def _asked_and_answering(frames: tuple[int, ...], cell: int | None = None) -> tu
     return Pointer(frames, cell), Pointer(frames, cell, piece=0)
 
 
-def _frames_asked(asked: Asked, video: LessonVideo) -> tuple[int, ...]:
-    if asked.kind == "glyph_by_background":
-        wanted = (asked.slots["background"], asked.slots["shape"])
+def _frames_about(intent: Intent, video: LessonVideo) -> tuple[int, ...]:
+    if intent.kind == "glyph_by_background":
+        wanted = (intent.slots["background"], intent.slots["shape"])
         return tuple(
             frame
             for frame, of in enumerate(video.scene_of)
             if (video.script.scenes[of].background, video.script.scenes[of].shape) == wanted
         )
-    return _showing(asked.figure, video) if "colour" in asked.slots else tuple(range(len(video.scene_of)))
+    return _showing(intent.figure, video) if "colour" in intent.slots else tuple(range(len(video.scene_of)))
 
 
 def _showing(figure: tuple[str, str], video: LessonVideo) -> tuple[int, ...]:

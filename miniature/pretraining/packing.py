@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 from videorouter.miniature.pretraining.lessons import Lesson, Pointer
-from videorouter.miniature.pretraining.thinning import SeenFrame
+from videorouter.miniature.pretraining.random_compression import FedFrame
 
 IGNORED = -100
 
@@ -47,7 +47,7 @@ class Packer:
             self._ids(text)[0] for text in ("<IMG_CONTEXT>", "</img>", "<|im_end|>")
         )
 
-    def pack(self, frames: Sequence[SeenFrame], lessons: Sequence[Lesson]) -> Packed:
+    def pack(self, frames: Sequence[FedFrame], lessons: Sequence[Lesson]) -> Packed:
         """`frames` are those fed, in order, each with the number of tokens it gives."""
         ids = [*self.ids("<|im_start|>user\n")]
         for number, frame in enumerate(frames, start=1):

@@ -17,12 +17,12 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFast
 
-from videorouter.miniature.base import new_model, parameters_of, save_base, train_tokenizer
-from videorouter.miniature.pretraining.guidance import Guides
-from videorouter.miniature.pretraining.language import Course, LanguageCourse, train_language
-from videorouter.miniature.pretraining.memory import keep_freed_memory
-from videorouter.miniature.pretraining.scenery import build_scenery
-from videorouter.miniature.pretraining.sight import train_sight
+from videorouter.miniature.pretraining.auxiliary_losses import AuxiliaryHeads
+from videorouter.miniature.pretraining.language import Course, LanguageLearner, train_language
+from videorouter.miniature.pretraining.lesson_videos import build_scene_bank
+from videorouter.miniature.pretraining.model import new_model, parameters_of, save_base, train_tokenizer
+from videorouter.miniature.pretraining.optimisation import keep_freed_memory
+from videorouter.miniature.pretraining.vision import train_vision
 
 STAGES: Final = ("dense", "robust")
 LONG: Final = Course(
@@ -42,7 +42,7 @@ class Recipe:
         sight_rate: learning rate of sight
         pictures_per_look: encoded pictures of each background, colour and shape that language draws on
         dense: courses of the language model on whole frames
-        robust: courses that continue on frames thinned at random
+        robust: courses that continue on frames compressed at random
         examined: videos on which each base is examined
     """
 
@@ -95,13 +95,13 @@ def _train(out: Path, recipe: Recipe, log: "Log") -> None:
     keep_freed_memory()
     torch.manual_seed(recipe.seed)
     model = new_model(tokenizer)
-    guides = Guides(model.lm_head.in_features)
-    everything = nn.ModuleDict({"model": model, "guides": guides})
+    heads = AuxiliaryHeads(model.lm_head.in_features)
+    everything = nn.ModuleDict({"model": model, "guides": heads})
     with _progress() as progress:
         with log.part("sight", everything) as part:
             if not part.done:
                 part.record(
-                    accuracies=train_sight(
+                    accuracies=train_vision(
                         model,
                         part.random,
                         progress,
@@ -110,7 +110,7 @@ def _train(out: Path, recipe: Recipe, log: "Log") -> None:
                         rate=recipe.sight_rate,
                     )
                 )
-        scenery = build_scenery(
+        scenes = build_scene_bank(
             model, Random(f"scenery {recipe.seed}"), progress, pictures_per_look=recipe.pictures_per_look
         )
         for stage in STAGES:
@@ -119,11 +119,11 @@ def _train(out: Path, recipe: Recipe, log: "Log") -> None:
                 name = f"{stage} {number}"
                 with log.part(name, everything) as part:
                     if not part.done:
-                        learner = LanguageCourse(
-                            model, tokenizer, scenery, guides, part.random, robust=stage == "robust"
+                        learner = LanguageLearner(
+                            model, tokenizer, scenes, heads, part.random, robust=stage == "robust"
                         )
                         part.record(rows=train_language(learner, course, progress, name))
-            learner = LanguageCourse(model, tokenizer, scenery, guides, Random(f"examine {recipe.seed}"), robust=False)
+            learner = LanguageLearner(model, tokenizer, scenes, heads, Random(f"examine {recipe.seed}"), robust=False)
             examined = examine(learner, plan[-1], recipe.examined)
             progress.console.print(f"{stage}:", examined)
             log.add(f"{stage} examined", examined)
@@ -132,7 +132,7 @@ def _train(out: Path, recipe: Recipe, log: "Log") -> None:
 
 
 @torch.no_grad()
-def examine(learner: LanguageCourse, course: Course, videos: int) -> dict[str, float]:
+def examine(learner: LanguageLearner, course: Course, videos: int) -> dict[str, float]:
     """Share of right letters by kind of question, on fresh videos of whole frames in the seen wordings."""
     asked = replace(course, drills=0.0, hard=False)
     rights: dict[str, list[float]] = {}

@@ -1,1 +1,1 @@
-"""Accuracy against tokens on the miniature world: the study, its probes of information and of leaks, its plot and table."""
+"""What is measured on the world: accuracy against tokens, with probes and claims, and the quality of built labels."""

@@ -9,26 +9,26 @@ from typing import Final
 from rich.console import Console
 from rich.progress import Progress
 
-from videorouter.eval.benchmarks import load_items
-from videorouter.eval.controls import system_or_control
-from videorouter.eval.experiment import compare
-from videorouter.eval.items import Item
-from videorouter.eval.journal import Journal
+from videorouter.eval.benchmarks.items import Item
+from videorouter.eval.benchmarks.registry import load_items
 from videorouter.eval.plot import Curve, accuracy_curves
-from videorouter.eval.predictions import Prediction
-from videorouter.eval.ranks import Ranks
-from videorouter.eval.runner import Runner
+from videorouter.eval.run_folder import Prediction
+from videorouter.eval.running.comparison import compare
+from videorouter.eval.running.controls import system_or_control
+from videorouter.eval.running.distribution import Ranks
+from videorouter.eval.running.runner import Runner
+from videorouter.eval.running.unfinished_run import Journal
 from videorouter.eval.statistics import paired_difference, summarise
 from videorouter.miniature.bases import DENSE_ROUTER, ROBUST_ROUTER
+from videorouter.miniature.study.budgets import DENSE_TOKENS, HEADLINE, POINTS, Point
 from videorouter.miniature.study.claims import Claim, check_claims
-from videorouter.miniature.study.points import DENSE_TOKENS, HEADLINE, POINTS, Point
 from videorouter.miniature.study.report import markdown_table, members
-from videorouter.miniature.world import build_world
-from videorouter.routers.runtime import VideoRouter
+from videorouter.miniature.world.build import build_world
+from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.systems.spec import ROUTED
 
 ROUTING: Final = (ROUTED, "frame_budget", "uniform_pooling", "fca+videorouter", "oracle")
-"""On base `robust`, which bears pooled frames."""
+"""On base `robust`, which was trained on compressed frames."""
 TRAINING_FREE: Final = (
     "frame_budget", "uniform_pooling", "random_drop", "vidcom2", "fca+uniform_pooling", "fca+random_drop",
     "attention_topk", "adapttoken", "adapttoken_lite",
@@ -72,7 +72,7 @@ def compare_systems(
 
     Args:
         out: Folder to write: comparison.md, comparison.png, comparison.json and the world. An interrupted comparison goes on there.
-        robust: Router folder over the base that bears pooled frames.
+        robust: Router folder over the base trained on compressed frames.
         dense: Router folder over the base trained on whole frames.
         videos: Videos of the world; 15 in 100 choose the scale of uniform pooling, the others are asked about.
         questions_per_video: Questions a video.

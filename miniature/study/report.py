@@ -12,21 +12,20 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from videorouter.eval.benchmarks import load_items
-from videorouter.eval.experiment import compare
-from videorouter.eval.items import Item
+from videorouter.eval.benchmarks.items import Item
+from videorouter.eval.benchmarks.registry import load_items
 from videorouter.eval.plot import Curve, accuracy_curves
-from videorouter.eval.predictions import Prediction
-from videorouter.eval.runner import Runner
+from videorouter.eval.run_folder import Prediction
+from videorouter.eval.running.comparison import compare
+from videorouter.eval.running.runner import Runner
 from videorouter.eval.statistics import Summary, paired_difference, summarise
 from videorouter.miniature.bases import DENSE_ROUTER, ROBUST_ROUTER
-from videorouter.miniature.study.bounds import Bound, check_bounds
-from videorouter.miniature.study.information import measure_information
-from videorouter.miniature.study.misled import Misled
-from videorouter.miniature.study.points import DENSE_TOKENS, HEADLINE, POINTS, SYSTEMS, Point
-from videorouter.miniature.wordings import KINDS
-from videorouter.miniature.world import build_world
-from videorouter.routers.runtime import VideoRouter
+from videorouter.miniature.study.budgets import DENSE_TOKENS, HEADLINE, POINTS, SYSTEMS, Point
+from videorouter.miniature.study.claims import Bound, check_bounds
+from videorouter.miniature.study.probes import WrongFrames, measure_information
+from videorouter.miniature.world.build import build_world
+from videorouter.miniature.world.wordings import KINDS
+from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.systems.spec import ROUTED
 
 GROUPS: Final = ("all", "fragment", "global", *KINDS)
@@ -65,7 +64,7 @@ def report(
 
     Args:
         out: Folder to write: report.csv, report.md, report.png, bounds.json, predictions.jsonl and the world.
-        robust: Router folder over the base that bears thinned frames.
+        robust: Router folder over the base trained on compressed frames.
         dense: Router folder over the base trained on whole frames.
         videos: Videos of the world; 15 in 100 choose the scale of uniform pooling, the others are asked about.
         questions_per_video: Questions a video.
@@ -105,7 +104,7 @@ Key = tuple[str, str, int]
 def _study(
     router: VideoRouter, items: Sequence[Item], validation: Sequence[Item], points: Sequence[Point], progress: Progress
 ) -> dict[Key, list[Prediction]]:
-    """Every system at every point; `dense` once; at the headline also with the whole budget, and misled."""
+    """Every system at every point; `dense` once; at the headline also with the whole budget, and with wrong frames sharp."""
     made: dict[Key, list[Prediction]] = {}
     remembered = len({item.video for item in [*items, *validation]})
     runner = Runner(router, "likelihood", remembered, share_passes=True)
@@ -114,14 +113,14 @@ def _study(
         runner.router = router.rescaled(point.scales)
         names = [name for name in SYSTEMS if name != "dense"]
         for name, found in compare(runner, items, validation, names, point.budget, progress).items():
-            fed = FED_CAP if runner.router.system(name).reference else FED_EQUAL
+            fed = FED_CAP if runner.router.system(name).kind != "compared" else FED_EQUAL
             made[name, fed, point.budget] = found
     runner.router = router.rescaled(HEADLINE.scales)
     caps = [HEADLINE.budget] * len(items)
-    misled = Misled(router.backbone.grid, HEADLINE.scales)
+    wrong_frames = WrongFrames(router.backbone.grid, HEADLINE.scales)
     fragment = [item for item in items if KINDS[item.group].policy == "fragment"]
-    made[misled.name, FED_CAP, HEADLINE.budget] = runner.run(
-        fragment, [misled], {misled.name: caps[: len(fragment)]}, progress
+    made[wrong_frames.name, FED_CAP, HEADLINE.budget] = runner.run(
+        fragment, [wrong_frames], {wrong_frames.name: caps[: len(fragment)]}, progress
     )
     frames = router.system("frame_budget")
     made[frames.name, FED_CAP, HEADLINE.budget] = runner.run(items, [frames], {frames.name: caps}, progress)

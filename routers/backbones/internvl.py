@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 from transformers import InternVLForConditionalGeneration
 
-from videorouter.routers.backbones.base import FrameSpan, Kept
-from videorouter.routers.backbones.between import texts_around
-from videorouter.routers.backbones.layout import NO_FRAME, chat_prompt, lay_out
+from videorouter.routers.backbones.layout import NO_FRAME, chat_prompt, lay_out, texts_around
 from videorouter.routers.backbones.native import Loading, NativeBackbone, span_counts
 from videorouter.routers.backbones.pixels import IMAGENET
 from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.protocol import FrameSpan, Kept
 
 
 class InternVLBackbone(NativeBackbone):

@@ -1,4 +1,4 @@
-"""A chat prompt cut into the pieces that belong to frames and those that do not, before its embeddings are laid in."""
+"""A chat prompt cut into the pieces that belong to frames and those that do not, and what is written between frames (ours)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,3 +63,21 @@ def chat_prompt(tokenizer: Any, content: str) -> str:
         if content in prompt:
             return prompt
     raise ValueError(f"the chat template of {tokenizer.name_or_path} leaves out what a user says")
+
+
+def texts_around(between: Sequence[str] | None, frames: Sequence[int], total: int | None = None) -> list[str]:
+    """What stands before each of the kept `frames`, increasing numbers among T, and after the last: `len(frames) + 1` texts.
+
+    `between` says the same of all T frames; what stood around a frame that is gone stays, in order, between those that are
+    left. None is nothing written. `total` is T where that is known. Raises `ValueError` for anything but T + 1 texts.
+    """
+    if between is None:
+        return [""] * (len(frames) + 1)
+    least = max(frames, default=-1) + 1
+    if len(between) - 1 != total if total is not None else len(between) - 1 < least:
+        told = f"{total}" if total is not None else f"at least {least}"
+        raise ValueError(
+            f"{len(between)} texts between {told} frames: give one to stand before each frame and one after the last"
+        )
+    starts = [0, *(frame + 1 for frame in frames)]
+    return ["".join(between[start:end]) for start, end in zip(starts, [*starts[1:], len(between)], strict=True)]

@@ -9,12 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlavaOnevisionForConditionalGeneration
 
-from videorouter.routers.backbones.base import FrameSpan, Kept
-from videorouter.routers.backbones.between import texts_around
-from videorouter.routers.backbones.layout import NO_FRAME, lay_out
+from videorouter.routers.backbones.layout import NO_FRAME, lay_out, texts_around
 from videorouter.routers.backbones.native import Loading, NativeBackbone
 from videorouter.routers.backbones.pixels import HALF
 from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.protocol import FrameSpan, Kept
 
 Newlines = Literal["video", "grid"]
 

@@ -12,18 +12,15 @@ from torch import Tensor
 from transformers import AutoConfig
 
 from videorouter.routers.backbones.attention_tap import attention_tap
-from videorouter.routers.backbones.base import FrameSpan, Generated, Inspected, Kept, PositionPolicy
-from videorouter.routers.backbones.greedy import Decoded, decode, hidden_states
-from videorouter.routers.backbones.greedy_together import decode_together
+from videorouter.routers.backbones.decoding import Decoded, Streamed, decode, decode_together, hidden_states
+from videorouter.routers.backbones.early_loading import load_early
+from videorouter.routers.backbones.language_weights import apply_language
 from videorouter.routers.backbones.pixels import Normalisation
-from videorouter.routers.backbones.prompt import Prompt
-from videorouter.routers.backbones.shared_prefix import SharedPrefix
-from videorouter.routers.backbones.streaming import Streamed
+from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
+from videorouter.routers.backbones.protocol import FrameSpan, Generated, Inspected, Kept, PositionPolicy
+from videorouter.routers.backbones.shadow import ShadowStack
 from videorouter.routers.backbones.tokenizer import check_rows, load_tokenizer
-from videorouter.routers.language_weights import apply_language
-from videorouter.routers.partial import load_early
-from videorouter.routers.shadow import ShadowStack
-from videorouter.video.resize import resize_frames
+from videorouter.video.frames import resize_frames
 
 
 class Loading(TypedDict, total=False):

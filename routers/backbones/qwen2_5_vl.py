@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from videorouter.routers.backbones.layout import NO_FRAME
-from videorouter.routers.backbones.mrope import MRopeBackbone
 from videorouter.routers.backbones.pixels import CLIP
+from videorouter.routers.backbones.qwen_vl import MRopeBackbone
 
 
 class Qwen25VLBackbone(MRopeBackbone):

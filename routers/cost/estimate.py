@@ -5,12 +5,9 @@ from typing import Any, get_args
 
 import torch
 
-from videorouter.routers.cost.flops import Attention
-from videorouter.routers.cost.geometry import geometry_of
+from videorouter.routers.cost.flops import Attention, Stages, dense_stages, routed_stages
+from videorouter.routers.cost.geometry import Workload, geometry_of, parameters_by_part
 from videorouter.routers.cost.memory import PeakMemory, peak_memory
-from videorouter.routers.cost.parts import parameters_by_part
-from videorouter.routers.cost.stages import Stages, dense_stages, routed_stages
-from videorouter.routers.cost.workload import Workload
 
 
 @dataclass(frozen=True)

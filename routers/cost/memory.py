@@ -10,10 +10,9 @@ keeps for itself (its context, workspaces, holes between blocks) is not in it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from videorouter.routers.allocation import scaled_tokens
-from videorouter.routers.cost.geometry import DecoderGeometry, Geometry
-from videorouter.routers.cost.workload import Workload
-from videorouter.routers.scoring import TOKENS_AT_ONCE
+from videorouter.routers.cost.geometry import DecoderGeometry, Geometry, Workload
+from videorouter.routers.routing.allocation import scaled_tokens
+from videorouter.routers.routing.routers import TOKENS_AT_ONCE
 
 
 @dataclass(frozen=True)

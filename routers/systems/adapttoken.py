@@ -1,21 +1,55 @@
-"""AdaptToken: the model itself, group by group of frames, says which tokens it needs and how sure it is (arXiv 2603.28696)."""
+"""AdaptToken and AdaptToken-Lite (arXiv 2603.28696), and `attention_topk`, the baseline without entropy (ours).
+
+The model itself, group by group of frames, says which tokens it needs and how sure it is. Lite stops once enough groups were
+answered with certainty.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 
-from videorouter.routers.backbones.base import Backbone
-from videorouter.routers.prompts import question_text
-from videorouter.routers.reference_layers import checked_layer
-from videorouter.routers.systems.adapttoken_groups import certainty, group_budgets, interleaved_groups
+from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.sources import TokenSource
 from videorouter.routers.systems.base import CompressedVideo
-from videorouter.routers.systems.candidates import Candidates
-from videorouter.routers.systems.group_inspection import InspectedGroup, Inspection
-from videorouter.routers.systems.query import Query
+from videorouter.routers.systems.group_inspection import (
+    Candidates,
+    InspectedGroup,
+    Inspection,
+    bit_reversed,
+    certainty,
+    group_budgets,
+    interleaved_groups,
+)
+from videorouter.routers.systems.query import Query, question_text
 from videorouter.routers.systems.redundancy import SIGMA_T, remove_redundant
-from videorouter.routers.token_source import TokenSource
+from videorouter.routers.systems.spec import Kind
+
+PUBLISHED: Final = {"qwen2.5-vl-7b": 20, "internvl2.5-8b": 15, "llava-video-7b": 19}
+"""By what the name of a checkpoint holds, `_` read as `.` (AdaptToken, arXiv 2603.28696)."""
+DEPTH: Final = 0.55
+"""Of the layers, for every other model (ours; the published are 0.47 to 0.71). `videorouter routers probe-layer` measures it."""
+
+
+def reference_layer(backbone: Backbone) -> int:
+    """The published layer of a published model; else the one at `DEPTH` of the model's depth (ours)."""
+    name = backbone.path.lower().replace("_", ".")
+    for model, layer in PUBLISHED.items():
+        if model in name and layer < backbone.layers:
+            return layer
+    return min(backbone.layers - 1, round(backbone.layers * DEPTH))
+
+
+def checked_layer(layer: int | None, backbone: Backbone) -> int:
+    """`layer`, or the model's reference layer where it is None. Raises `ValueError` for one that the model lacks."""
+    if layer is None:
+        return reference_layer(backbone)
+    if not 0 <= layer < backbone.layers:
+        raise ValueError(f"layer {layer} is outside 0..{backbone.layers - 1}, the decoder layers of {backbone.path}")
+    return layer
+
 
 __all__ = ["AdaptToken", "certainty", "group_budgets", "interleaved_groups", "remove_redundant"]
 
@@ -38,7 +72,8 @@ class AdaptToken:
     max_new_tokens: int = 16
     name: str = "adapttoken"
     budgeted: bool = True
-    reference: bool = False
+    kind: Kind = "compared"
+    spends_cap: bool = False
 
     @torch.no_grad()
     def compress(self, video_tokens: TokenSource, query: Query, budget: int) -> CompressedVideo:
@@ -99,3 +134,36 @@ def check_holds_a_frame(budget: int, backbone: Backbone) -> None:
         raise ValueError(
             f"a budget of {budget} tokens cannot hold one frame of {least}: the smallest workable is {least}"
         )
+
+
+@dataclass(frozen=True)
+class AdaptTokenLite(AdaptToken):
+    """AdaptToken (arXiv 2603.28696) that stops once `confident_groups` answers had an entropy of at most `max_entropy` nats.
+
+    Tokens come from the groups seen alone. Ours, to be calibrated on held-out data: 0.15 nats, two groups; and
+    `far_apart`, which visits groups in bit-reversed order, so that two that follow each other differ more.
+    """
+
+    confident_groups: int = 2
+    max_entropy: float = 0.15
+    far_apart: bool = False
+    name: str = "adapttoken_lite"
+
+    def visits(self, groups: list[list[int]]) -> Iterable[list[int]]:
+        return [groups[number] for number in bit_reversed(len(groups))] if self.far_apart else groups
+
+    def enough(self, certainties: Sequence[float]) -> bool:
+        return sum(-certainty <= self.max_entropy for certainty in certainties) >= self.confident_groups
+
+
+@dataclass(frozen=True)
+class AttentionTopk(AdaptToken):
+    """Groups and attention as in AdaptToken; at an infinite `tau` all groups weigh alike, and nothing is over-selected.
+
+    So nothing is redundant. The response is one token long, as its entropy is not read.
+    """
+
+    tau: float = math.inf
+    over_selection: float = 1.0
+    max_new_tokens: int = 1
+    name: str = "attention_topk"

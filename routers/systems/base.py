@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from videorouter.routers.allocation import Allocation
-from videorouter.routers.backbones.base import FrameSpan, PositionPolicy
-from videorouter.routers.pooling import covering_cells, pool_to, pooled_grid
+from videorouter.routers.backbones.protocol import FrameSpan, PositionPolicy
+from videorouter.routers.routing.allocation import Allocation
+from videorouter.routers.routing.pooling import covering_cells, grids_within, pool_to, pooled_grid
 from videorouter.routers.systems.query import Query
+from videorouter.routers.systems.spec import Kind
 from videorouter.shards.policy import Policy
 
 
@@ -45,7 +47,8 @@ class CompressedVideo:
 class System(Protocol):
     """Compresses a video's tokens for one question.
 
-    `budgeted` is False where the budget is ignored (`dense`); `reference` marks rows printed apart from the compared ones.
+    `budgeted` is False where the budget is ignored (`dense`); `kind` says which row of a comparison it is, and `spends_cap` that it
+    decides itself how much of the cap it spends, where other systems are given as many tokens as VideoRouter fed on average.
     A system that has `on_demand` and says True takes frames by number (`TokenSource`) and may leave some unencoded.
     """
 
@@ -56,7 +59,10 @@ class System(Protocol):
     def budgeted(self) -> bool: ...
 
     @property
-    def reference(self) -> bool: ...
+    def kind(self) -> Kind: ...
+
+    @property
+    def spends_cap(self) -> bool: ...
 
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
         """`[T, M, D]` tokens, the question, at most `budget` tokens out. Raises `ValueError` for unworkable budgets."""
@@ -130,3 +136,13 @@ def kept_tokens(video_tokens: Tensor, indices: Tensor, positions: PositionPolicy
     per_frame = video_tokens.shape[1]
     frames, cells = indices // per_frame, indices % per_frame
     return CompressedVideo(video_tokens[frames, cells], frames, cells, positions, total_frames=len(video_tokens))
+
+
+def pooled_sizes(grid: tuple[int, int]) -> np.ndarray:
+    """int64 `[M + 1]`: the cells of the finest even grid of at most k tokens, for k in 0..M."""
+    return np.array([rows * columns for rows, columns in grids_within(grid)])
+
+
+def pool_to_counts(video_tokens: Tensor, counts: Mapping[int, int], grid: tuple[int, int]) -> CompressedVideo:
+    """The frames of `[T, M, D]` that `counts` names, each averaged to the finest even grid of at most its count."""
+    return pooled_video(video_tokens, {frame: grids_within(grid)[count] for frame, count in counts.items()}, grid)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videorouter.routers.allocation import uniform_subset
+from videorouter.routers.routing.allocation import uniform_subset
 
 TEMPERATURE: Final = 0.01
 STEPS: Final = 2**32

@@ -1,14 +1,34 @@
-"""What a system is asked: the question, and what is known around it. Loads without torch."""
+"""What a system is asked: the question, what is known around it, and the text that follows the frames. Loads without torch."""
 
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 import numpy as np
 
 from videorouter.shards.policy import Policy
 
-if TYPE_CHECKING:
-    from videorouter.routers.systems.looks import Looks
+Found = TypeVar("Found")
+
+
+@dataclass
+class Looks:
+    """Findings about one question and one video, by what was looked for; a budget is never part of that.
+
+    What is found is the same as without; seconds are not, so latency is measured without.
+    """
+
+    found: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+
+def looked(looks: Looks | None, key: Hashable, look: Callable[[], Found]) -> Found:
+    """What was found under `key` before, or what `look` finds now; without `looks` always the latter."""
+    if looks is None:
+        return look()
+    if key not in looks.found:
+        looks.found[key] = look()
+    found: Found = looks.found[key]
+    return found
 
 
 @dataclass(frozen=True)
@@ -37,4 +57,28 @@ class Query:
     frames: np.ndarray | None = field(default=None, compare=False, repr=False)
     text: str | None = None
     between: tuple[str, ...] | None = None
-    looks: "Looks | None" = field(default=None, compare=False, repr=False)
+    looks: Looks | None = field(default=None, compare=False, repr=False)
+
+
+def letters(options: Sequence[str]) -> list[str]:
+    """The option letters: A, B, C, ... one per option. Raises `ValueError` beyond 26 options."""
+    if not 1 <= len(options) <= 26:
+        raise ValueError(f"{len(options)} options: between 1 and 26 are needed to letter them")
+    return [chr(ord("A") + i) for i in range(len(options))]
+
+
+def lettered(options: Sequence[str]) -> list[str]:
+    """The options as they stand in a prompt: `(A) first`, `(B) second`, ..."""
+    return [f"({letter}) {option}" for letter, option in zip(letters(options), options, strict=True)]
+
+
+ANSWER_WITH_LETTER = "Answer with the option's letter only."
+
+
+def question_text(query: Query) -> str:
+    """The text that a query brings; else the question alone, or with its lettered options and the wish for one letter."""
+    if query.text is not None:
+        return query.text
+    if not query.options:
+        return query.question
+    return "\n".join([query.question, "Options:", *lettered(query.options), ANSWER_WITH_LETTER])

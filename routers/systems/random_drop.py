@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videorouter.routers.allocation import uniform_subset
+from videorouter.routers.routing.allocation import uniform_subset
 from videorouter.routers.systems.base import CompressedVideo, kept_tokens
-from videorouter.routers.systems.fca import Adjustable
 from videorouter.routers.systems.frame_retention import frames_within
 from videorouter.routers.systems.query import Query
-from videorouter.routers.systems.vidcom2 import lowest
+from videorouter.routers.systems.spec import Kind
+from videorouter.routers.systems.vidcom2 import Adjustable, lowest
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class RandomDrop:
     seed: int = 0
     name: str = "random_drop"
     budgeted: bool = True
-    reference: bool = False
+    kind: Kind = "compared"
+    spends_cap: bool = False
 
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
         count, per_frame = video_tokens.shape[:2]

@@ -1,24 +1,21 @@
-"""All compression systems by name, and what builds each (ours)."""
+"""All compression systems by name, ours and those of installed packages, and what builds each (ours)."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Final
 
-from videorouter.routers.systems.adapttoken import AdaptToken
-from videorouter.routers.systems.adapttoken_lite import AdaptTokenLite
-from videorouter.routers.systems.attention_topk import AttentionTopk
+from videorouter.registry import Registry
+from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.routing.allocation import Scales
+from videorouter.routers.systems.adapttoken import AdaptToken, AdaptTokenLite, AttentionTopk
 from videorouter.routers.systems.base import System
-from videorouter.routers.systems.dense import Dense
-from videorouter.routers.systems.fca import FrameCompressionAdjustment, FrameReducer
-from videorouter.routers.systems.frame_budget import FrameBudget
-from videorouter.routers.systems.frame_encoder import load_frame_encoder
-from videorouter.routers.systems.oracle import Oracle
 from videorouter.routers.systems.random_drop import RandomDrop
-from videorouter.routers.systems.relevance_pooling import RelevancePooling
+from videorouter.routers.systems.references import Dense, Oracle
+from videorouter.routers.systems.relevance_pooling import RelevancePooling, load_frame_encoder
 from videorouter.routers.systems.spec import ROUTED, parse_spec, with_options
-from videorouter.routers.systems.uniform_pooling import UniformPooling
-from videorouter.routers.systems.vidcom2 import VidCom2
+from videorouter.routers.systems.uniform_pooling import FrameBudget, UniformPooling
+from videorouter.routers.systems.vidcom2 import FrameCompressionAdjustment, FrameReducer, VidCom2
 from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.shards.policy import POLICIES
 
@@ -40,9 +37,18 @@ class SystemOptions:
     fill: bool = False
 
 
-Builder = Callable[[RoutedCompression, SystemOptions], System]
+@dataclass(frozen=True)
+class BaseOnly:
+    """A base model without a router: every system but the routed ones can be built for it."""
 
-BUILDERS: Final[dict[str, Builder]] = {
+    backbone: Backbone
+    scales: Scales = field(default_factory=Scales)
+
+
+Builder = Callable[[RoutedCompression | BaseOnly, SystemOptions], System]
+"""What stands in the registry: makes a system for a backbone and its scales."""
+
+_OWN: Final[dict[str, Builder]] = {
     "dense": lambda router, options: Dense(router.backbone.grid),
     "oracle": lambda router, options: Oracle(router.backbone.grid, router.scales),
     "frame_budget": lambda router, options: FrameBudget(router.backbone.grid),
@@ -53,19 +59,20 @@ BUILDERS: Final[dict[str, Builder]] = {
     "vidcom2": lambda router, options: VidCom2(router.backbone.hidden_size, options.fill),
     "adapttoken": lambda router, options: AdaptToken(router.backbone),
     "adapttoken_lite": lambda router, options: AdaptTokenLite(router.backbone),
-    ROUTED: lambda router, options: router,
+    ROUTED: lambda router, options: _routed(router),
 }
+BUILDERS: Final = Registry("videorouter.systems", "system", _OWN)
 
 ADJUSTED: Final = "fca+"
 SYSTEMS: Final = (*BUILDERS, *(ADJUSTED + inner for inner in ("uniform_pooling", "random_drop", ROUTED)))
 """All systems; `fca+` is frame compression adjustment around another one."""
 
 
-def build_system(spec: str, router: RoutedCompression, options: SystemOptions | None = None) -> System:
+def build_system(spec: str, router: RoutedCompression | BaseOnly, options: SystemOptions | None = None) -> System:
     """The system that `spec` writes, `NAME` or `NAME(option=value, ...)`, for the backbone, scales and policy of `router`.
 
     Its options are those of `SystemOptions`, and the system's own: the plain fields of its class, `RoutingOptions` for
-    `videorouter`. Raises `ValueError` naming the systems or options there are, or the option that is missing.
+    `videorouter`. Raises `ValueError` naming the systems or options there are, or the option or router that is missing.
     """
     written = parse_spec(spec)
     if written.name not in SYSTEMS:
@@ -77,6 +84,10 @@ def build_system(spec: str, router: RoutedCompression, options: SystemOptions | 
     inner = _with_own(BUILDERS[written.name.removeprefix(ADJUSTED)](router, options), own, spec)
     if written.options:
         inner = replace(inner, name=str(written).removeprefix(ADJUSTED))  # type: ignore[type-var]
+    if (
+        written.options and written.name == ROUTED
+    ):  # it feeds other tokens than those that the compared systems are given
+        inner = replace(inner, kind="reference")  # type: ignore[type-var]
     if not written.name.startswith(ADJUSTED):
         return inner
     assert isinstance(inner, FrameReducer)
@@ -92,11 +103,20 @@ def _with_own(system: System, own: dict[str, object], said: str) -> System:
     return with_options(system, own, said)
 
 
-def _uniform_pooling(router: RoutedCompression, options: SystemOptions) -> System:
+def _routed(router: RoutedCompression | BaseOnly) -> RoutedCompression:
+    if isinstance(router, BaseOnly):
+        raise ValueError(
+            f"{ROUTED} needs a trained router, and there is only a base: name a router folder with --model, "
+            f"or take one of {', '.join(name for name in BUILDERS if name != ROUTED)}"
+        )
+    return router
+
+
+def _uniform_pooling(router: RoutedCompression | BaseOnly, options: SystemOptions) -> System:
     return UniformPooling(router.backbone.grid, options.scale or router.scales.global_scale)
 
 
-def _relevance_pooling(router: RoutedCompression, options: SystemOptions) -> System:
+def _relevance_pooling(router: RoutedCompression | BaseOnly, options: SystemOptions) -> System:
     if options.encoder is None:
         raise ValueError(
             "relevance_pooling needs an `encoder`: the folder or Hub id of a CLIP or SigLIP checkpoint, "

@@ -3,16 +3,19 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import yaml
 
 ROUTED: Final = "videorouter"
 """The system that this project is about; the others are compared with it."""
+Kind = Literal["compared", "reference", "bound", "control"]
+"""What row of a comparison a system is. Compared systems are fed equally many tokens; the others are printed apart: a reference
+feeds as many as it wants, a bound is told the truth, a control tests the questions rather than a system."""
 Given = TypeVar("Given")
 _SPEC = re.compile(r"\s*([\w+]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _PLAIN = (bool, int, float, str, type(None))
-_NOT_OPTIONS = {"name", "budgeted", "reference"}
+_NOT_OPTIONS = {"name", "budgeted", "kind", "spends_cap"}
 
 
 @dataclass(frozen=True)

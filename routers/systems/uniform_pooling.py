@@ -1,4 +1,4 @@
-"""All frames alike, pooled to M / s tokens; a uniform subset of them where the budget ends (reference row, paper table 1)."""
+"""All frames pooled alike, and fewer frames at full resolution: what most users do today (baselines, paper table 1)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from videorouter.routers.allocation import allocate
-from videorouter.routers.systems.base import CompressedVideo, apply_allocation
-from videorouter.routers.systems.fca import Adjustable
+from videorouter.routers.routing.allocation import allocate
+from videorouter.routers.systems.base import CompressedVideo, apply_allocation, pool_to_counts, pooled_sizes
 from videorouter.routers.systems.frame_retention import frames_within
-from videorouter.routers.systems.pooled_frames import pool_to_counts, pooled_sizes
 from videorouter.routers.systems.query import Query
+from videorouter.routers.systems.spec import Kind
+from videorouter.routers.systems.vidcom2 import Adjustable
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class UniformPooling:
     scale: int = 2
     name: str = "uniform_pooling"
     budgeted: bool = True
-    reference: bool = False
+    kind: Kind = "compared"
+    spends_cap: bool = False
 
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
         frames, per_frame = video_tokens.shape[:2]
@@ -39,3 +40,11 @@ class UniformPooling:
 
     def reduce(self, video_tokens: Tensor, query: Query, counts: Mapping[int, int]) -> CompressedVideo:
         return pool_to_counts(video_tokens, counts, self.grid)
+
+
+@dataclass(frozen=True)
+class FrameBudget(UniformPooling):
+    """A uniform subset of `budget // M` frames, none of them pooled."""
+
+    scale: int = 1
+    name: str = "frame_budget"

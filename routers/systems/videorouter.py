@@ -1,4 +1,7 @@
-"""VideoRouter: the question picks the policy, the frames' relevance picks their resolution (paper section 3)."""
+"""VideoRouter: the question picks the policy, the frames' relevance picks their resolution (paper section 3).
+
+Options of ours: frames screened at low resolution before any is encoded in full; tokens that follow each frame's relevance.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,21 +11,80 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videorouter.routers.allocation import Allocation, Scales, allocate
-from videorouter.routers.backbones.base import Backbone
-from videorouter.routers.pooling import pool_frames, pooled_grid
-from videorouter.routers.scoring import ImageRouter, SemanticRouter
-from videorouter.routers.systems.base import CompressedVideo, apply_allocation, pooled_video
-from videorouter.routers.systems.fca import Adjustable
-from videorouter.routers.systems.graded_frames import graded_grids
-from videorouter.routers.systems.looks import looked
-from videorouter.routers.systems.pooled_frames import pool_to_counts, pooled_sizes
-from videorouter.routers.systems.query import Query
-from videorouter.routers.systems.routing_options import RoutingOptions, smoothed
-from videorouter.routers.systems.screening import holds, screened_video
-from videorouter.routers.systems.spec import ROUTED
-from videorouter.routers.token_source import TokenSource
+from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.sources import TokenSource
+from videorouter.routers.routing.allocation import Allocation, Scales, allocate
+from videorouter.routers.routing.options import RoutingOptions, smoothed
+from videorouter.routers.routing.pooling import grids_within, pool_frames, pooled_grid
+from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
+from videorouter.routers.systems.base import (
+    CompressedVideo,
+    apply_allocation,
+    assembled,
+    averaged,
+    pool_to_counts,
+    pooled_sizes,
+    pooled_video,
+)
+from videorouter.routers.systems.frame_retention import largest_counts
+from videorouter.routers.systems.query import Query, looked
+from videorouter.routers.systems.spec import ROUTED, Kind
+from videorouter.routers.systems.vidcom2 import Adjustable
 from videorouter.shards.policy import POLICIES, Policy
+
+Grid = tuple[int, int]
+
+
+def holds(small: Grid, kept: Grid) -> bool:
+    """Whether tokens on the grid `small` can be averaged to the grid `kept`."""
+    return small[0] >= kept[0] and small[1] >= kept[1]
+
+
+def screened_video(
+    small: Tensor | None,
+    small_grid: Grid,
+    full: TokenSource,
+    grids: Mapping[int, Grid],
+    grid: Grid,
+    policy: Policy,
+    relevance: Tensor | None,
+) -> CompressedVideo:
+    """The frames that `grids` names, averaged from `small` `[T, m, channels]` where that holds their grid, else from `full`.
+
+    `small` may be None where none is needed. Of `full` only those other frames are asked for, all in one go.
+    """
+    in_full = sorted(frame for frame, kept in grids.items() if small is None or not holds(small_grid, kept))
+    coarse = sorted(grids.keys() - set(in_full))
+    pooled = averaged(full[in_full], in_full, grids, grid) if in_full else {}
+    if coarse:
+        assert small is not None
+        pooled |= averaged(small[coarse], coarse, grids, small_grid)
+    return assembled(pooled, grids, grid, len(full), policy, relevance)
+
+
+LEAST_RELEVANCE = 1e-3
+"""Frames below it are alike."""
+
+
+def graded_grids(
+    grids: Mapping[int, tuple[int, int]], relevance: Tensor, grid: tuple[int, int]
+) -> dict[int, tuple[int, int]]:
+    """The frames of `grids` with the same tokens in all, shared out in proportion to `relevance` `[T]`.
+
+    None gets less than the coarsest of `grids` gives, none more than all M. What proportion leaves over goes where relevance
+    would bring it next.
+    """
+    frames = sorted(grids)
+    weights = np.maximum(relevance.double().cpu().numpy()[frames], LEAST_RELEVANCE)
+    counts = largest_counts(
+        weights / weights.mean(),
+        math.prod(grid),
+        sum(math.prod(kept) for kept in grids.values()),
+        pooled_sizes(grid),
+        least=min(math.prod(kept) for kept in grids.values()),
+        fill_last=-weights,
+    )
+    return {frame: grids_within(grid)[count] for frame, count in zip(frames, counts.tolist(), strict=True)}
 
 
 @dataclass(frozen=True)
@@ -38,7 +100,8 @@ class RoutedCompression:
     options: RoutingOptions = field(default_factory=RoutingOptions)
     name: str = ROUTED
     budgeted: bool = True
-    reference: bool = False
+    kind: Kind = "compared"
+    spends_cap: bool = True
 
     @property
     def on_demand(self) -> bool:

@@ -13,17 +13,16 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tests.loopback.serving import served
-from videorouter.data_builders.flr.annotate import ScoringConfig, TeacherLabeller
-from videorouter.data_builders.flr.boundaries import boundary_ranges
-from videorouter.data_builders.flr.filters import check_marked_frames
-from videorouter.data_builders.flr.yields import ANNOTATED, filter_yields
-from videorouter.data_builders.jobs import VideoJob, sample_key
-from videorouter.data_builders.labelling import Labelled
+from videorouter.data_builders.building.labeller import Labelled
+from videorouter.data_builders.building.plan import VideoJob, sample_key
+from videorouter.data_builders.flr.annotate import ScoringConfig, TeacherLabeller, boundary_ranges
+from videorouter.data_builders.flr.filters import ANNOTATED, check_marked_frames, filter_yields
 from videorouter.data_builders.rejects import Filtered
-from videorouter.data_builders.teacher import Teacher, TeacherConfig
+from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import FrameConfig, PreparedVideo, VideoFolder
-from videorouter.miniature.label_quality import f1
-from videorouter.miniature.teacher import complete
+from videorouter.miniature.study.label_quality import f1
+from videorouter.miniature.teacher.server import complete
 from videorouter.shards.schema import VideoQuestion
 
 WINDOW = 32

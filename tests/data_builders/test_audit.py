@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.shards.samples import five, sample, write_dataset
-from videorouter.data_builders.audit import agreement, print_agreement, write_audit
-from videorouter.data_builders.audit.agreement import wilson
-from videorouter.data_builders.audit.items import draw
+from videorouter.data_builders.audit.agreement import agreement, print_agreement, wilson
+from videorouter.data_builders.audit.page import write_audit
+from videorouter.data_builders.audit.sample import draw
 from videorouter.shards.catalogue import Catalogue
 from videorouter.shards.errors import MissingShard
 from videorouter.shards.sample import ShardSample

@@ -15,14 +15,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from videorouter.data_builders.__main__ import main
-from videorouter.data_builders.replies import QuestionCategory
-from videorouter.data_builders.teacher import (
-    Teacher,
-    TeacherConfig,
-    TeacherRefusal,
-    TeacherReplyError,
-    TeacherUnavailable,
-)
+from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.errors import TeacherRefusal, TeacherReplyError, TeacherUnavailable
+from videorouter.data_builders.teacher.replies import QuestionCategory
+from videorouter.data_builders.teacher.teacher import Teacher
 
 
 async def completions(request: Request) -> Response:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from videorouter.data_builders.__main__ import main
-from videorouter.data_builders.fingerprint import claim_folder
-from videorouter.data_builders.replies import FrameScores, QuestionCategory
-from videorouter.data_builders.teacher import Teacher, TeacherConfig, TeacherReplyError
-from videorouter.miniature.label_quality import measure_labels
+from videorouter.data_builders.building.run_folder import claim_folder
+from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.errors import TeacherReplyError
+from videorouter.data_builders.teacher.replies import FrameScores, QuestionCategory
+from videorouter.data_builders.teacher.teacher import Teacher
+from videorouter.miniature.study.label_quality import measure_labels
 from videorouter.shards.reader import ShardDataset
 
 

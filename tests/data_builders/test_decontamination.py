@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from videorouter.data_builders.decontamination import decontaminate, video_names
+from videorouter.data_builders.sources.decontamination import decontaminate, video_names
 from videorouter.shards.schema import VideoQuestion
 
 

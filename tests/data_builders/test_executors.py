@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from videorouter.data_builders.__main__ import main
-from videorouter.data_builders.executors.local import run_local
-from videorouter.data_builders.jobs import ShardJob, VideoJob
-from videorouter.data_builders.labelling import Labelled, Labeller
-from videorouter.data_builders.ledger import Caps, Ledger
+from videorouter.data_builders.building.config import RunConfig
+from videorouter.data_builders.building.executors import run_local
+from videorouter.data_builders.building.labeller import Labelled, Labeller
+from videorouter.data_builders.building.ledger import Caps, Ledger
+from videorouter.data_builders.building.plan import ShardJob, VideoJob
+from videorouter.data_builders.building.shard_builder import BuildSpec, ShardOutcome
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.run import RunConfig
-from videorouter.data_builders.teacher import Teacher
+from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import FrameConfig, PreparedVideo, VideoFolder
-from videorouter.data_builders.workshop import ShardOutcome, Work
 from videorouter.shards.reader import ShardDataset
 from videorouter.shards.verify import verify
 
@@ -191,9 +191,9 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(
 def test_a_shard_that_processes_die_of_is_put_aside_by_name(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path, None, Caps(), None)
     jobs = [ShardJob(tmp_path / f"train-{n:05d}.tar", (VideoJob(f"k{n}", f"{n}.mp4", ()),)) for n in range(3)]
-    work = Work(tmp_path, "f", FrameConfig(tmp_path), _Deadly(), ledger, None)
+    spec = BuildSpec(tmp_path, "f", FrameConfig(tmp_path), _Deadly(), ledger, None)
     finished: list[ShardOutcome] = []
-    run_local(work, jobs, RunConfig(workers=2), finished.append)
+    run_local(spec, jobs, RunConfig(workers=2), finished.append)
     assert len(finished) == 3
     rejects = [json.loads(job.rejects.read_text()) for job in jobs]
     assert {reject["verdict"] for reject in rejects} == {"died"}
@@ -202,7 +202,7 @@ def test_a_shard_that_processes_die_of_is_put_aside_by_name(tmp_path: Path) -> N
 
 def test_a_shard_killed_between_its_rejects_and_its_tar_is_built_again(tmp_path: Path) -> None:
     job = ShardJob(tmp_path / "train-00000.tar", (VideoJob("k", "v.mp4", ()),))
-    job.put_aside([Reject("q", "teacher", "invalid_reply", "no JSON")])
+    job.keep_rejects([Reject("q", "teacher", "invalid_reply", "no JSON")])
     assert not job.done
     job.mark_nothing()
     assert job.done

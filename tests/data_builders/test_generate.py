@@ -11,19 +11,25 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from videorouter.data_builders.flr.captions import listed
-from videorouter.data_builders.flr.filters import coherence, necessity
-from videorouter.data_builders.flr.generate import GenerateConfig, QuestionGenerator
-from videorouter.data_builders.flr.propose import Candidate, candidates
-from videorouter.data_builders.flr.replies import FrameCaptions, ProposedQuestion
-from videorouter.data_builders.flr.yields import GENERATED, filter_yields, yield_notes, yield_table
-from videorouter.data_builders.jobs import VideoJob, sample_key
+from videorouter.data_builders.building.plan import VideoJob, sample_key
+from videorouter.data_builders.flr.filters import (
+    GENERATED,
+    Candidate,
+    caption_lines,
+    coherence,
+    filter_yields,
+    necessity,
+    yield_notes,
+    yield_table,
+)
+from videorouter.data_builders.flr.generate import GenerateConfig, QuestionGenerator, candidates
 from videorouter.data_builders.rejects import QUARANTINE, Filtered, Reject, write_rejects
-from videorouter.data_builders.teacher import Teacher, TeacherConfig
+from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.replies import FrameCaptions, ProposedQuestion
+from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import FrameConfig, PreparedVideo, VideoFolder
 from videorouter.miniature.__main__ import main as miniature
-from videorouter.miniature.captions import caption
-from videorouter.miniature.generation_quality import (
+from videorouter.miniature.study.generation_quality import (
     ACCEPTED,
     GenerationQuality,
     accepted,
@@ -31,11 +37,11 @@ from videorouter.miniature.generation_quality import (
     put_aside,
     read_scenes,
 )
-from videorouter.miniature.geometry import PLACE_NAMES
-from videorouter.miniature.glyphs import GLYPHS
-from videorouter.miniature.misreadings import MISREADINGS, Misreadings
-from videorouter.miniature.perception import Perceived
-from videorouter.miniature.world import build_world
+from videorouter.miniature.teacher.captions import caption
+from videorouter.miniature.teacher.faults import MISREADINGS, Misreadings
+from videorouter.miniature.teacher.perception import Perceived
+from videorouter.miniature.world.build import build_world
+from videorouter.miniature.world.frame import GLYPHS, PLACE_NAMES
 from videorouter.shards.sample import ShardSample
 from videorouter.shards.schema import LabelledQuestion, VideoQuestion
 from videorouter.shards.sidecar import write_manifest
@@ -239,7 +245,7 @@ def test_wrong_proposals_are_put_aside_one_by_one() -> None:
 def test_captions_are_needed_for_every_frame() -> None:
     reply = FrameCaptions.model_validate({"captions": [{"frame": 2, "caption": "b\nc"}, {"frame": 1, "caption": "a"}]})
     assert reply.in_order(2) == ["a", "b c"]
-    assert listed(["a", "b c"], [1]) == "Frame-2: b c"
+    assert caption_lines(["a", "b c"], [1]) == "Frame-2: b c"
     with pytest.raises(ValueError, match="1 to 3 exactly once"):
         reply.in_order(3)
 

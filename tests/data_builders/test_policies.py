@@ -8,22 +8,19 @@ from typing import Any
 
 import pytest
 
+from videorouter.data_builders.building.plan import VideoJob
 from videorouter.data_builders.flr.annotate import ScoringConfig, TeacherLabeller
-from videorouter.data_builders.jobs import VideoJob
-from videorouter.data_builders.judging import is_right
-from videorouter.data_builders.qtr.categories import categorise
-from videorouter.data_builders.qtr.decide import PROBES, UNFINISHED, Probing, decide
-from videorouter.data_builders.qtr.frames import FrameSource
-from videorouter.data_builders.qtr.label import PolicyLabeller
+from videorouter.data_builders.qtr.frame_source import FrameSource
+from videorouter.data_builders.qtr.labeller import PolicyLabeller
+from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig, Probing, outcomes, report
 from videorouter.data_builders.qtr.probe import ProbeConfig, Probed
-from videorouter.data_builders.qtr.probe_log import ProbeLog
-from videorouter.data_builders.qtr.report import report
-from videorouter.data_builders.qtr.sample import to_probe
-from videorouter.data_builders.qtr.side_by_side import side_by_side
-from videorouter.data_builders.qtr.winners import PolicyConfig, outcomes
-from videorouter.data_builders.replies import Category, QuestionCategory, VideoAnswer
-from videorouter.data_builders.sources import read_questions
-from videorouter.data_builders.teacher import Teacher, TeacherConfig
+from videorouter.data_builders.qtr.probing import UNFINISHED, ProbeLog, categorise, run_probing, to_probe
+from videorouter.data_builders.sources.conversion import read_questions
+from videorouter.data_builders.teacher.answering import is_right
+from videorouter.data_builders.teacher.concurrency import map_concurrently
+from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.replies import Category, QuestionCategory, VideoAnswer
+from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import FrameConfig, VideoFolder
 from videorouter.miniature.bases import ROBUST
 from videorouter.shards.policy import Policy
@@ -64,7 +61,7 @@ def probe_all(
     async def run() -> tuple[Decided, Teacher]:
         teacher = Teacher(TeacherConfig(base_url=url, model="miniature-teacher"))
         frames = FrameSource(videos, TeacherLabeller(videos, teacher, ScoringConfig()), None)
-        return await decide(questions, frames, teacher, config, out, policies or PolicyConfig()), teacher
+        return await run_probing(questions, frames, teacher, config, out, policies or PolicyConfig()), teacher
 
     return asyncio.run(run())
 
@@ -359,7 +356,7 @@ def test_few_are_worked_on_at_once_and_results_keep_their_order() -> None:
         working.remove(item)
         return item * item
 
-    assert asyncio.run(side_by_side(work, range(20), 3, heard.append)) == [n * n for n in range(20)]
+    assert asyncio.run(map_concurrently(work, range(20), 3, heard.append)) == [n * n for n in range(20)]
     assert most == 3
     assert sorted(heard) == list(range(20))
 
@@ -374,5 +371,5 @@ def test_the_first_failure_ends_all_others() -> None:
         await asyncio.sleep(5)
 
     with pytest.raises(RuntimeError, match="down"):
-        asyncio.run(side_by_side(work, range(20), 2, lambda _: None))
+        asyncio.run(map_concurrently(work, range(20), 2, lambda _: None))
     assert begun == [0, 1]

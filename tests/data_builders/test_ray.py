@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from videorouter.data_builders.__main__ import main
-from videorouter.data_builders.ledger import Ledger
+from videorouter.data_builders.building.ledger import Ledger
 from videorouter.shards.verify import verify
 
 ray = pytest.importorskip("ray")

@@ -5,8 +5,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from videorouter.data_builders.conversion import convert_file, print_conversions
-from videorouter.data_builders.sources import Conversion, convert, read_questions
+from videorouter.data_builders.sources.conversion import (
+    Conversion,
+    convert,
+    convert_file,
+    print_conversions,
+    read_questions,
+)
 
 FILES = {  # file: source, rows, questions, clamped spans, rejects
     "activitynet_captions/val.json": ("activitynet_captions", 4917, 17505, 134, 0),

@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
-from videorouter.data_builders.conversion import convert_file, print_conversions, rejects_beside
 from videorouter.data_builders.rejects import read_rejects, write_rejects
-from videorouter.data_builders.sources import convert, read_questions
+from videorouter.data_builders.sources.conversion import (
+    convert,
+    convert_file,
+    print_conversions,
+    read_questions,
+    rejects_beside,
+)
 
 HEADER = "video_id,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4"
 ROW = {"id": "q1", "video": "a.mp4", "question": "What?", "task_type": "t", "source": "s"}

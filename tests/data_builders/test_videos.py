@@ -8,7 +8,7 @@ from tests.video.counting import write_counting_video
 from videorouter.data_builders.videos import FrameConfig, VideoFolder
 from videorouter.video.decode import sample_frames
 from videorouter.video.errors import CorruptVideo, MissingVideo, TooShortVideo
-from videorouter.video.verdicts import VerdictCache
+from videorouter.video.verdict_cache import VerdictCache
 
 
 def test_a_video_shorter_than_wanted_is_put_aside_and_its_clip_can_still_be_read(tmp_path: Path) -> None:

@@ -7,9 +7,7 @@ from pathlib import Path
 from random import Random
 
 from tests.video.ffmpeg import ffmpeg
-from videorouter.eval import predictions as storage
-from videorouter.eval.items import Item, KnownTruth
-from videorouter.eval.predictions import Prediction
+from videorouter.eval.benchmarks.items import Item, KnownTruth
 from videorouter.eval.run_folder import (
     FAILURES,
     ITEMS,
@@ -17,16 +15,21 @@ from videorouter.eval.run_folder import (
     PREDICTIONS,
     VIDEOS,
     Failure,
-    Watched,
+    Prediction,
+    SampledVideo,
+    append_predictions,
     item_row,
     write_rows,
 )
+from videorouter.routers.systems.spec import Kind
 
 SKILL = {
     "videorouter": 0.74, "uniform_pooling": 0.58, "frame_budget": 0.52, "vidcom2": 0.62, "adapttoken_lite(max_entropy=0.3)": 0.66,
     "dense": 0.78, "oracle": 0.86,
 }  # fmt: skip
 """How often a made-up system is right at the wider cap."""
+KINDS: dict[str, Kind] = {"dense": "reference", "oracle": "bound"}
+"""Of systems that are not compared."""
 SPEED = {"videorouter": 0.7, "uniform_pooling": 0.5, "frame_budget": 0.5, "vidcom2": 0.9, "dense": 2.4, "oracle": 0.6}
 GROUPS = (
     {"task": "needle", "length": "short"},
@@ -64,7 +67,7 @@ def write_run(
     items, made = [], []
     moments = [seconds * (frame + 0.5) / sampled for frame in range(sampled)]
     watched = [
-        Watched(benchmark, path.name, str(path), sampled, [int(8 * s) for s in moments], moments, seconds)
+        SampledVideo(benchmark, path.name, str(path), sampled, [int(8 * s) for s in moments], moments, seconds)
         for path in files
     ]
     for number, path in enumerate(path for path in files for _ in range(questions)):
@@ -94,7 +97,7 @@ def write_run(
         for name in systems[1:2]
     ]
     gone = {(f.item, f.system, f.cap) for f in failures}
-    storage.append(out / PREDICTIONS, (p for p in made if (p.item, p.system, p.cap) not in gone))
+    append_predictions(out / PREDICTIONS, (p for p in made if (p.item, p.system, p.cap) not in gone))
     write_rows(out / ITEMS, [item_row(benchmark, item) for item in items])
     write_rows(out / VIDEOS, [asdict(video) for video in watched])
     write_rows(out / FAILURES, [asdict(failure) for failure in failures])
@@ -148,7 +151,7 @@ def _answer(
         [int(8 * 20.0 * (frame + 0.5) / sampled) for frame in given], list(given.values()),
         relevance if "router" in system else None, "fragment" if "router" in system else None, "house@1a2b3c",
         choice or "I see a door.",
-        choice, item.answer, len(item.options), stages,
+        choice, item.answer, len(item.options), stages, KINDS.get(system, "compared"),
     )  # fmt: skip
 
 

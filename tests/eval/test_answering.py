@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from rich.progress import Progress
 
-from videorouter.eval.benchmarks import load_items
+from videorouter.eval.benchmarks.registry import load_items
 from videorouter.eval.config import Scoring
-from videorouter.eval.predictions import Prediction
-from videorouter.eval.runner import Runner
-from videorouter.routers.runtime import VideoRouter
+from videorouter.eval.run_folder import Prediction
+from videorouter.eval.running.runner import Runner
+from videorouter.routers.answering.video_router import VideoRouter
 
 
 @pytest.mark.parametrize(("scoring", "verb"), [("likelihood", "next_token_logits"), ("generate", "generate")])

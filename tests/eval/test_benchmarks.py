@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.eval import published
-from videorouter.eval.benchmarks import PUBLIC, load_benchmark, load_items
+from videorouter.eval.benchmarks.items import Subtitles
 from videorouter.eval.benchmarks.lvbench import spans
-from videorouter.eval.items import Subtitles
+from videorouter.eval.benchmarks.registry import PUBLIC, load_benchmark, load_items
 
 
 def reasons(benchmark: str, folder: Path, split: str) -> dict[str, str]:

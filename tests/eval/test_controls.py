@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videorouter.eval.__main__ import main
-from videorouter.eval.controls import reordered
-from videorouter.eval.items import Item
-from videorouter.eval.predictions import read
-from videorouter.eval.report.apart import could_be_used, stands_apart
+from videorouter.eval.benchmarks.items import Item
+from videorouter.eval.run_folder import read_predictions
+from videorouter.eval.running.controls import reordered
 
 
 @given(st.lists(st.text(min_size=1), min_size=2, max_size=6, unique=True), st.data())
@@ -35,10 +34,10 @@ def test_a_run_with_controls_feeds_the_blind_nothing_and_the_shuffled_the_same_t
     assert (
         main([*arguments, "--validation_split", "null", "--systems", json.dumps(systems), "--out", str(tmp_path)]) == 0
     )
-    made = {name: [p for p in read(tmp_path / "predictions.jsonl") if p.system == name] for name in systems}
+    made = {name: [p for p in read_predictions(tmp_path / "predictions.jsonl") if p.system == name] for name in systems}
     assert {p.tokens for p in made["blind"]} == {0}
     assert not any(p.frames for p in made["blind"])
     assert [p.tokens for p in made["shuffled+videorouter"]] == [p.tokens for p in made["videorouter"]]
     assert [p.answer for p in made["shuffled+videorouter"]] == [p.answer for p in made["videorouter"]]
-    assert all(stands_apart(name) and not could_be_used(name) for name in systems[1:])
+    assert [{p.kind for p in made[name]} for name in systems] == [{"compared"}, {"control"}, {"control"}]
     assert main(["report", str(tmp_path), "--out", str(tmp_path / "report")]) == 0

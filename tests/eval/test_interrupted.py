@@ -17,7 +17,7 @@ import pytest
 from tests.train.ranks import free_port
 from videorouter.eval.__main__ import main
 from videorouter.eval.config import ReportConfig
-from videorouter.eval.report.writing import write_report
+from videorouter.eval.report.files import write_report
 from videorouter.eval.run_folder import FAILURES, MANIFEST, PREDICTIONS, VIDEOS, read_rows, read_run
 
 SYSTEMS = ("--systems", '["videorouter", "frame_budget", "uniform_pooling", "dense"]')

@@ -10,11 +10,11 @@ import pytest
 
 from tests.eval.lmms_eval_environment import make_environment
 from videorouter.eval.__main__ import main
-from videorouter.eval.benchmarks import load_items
+from videorouter.eval.benchmarks.registry import load_items
 from videorouter.eval.run_folder import read_run
 from videorouter.miniature.bases import ROBUST_ROUTER
-from videorouter.routers.prompts import question_text
-from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.systems.query import question_text
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.eval import published
 from videorouter.eval.__main__ import main
-from videorouter.eval.prepare import inspect
+from videorouter.eval.benchmarks.prepare import inspect
 
 
 def whole_egoschema(folder: Path) -> Path:

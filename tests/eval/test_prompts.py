@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.eval import published
-from videorouter.eval.benchmarks import load_items
-from videorouter.eval.items import Item, Subtitles
-from videorouter.eval.prompts import WORDINGS, usual_wording, wording
-from videorouter.eval.subtitles import SubtitleReader
-from videorouter.routers.prompts import question_text
-from videorouter.routers.systems.query import Query
+from videorouter.eval.benchmarks.items import Item, Subtitles
+from videorouter.eval.benchmarks.registry import load_items
+from videorouter.eval.running.prompts import WORDINGS, usual_wording, wording
+from videorouter.eval.running.subtitles import SubtitleReader
+from videorouter.routers.systems.query import Query, question_text
 
 ITEM = Item("1", Path("a.mp4"), "What {is} it?", ("x", "y", "z", "w"), "B", {"duration": "short"})
 

@@ -13,18 +13,15 @@ from hypothesis import strategies as st
 
 from tests.eval.runs import CAPS, write_run, write_videos
 from videorouter.eval.__main__ import main
-from videorouter.eval.report.apart import stands_apart
-from videorouter.eval.report.cells import all_figures
-from videorouter.eval.report.chosen import chosen_questions
-from videorouter.eval.report.gathered import Contender, gather
-from videorouter.eval.report.latex import escaped
-from videorouter.eval.report.macro import macro_average
-from videorouter.eval.report.notes import notes
+from videorouter.eval.report.figures import all_figures
+from videorouter.eval.report.files import escaped
+from videorouter.eval.report.inspector import chosen_questions
+from videorouter.eval.report.joined_runs import Contender, join_runs
+from videorouter.eval.report.notes import facts, notes, unsaid
 from videorouter.eval.report.page import page
-from videorouter.eval.report.pareto import pareto_front
-from videorouter.eval.report.provenance import facts, unsaid
+from videorouter.eval.report.scatter import pareto_front
 from videorouter.eval.run_folder import PREDICTIONS, VIDEOS, read_rows, write_rows
-from videorouter.eval.statistics import paired_difference, summarise
+from videorouter.eval.statistics import macro_average, paired_difference, summarise
 
 TABLES = ("tables.md", "tables.tex", "tables.csv")
 
@@ -65,9 +62,9 @@ def fed_more(run: Path, out: Path, system: str) -> Path:
 
 
 def test_every_row_says_what_the_answers_say(run: Path, report: Path) -> None:
-    gathered = gather([run])
+    joined = join_runs([run])
     written = {(int(row["cap"]), row["system"], row["dimension"], row["group"]): row for row in rows(report)}
-    for cell, made in gathered.answers.items():
+    for cell, made in joined.answers.items():
         base = made[Contender("tiny", "videorouter")]
         for contender, answers in made.items():
             row, found = written[cell.cap, contender.system, "all", "all"], summarise(answers)
@@ -76,7 +73,7 @@ def test_every_row_says_what_the_answers_say(run: Path, report: Path) -> None:
             if contender.system == "frame_budget":
                 assert float(row["difference"]) == pytest.approx(paired_difference(answers, base).mean, abs=1e-6)
             short = [
-                answer.correct for answer in answers if gathered.items["mlvu"][answer.item].groups["length"] == "short"
+                answer.correct for answer in answers if joined.items["mlvu"][answer.item].groups["length"] == "short"
             ]
             by_length = written[cell.cap, contender.system, "length", "short"]
             assert float(by_length["accuracy"]) == pytest.approx(sum(short) / len(short), abs=1e-6)
@@ -89,13 +86,11 @@ def test_failures_are_counted_where_they_happened(report: Path) -> None:
 
 def test_references_stand_apart(report: Path) -> None:
     assert {r["system"] for r in rows(report) if r["apart"] == "true"} == {"dense", "oracle"}
-    assert stands_apart("videorouter(screen_side=56)")
-    assert not stands_apart("fca+videorouter")
 
 
 def test_mlvu_has_both_averages_and_they_are_what_they_say(run: Path, report: Path) -> None:
-    gathered = gather([run])
-    answers = gathered.answers[next(iter(gathered.answers))][Contender("tiny", "videorouter")]
+    joined = join_runs([run])
+    answers = joined.answers[next(iter(joined.answers))][Contender("tiny", "videorouter")]
     uneven = [answer for number, answer in enumerate(answers) if answer.group != "needle" or number % 2]
     groups: dict[str, list[bool]] = {}
     for answer in uneven:
@@ -168,24 +163,25 @@ def test_what_cannot_be_reported_is_said_in_a_line(
 def test_runs_of_two_models_are_joined_and_compared_within_each(run: Path, tmp_path: Path) -> None:
     other = fed_more(run, tmp_path / "other", "none of them")
     (other / PREDICTIONS).write_text((other / PREDICTIONS).read_text().replace('"model": "tiny"', '"model": "large"'))
-    gathered = gather([run, other])
-    figures = all_figures(gathered, "videorouter")
-    assert {gathered.said(row.contender) for row in figures[0].rows} >= {"vidcom2 on tiny", "vidcom2 on large"}
-    alone = {row.contender.system: row.difference for row in all_figures(gather([run]), "videorouter")[0].rows}
+    joined = join_runs([run, other])
+    figures = all_figures(joined, "videorouter")
+    assert {joined.label(row.contender) for row in figures[0].rows} >= {"vidcom2 on tiny", "vidcom2 on large"}
+    alone = {row.contender.system: row.difference for row in all_figures(join_runs([run]), "videorouter")[0].rows}
     assert all(row.difference == alone[row.contender.system] for row in figures[0].rows)
-    assert any("2 runs are joined" in note for note in notes(figures, gathered, mix_budgets=False))
+    assert any("2 runs are joined" in note for note in notes(figures, joined, mix_budgets=False))
 
 
 def test_questions_asked_without_their_subtitles_are_told(run: Path, tmp_path: Path) -> None:
     told = "Subtitles of 1 video could not be read"
     assert not any(
-        told in note for note in notes(all_figures(gather([run]), "videorouter"), gather([run]), mix_budgets=False)
+        told in note
+        for note in notes(all_figures(join_runs([run]), "videorouter"), join_runs([run]), mix_budgets=False)
     )
     damaged = shutil.copytree(run, tmp_path / "damaged")
     rows = read_rows(damaged / VIDEOS)
     write_rows(damaged / VIDEOS, [{**rows[0], "unread_subtitles": "a.srt holds no subtitle"}, *rows[1:]])
-    gathered = gather([damaged])
-    assert any(told in note for note in notes(all_figures(gathered, "videorouter"), gathered, mix_budgets=False))
+    joined = join_runs([damaged])
+    assert any(told in note for note in notes(all_figures(joined, "videorouter"), joined, mix_budgets=False))
 
 
 def test_the_page_asks_nothing_of_a_network(report: Path) -> None:
@@ -207,8 +203,8 @@ def test_what_people_wrote_is_no_markup(report: Path) -> None:
 
 
 def test_questions_are_chosen_from_every_group_and_always_the_same(run: Path) -> None:
-    chosen = chosen_questions(gather([run]), 6)
-    assert [item.id for _, item in chosen] == [item.id for _, item in chosen_questions(gather([run]), 6)]
+    chosen = chosen_questions(join_runs([run]), 6)
+    assert [item.id for _, item in chosen] == [item.id for _, item in chosen_questions(join_runs([run]), 6)]
     assert sorted(item.group for _, item in chosen) == [
         "counting",
         "counting",
@@ -234,15 +230,15 @@ def test_every_question_shows_its_video_where_it_is_here(run: Path, report: Path
 
 
 def test_thumbnails_that_do_not_fit_are_left_out_and_counted(run: Path) -> None:
-    gathered = gather([run])
-    figures, questions = all_figures(gathered, "videorouter"), chosen_questions(gathered, 24)
-    whole = page(figures, gathered, questions, "videorouter")
+    joined = join_runs([run])
+    figures, questions = all_figures(joined, "videorouter"), chosen_questions(joined, 24)
+    whole = page(figures, joined, questions, "videorouter")
     one_strip = max(sum(len(picture) for _, picture in strip) for strip in data_of(whole)["pictures"].values())
-    tight = page(figures, gathered, questions, "videorouter", limit=len(whole.encode()) - one_strip // 2 + 2_000)
+    tight = page(figures, joined, questions, "videorouter", limit=len(whole.encode()) - one_strip // 2 + 2_000)
     assert len(tight) < len(whole)
     assert "12 thumbnails were left out to keep the page below" in tight
     with pytest.raises(ValueError, match="show fewer --questions"):
-        page(figures, gathered, questions, "videorouter", limit=10_000)
+        page(figures, joined, questions, "videorouter", limit=10_000)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20).map(float), st.integers(0, 10).map(float)), max_size=30))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from videorouter.eval.items import Item, KnownTruth, Subtitles
+from videorouter.eval.benchmarks.items import Item, KnownTruth, Subtitles
 from videorouter.eval.run_folder import ITEMS, MANIFEST, PREDICTIONS, VIDEOS, item_row, read_run, write_rows
 
 ITEM = Item(

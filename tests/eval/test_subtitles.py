@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.eval import published
-from videorouter.eval.items import Subtitles
-from videorouter.eval.subtitles import Line, SubtitleReader, read_lines, shown_at
+from videorouter.eval.benchmarks.items import Subtitles
+from videorouter.eval.running.subtitles import Line, SubtitleReader, read_lines, shown_at
 
 
 def test_srt(tmp_path: Path) -> None:

@@ -21,6 +21,10 @@ BELOW = {
 }
 NARROW = {("routers", "shards"): {"videorouter.shards.policy"}}
 """Where only these modules of the package below may be imported: a policy is defined once, in the lowest package that names it."""
+INSIDE = {
+    "routers": ("backbones", "routing", "systems", "checkpoints", "cost", "answering", "__main__"),
+}
+"""Sub-packages from the lowest to the highest: each imports only itself and those before it."""
 ANYWHERE = {"command_line"}
 """Modules of `videorouter/` itself, which import no package."""
 
@@ -61,6 +65,20 @@ def test_a_room_imports_only_rooms_below_it(room: str) -> None:
 def test_narrow_arrows_lead_to_the_modules_named_alone(upper: str, lower: str) -> None:
     used = {module for file in (ROOT / upper).rglob("*.py") for module in imported_modules(file)}
     assert {module for module in used if module.split(".")[1] == lower} == NARROW[upper, lower]
+
+
+@pytest.mark.parametrize("package", INSIDE)
+def test_inside_a_package_imports_run_one_way_too(package: str) -> None:
+    order, against = INSIDE[package], set()
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert {file.relative_to(ROOT / package).parts[0].removesuffix(".py") for file in files} == {*order, "__init__"}
+    for file in files:
+        own = file.relative_to(ROOT / package).parts[0].removesuffix(".py")
+        for module in imported_modules(file):
+            other = module.split(".")[2] if module.startswith(f"videorouter.{package}.") else own
+            if own != "__init__" and order.index(other) > order.index(own):
+                against.add(f"{file.relative_to(ROOT)} -> {module}")
+    assert not against
 
 
 @pytest.mark.parametrize("module", sorted(ANYWHERE))

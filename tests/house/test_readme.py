@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from videorouter.miniature.bases import ROBUST, ROBUST_ROUTER
-from videorouter.miniature.world import WorldPlan
+from videorouter.miniature.world.build import WorldPlan
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.DOTALL)

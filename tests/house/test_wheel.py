@@ -124,7 +124,7 @@ def test_its_trainer_is_not_mistaken_for_a_stray_file(installed: Path, elsewhere
 
 
 def test_prompts_and_templates_are_in_it(installed: Path, elsewhere: Path) -> None:
-    code = "from videorouter.data_builders.prompting import load_prompt; import os, videorouter.miniature as m; "
+    code = "from videorouter.data_builders.teacher.request import load_prompt; import os, videorouter.miniature as m; "
     code += "print(load_prompt('answer').hash, os.path.getsize(os.path.dirname(m.__file__) + '/chat_template.jinja'))"
     assert len(run([installed / "python", "-c", code], elsewhere).split()) == 2
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from videorouter.miniature.crash_train import crash_train
-from videorouter.miniature.stages import StageFailed
+from videorouter.miniature.pipeline.crash_train import crash_train
+from videorouter.miniature.pipeline.stages import StageFailed
 
 
 @pytest.mark.slow

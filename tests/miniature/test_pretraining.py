@@ -12,32 +12,31 @@ import torch
 from rich.progress import Progress
 from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFast
 
-from videorouter.miniature.base import new_model, train_tokenizer
-from videorouter.miniature.geometry import PLACE_NAMES, cell_of
 from videorouter.miniature.pretraining import recipe
-from videorouter.miniature.pretraining.guidance import (
+from videorouter.miniature.pretraining.auxiliary_losses import (
     CHOOSING_LAYER,
     COUNTING_HEAD,
     LOOKING_LAYER,
     RECALLING_LAYER,
-    Guides,
+    AuxiliaryHeads,
 )
-from videorouter.miniature.pretraining.language import Course, LanguageCourse
-from videorouter.miniature.pretraining.lessons import Lesson, LessonVideo, draw_video, lessons
-from videorouter.miniature.pretraining.paraphrase import rephrased
+from videorouter.miniature.pretraining.language import Course, LanguageLearner
+from videorouter.miniature.pretraining.lesson_videos import LessonVideo, SceneBank, build_scene_bank, draw_video
+from videorouter.miniature.pretraining.lesson_wordings import rephrased
+from videorouter.miniature.pretraining.lessons import Lesson, lessons
+from videorouter.miniature.pretraining.model import new_model, train_tokenizer
+from videorouter.miniature.pretraining.random_compression import compressed, whole
 from videorouter.miniature.pretraining.recipe import Recipe, train_base
-from videorouter.miniature.pretraining.scenery import Scenery, build_scenery
-from videorouter.miniature.pretraining.sight import see
-from videorouter.miniature.pretraining.stills import random_scene
-from videorouter.miniature.pretraining.thinning import thinned, whole
-from videorouter.miniature.questions import ask
-from videorouter.miniature.render import render_scene
-from videorouter.miniature.scenes import write_script
-from videorouter.miniature.wordings import KINDS, say
-from videorouter.routers.backbones.base import FrameSpan
+from videorouter.miniature.pretraining.vision import encode, random_scene
+from videorouter.miniature.world.frame import PLACE_NAMES, cell_of
+from videorouter.miniature.world.questions import ask
+from videorouter.miniature.world.render import render_scene
+from videorouter.miniature.world.scenes import write_script
+from videorouter.miniature.world.wordings import KINDS, say
 from videorouter.routers.backbones.internvl import InternVLBackbone
-from videorouter.routers.base_identity import weights_hash
-from videorouter.routers.pooling import pool_frames
+from videorouter.routers.backbones.protocol import FrameSpan
+from videorouter.routers.checkpoints.base_identity import weights_hash
+from videorouter.routers.routing.pooling import pool_frames
 
 TINY = Recipe(
     sight_steps=2,
@@ -62,13 +61,13 @@ def model(tokenizer: PreTrainedTokenizerFast) -> InternVLForConditionalGeneratio
 
 
 @pytest.fixture(scope="module")
-def scenery(model: InternVLForConditionalGeneration) -> Scenery:
-    return build_scenery(model, Random(0), Progress(disable=True), pictures_per_look=1)
+def bank(model: InternVLForConditionalGeneration) -> SceneBank:
+    return build_scene_bank(model, Random(0), Progress(disable=True), pictures_per_look=1)
 
 
-def some_lessons(scenery: Scenery, frames: int, seed: int) -> tuple[LessonVideo, list[Lesson]]:
+def some_lessons(bank: SceneBank, frames: int, seed: int) -> tuple[LessonVideo, list[Lesson]]:
     random = Random(seed)
-    video = draw_video(random, scenery, frames)
+    video = draw_video(random, bank, frames)
     return video, list(lessons(random, video, 30, drills=0.7))
 
 
@@ -81,15 +80,15 @@ def test_glyphs_that_change_places_within_a_pooled_cell_leave_its_token_as_it_wa
     glyphs[first], glyphs[second] = glyphs[second], glyphs[first]
     frames = np.stack([next(iter(render_scene(s, 1))) for s in (scene, replace(scene, glyphs=tuple(glyphs)))])
     with torch.no_grad():
-        tokens = see(model, frames)
+        tokens = encode(model, frames)
     pooled = pool_frames(tokens, 4, (4, 4))
     assert not torch.allclose(tokens[0, 0], tokens[1, 0], atol=1e-2)
     assert torch.allclose(pooled[0], pooled[1], atol=1e-4)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 16, 64])
-def test_lessons_of_any_length_of_video_are_true(scenery: Scenery, frames: int) -> None:
-    video, asked = some_lessons(scenery, frames, seed=frames)
+def test_lessons_of_any_length_of_video_are_true(bank: SceneBank, frames: int) -> None:
+    video, asked = some_lessons(bank, frames, seed=frames)
     assert len(video.pictures) == len(video.scene_of) == frames
     scenes = video.script.scenes
     for lesson in asked:
@@ -106,8 +105,8 @@ def test_lessons_of_any_length_of_video_are_true(scenery: Scenery, frames: int) 
                 assert lesson.answer[piece][0] == "ABCDEFGH"[option]
 
 
-def test_pointers_of_glyph_questions_point_at_the_answer(scenery: Scenery) -> None:
-    video, asked = some_lessons(scenery, 64, seed=1)
+def test_pointers_of_glyph_questions_point_at_the_answer(bank: SceneBank) -> None:
+    video, asked = some_lessons(bank, 64, seed=1)
     for lesson in asked:
         if lesson.kind == "open glyph_by_shape":
             pointer = lesson.pointers[0]
@@ -119,18 +118,18 @@ def test_pointers_of_glyph_questions_point_at_the_answer(scenery: Scenery) -> No
 
 def test_rephrased_questions_keep_their_slots_and_are_not_the_held_out_wordings() -> None:
     random = Random(5)
-    riddles = ask(write_script(random, 480, 8), random, "train", 12)
-    for riddle in riddles * 20:
-        text = rephrased(random, riddle)
-        assert all(value in text for value in riddle.asked.slots.values())
-        assert text not in {say(template, riddle.asked.slots) for template in KINDS[riddle.asked.kind].held_out}
+    questions = ask(write_script(random, 480, 8), random, "train", 12)
+    for question in questions * 20:
+        text = rephrased(random, question)
+        assert all(value in text for value in question.intent.slots.values())
+        assert text not in {say(template, question.intent.slots) for template in KINDS[question.intent.kind].held_out}
 
 
-def test_the_layout_is_the_backbones_prompt(base: Path, scenery: Scenery) -> None:
+def test_the_layout_is_the_backbones_prompt(base: Path, bank: SceneBank) -> None:
     backbone = InternVLBackbone(str(base))
-    _, asked = some_lessons(scenery, 5, seed=2)
-    learner = course_on(backbone.model, train_tokenizer(), scenery)
-    frames = whole(scenery.frames([0, 1, 2, 3, 4]))
+    _, asked = some_lessons(bank, 5, seed=2)
+    learner = course_on(backbone.model, train_tokenizer(), bank)
+    frames = whole(bank.frames([0, 1, 2, 3, 4]))
     packed = learner.packer.pack(frames, asked)
     for number, lesson in enumerate(asked):
         prompt = backbone.prompt_text([FrameSpan(frame, 16) for frame in range(5)], lesson.text)
@@ -139,11 +138,11 @@ def test_the_layout_is_the_backbones_prompt(base: Path, scenery: Scenery) -> Non
 
 
 def test_lessons_that_continue_from_shared_frames_read_and_attend_as_one_prompt_would(
-    model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, scenery: Scenery
+    model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, bank: SceneBank
 ) -> None:
     plain = deepcopy(model.model.language_model)
     plain.set_attn_implementation("eager")
-    learner = course_on(model, tokenizer, scenery)
+    learner = course_on(model, tokenizer, bank)
     drawn = [learner.draw(Course(3, 3, videos=1, lessons=5, drills=0.5, steps=1, rate=0.0), 3) for _ in range(2)]
     with torch.no_grad():
         read = learner._read(drawn)
@@ -151,7 +150,7 @@ def test_lessons_that_continue_from_shared_frames_read_and_attend_as_one_prompt_
             before = len(one.packed.frames)
             for number, lesson in enumerate(one.packed.lessons):
                 embeddings = plain.embed_tokens(torch.cat([one.packed.frames, lesson]))
-                embeddings[one.packed.visual] = torch.cat([frame.embeddings for frame in one.seen])
+                embeddings[one.packed.visual] = torch.cat([frame.embeddings for frame in one.fed])
                 alone = plain(inputs_embeds=embeddings[None], output_attentions=True)
                 states = alone.last_hidden_state[0, before:]
                 apart = (states - read.said[row, number, : len(lesson)]).abs().max()
@@ -166,12 +165,12 @@ def test_lessons_that_continue_from_shared_frames_read_and_attend_as_one_prompt_
                 assert (recalled - expected).abs().max() < 0.05
 
 
-def test_thinned_frames_know_which_cells_they_cover(scenery: Scenery) -> None:
-    tokens = scenery.frames(list(range(64)))
+def test_compressed_frames_know_which_cells_they_cover(bank: SceneBank) -> None:
+    tokens = bank.frames(list(range(64)))
     seen_scales = set()
     for seed in range(60):
         torch.manual_seed(seed)
-        kept = thinned(Random(seed), tokens)
+        kept = compressed(Random(seed), tokens)
         assert [frame.frame for frame in kept] == sorted({frame.frame for frame in kept})
         for frame in kept:
             assert 1 <= frame.tokens == len(frame.covers) <= 16
@@ -182,11 +181,11 @@ def test_thinned_frames_know_which_cells_they_cover(scenery: Scenery) -> None:
     assert seen_scales == {1, 2, 4, 8}
 
 
-def test_a_spotlit_video_shows_whole_scenes_in_full_and_the_rest_at_one_coarse_scale(scenery: Scenery) -> None:
+def test_a_spotlit_video_shows_whole_scenes_in_full_and_the_rest_at_one_coarse_scale(bank: SceneBank) -> None:
     shares = []
     for seed in range(40):
-        video = draw_video(Random(seed), scenery, 64)
-        kept = thinned(Random(seed), scenery.frames(list(video.pictures)), video.scene_of, spotlit=1.0)
+        video = draw_video(Random(seed), bank, 64)
+        kept = compressed(Random(seed), bank.frames(list(video.pictures)), video.scene_of, spotlit=1.0)
         assert [frame.frame for frame in kept] == list(range(64))
         tokens = [frame.tokens for frame in kept]
         for number in set(video.scene_of):
@@ -199,19 +198,19 @@ def test_a_spotlit_video_shows_whole_scenes_in_full_and_the_rest_at_one_coarse_s
 
 
 def test_cells_are_guided_among_frames_of_different_lengths_alone(
-    model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, scenery: Scenery
+    model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, bank: SceneBank
 ) -> None:
-    learner = course_on(model, tokenizer, scenery)
+    learner = course_on(model, tokenizer, bank)
     course = Course(8, 8, videos=1, lessons=4, drills=0.5, steps=1, rate=0.0)
     whole_frames, _ = learner.losses([learner.draw(course, 8)])
     learner.robust = True
     spotlit = [learner.draw(replace(course, spotlit=1.0), 8) for _ in range(12)]
-    mixed = [one for one in spotlit if len({frame.tokens for frame in one.seen}) == 2]
+    mixed = [one for one in spotlit if len({frame.tokens for frame in one.fed}) == 2]
     assert mixed
     for one in mixed:
         losses, _ = learner.losses([one])
         assert "cell" in losses.keys() - whole_frames.keys()
-        head = learner.guides.cell_head
+        head = learner.heads.cell_head
         with torch.no_grad():
             head.weight.zero_()  # the bias alone does hardly more than guess
             blind, _ = learner.losses([one])
@@ -219,13 +218,13 @@ def test_cells_are_guided_among_frames_of_different_lengths_alone(
 
 
 def test_a_learner_that_is_shown_the_same_lessons_gets_better(
-    tokenizer: PreTrainedTokenizerFast, scenery: Scenery
+    tokenizer: PreTrainedTokenizerFast, bank: SceneBank
 ) -> None:
     torch.manual_seed(1)
     model = new_model(tokenizer)
-    learner = course_on(model, tokenizer, scenery)
+    learner = course_on(model, tokenizer, bank)
     one = learner.draw(Course(2, 2, videos=1, lessons=6, drills=1.0, steps=1, rate=0.0), 2)
-    optimizer = torch.optim.AdamW([*model.parameters(), *learner.guides.parameters()], lr=1e-3)
+    optimizer = torch.optim.AdamW([*model.parameters(), *learner.heads.parameters()], lr=1e-3)
     history = []
     for _ in range(12):
         losses, _ = learner.losses([one])
@@ -244,7 +243,7 @@ def test_an_interrupted_training_goes_on_after_its_last_part_with_the_same_resul
     train_base(unbroken, TINY, device="cpu")
     train = recipe.train_language
 
-    def interrupted(learner: LanguageCourse, course: Course, progress: Progress, name: str) -> list[dict[str, float]]:
+    def interrupted(learner: LanguageLearner, course: Course, progress: Progress, name: str) -> list[dict[str, float]]:
         if name == "robust 1":
             raise KeyboardInterrupt
         return train(learner, course, progress, name)
@@ -265,7 +264,7 @@ def test_an_interrupted_training_goes_on_after_its_last_part_with_the_same_resul
 
 
 def course_on(
-    model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, scenery: Scenery
-) -> LanguageCourse:
-    guides = Guides(model.lm_head.in_features)
-    return LanguageCourse(model, tokenizer, scenery, guides, Random(4), robust=False)
+    model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, bank: SceneBank
+) -> LanguageLearner:
+    heads = AuxiliaryHeads(model.lm_head.in_features)
+    return LanguageLearner(model, tokenizer, bank, heads, Random(4), robust=False)

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from transformers import InternVLForConditionalGeneration
 
-from videorouter.eval.benchmarks import load_items
+from videorouter.eval.benchmarks.registry import load_items
 from videorouter.miniature.bases import DENSE, DENSE_ROUTER, ROBUST, ROBUST_ROUTER
-from videorouter.miniature.wordings import KINDS
-from videorouter.routers.runtime import VideoRouter
+from videorouter.miniature.world.wordings import KINDS
+from videorouter.routers.answering.video_router import VideoRouter
 
 MEGABYTES_AT_MOST = 12
 

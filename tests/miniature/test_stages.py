@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from videorouter.miniature.stages import StageFailed, Stages
+from videorouter.miniature.pipeline.stages import StageFailed, Stages
 
 
 @pytest.mark.parametrize("shards", ["[/absolute/flr, /absolute/qtr]", "[bold]", "[/bold]", "a[1]/b"])

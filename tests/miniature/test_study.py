@@ -1,4 +1,4 @@
-"""The study: its bounds follow from predictions, its files can be read, its misleading system never shows the evidence."""
+"""The study: its bounds follow from predictions, its files can be read, its system of wrong frames never shows the evidence."""
 
 import csv
 import json
@@ -8,25 +8,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from videorouter.eval.predictions import Prediction
+from videorouter.eval.run_folder import Prediction
 from videorouter.eval.statistics import kept_share, paired_difference
-from videorouter.miniature.study.bounds import check_bounds
-from videorouter.miniature.study.claims import PAIRS
+from videorouter.miniature.study.budgets import DENSE_TOKENS, HEADLINE
+from videorouter.miniature.study.claims import PAIRS, check_bounds
 from videorouter.miniature.study.comparison import OPTIONS, ROUTING, TRAINING_FREE, compare_systems
-from videorouter.miniature.study.information import Information, measure_information
-from videorouter.miniature.study.misled import Misled
-from videorouter.miniature.study.points import DENSE_TOKENS, HEADLINE
+from videorouter.miniature.study.probes import Information, WrongFrames, measure_information
 from videorouter.miniature.study.report import report
-from videorouter.routers.allocation import Scales
-from videorouter.routers.backbones import load_backbone
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.systems.query import Query, Truth
 
 KIND_OF = {"fragment": "glyph_by_shape", "global": "count_cue"}
 
 
-def test_the_misled_system_sharpens_as_many_frames_but_never_the_evidence() -> None:
+def test_the_system_of_wrong_frames_sharpens_as_many_frames_but_never_the_evidence() -> None:
     truth = Truth("fragment", tuple(frame in (5, 6) for frame in range(64)))
-    kept = Misled((4, 4), Scales(4, 1, 8)).compress(torch.randn(64, 16, 8), Query("What?", ("a", "b"), truth), 329)
+    kept = WrongFrames((4, 4), Scales(4, 1, 8)).compress(torch.randn(64, 16, 8), Query("What?", ("a", "b"), truth), 329)
     tokens = {span.frame: span.tokens for span in kept.spans}
     assert tokens[5] == tokens[6] == 2
     assert sorted(tokens.values())[-3:] == [2, 16, 16]

@@ -13,20 +13,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from videorouter.data_builders.flr.replies import FrameCaptions, ProposedQuestions
-from videorouter.data_builders.replies import FrameScores, QuestionCategory, VideoAnswer
-from videorouter.data_builders.teacher import data_url
-from videorouter.miniature.captions import caption, read_caption
-from videorouter.miniature.faults import Faults
-from videorouter.miniature.misreadings import Misreadings
-from videorouter.miniature.perception import perceive
-from videorouter.miniature.questions import Riddle, ask
-from videorouter.miniature.render import render_scene
-from videorouter.miniature.scenes import Scene, Script
-from videorouter.miniature.teacher import complete
-from videorouter.miniature.world import WorldPlan
+from videorouter.data_builders.teacher.replies import (
+    FrameCaptions,
+    FrameScores,
+    ProposedQuestions,
+    QuestionCategory,
+    VideoAnswer,
+)
+from videorouter.data_builders.teacher.request import data_url
+from videorouter.miniature.teacher.captions import caption, read_caption
+from videorouter.miniature.teacher.faults import Faults, Misreadings
+from videorouter.miniature.teacher.perception import perceive
+from videorouter.miniature.teacher.server import complete
+from videorouter.miniature.world.build import WorldPlan
+from videorouter.miniature.world.questions import Question, ask
+from videorouter.miniature.world.render import render_scene
+from videorouter.miniature.world.scenes import Scene, Script
 from videorouter.shards import jpeg
-from videorouter.video.resize import resize_frames
+from videorouter.video.frames import resize_frames
 
 FLOOR = 16.0
 
@@ -42,7 +46,7 @@ def script() -> Script:
 
 
 @pytest.fixture(scope="module")
-def riddles(script: Script) -> list[Riddle]:
+def questions(script: Script) -> list[Question]:
     return ask(script, Random(0), "train", 24)
 
 
@@ -100,60 +104,60 @@ def test_real_pictures_are_perceived_as_nothing(real_data: Path) -> None:
             assert perceive(jpeg.encode(frame), FLOOR) is None
 
 
-def test_it_answers_from_dense_frames(script: Script, riddles: list[Riddle]) -> None:
+def test_it_answers_from_dense_frames(script: Script, questions: list[Question]) -> None:
     pictures = [picture(scene) for scene in shown(script)]
-    right = [reply(VideoAnswer, r.text, pictures, r.options)["answer"] == r.answer for r in riddles]
-    assert sum(right) >= 0.99 * len(riddles)
+    right = [reply(VideoAnswer, r.text, pictures, r.options)["answer"] == r.answer for r in questions]
+    assert sum(right) >= 0.99 * len(questions)
 
 
-def test_coarse_frames_answer_global_questions_only(script: Script, riddles: list[Riddle]) -> None:
+def test_coarse_frames_answer_global_questions_only(script: Script, questions: list[Question]) -> None:
     pictures = [picture(scene, 79) for scene in shown(script)]
-    for riddle in riddles:
-        answered = reply(VideoAnswer, riddle.text, pictures, riddle.options)
-        assert answered["answerable"] == (riddle.asked.policy == "global")
+    for question in questions:
+        answered = reply(VideoAnswer, question.text, pictures, question.options)
+        assert answered["answerable"] == (question.intent.policy == "global")
 
 
-def test_blank_pictures_make_every_question_unanswerable(riddles: list[Riddle]) -> None:
+def test_blank_pictures_make_every_question_unanswerable(questions: list[Question]) -> None:
     blank = [jpeg.encode(np.full((112, 112, 3), 127, dtype=np.uint8))] * 8
-    for riddle in riddles:
-        assert not reply(VideoAnswer, riddle.text, blank, riddle.options)["answerable"]
-        assert {scored["score"] for scored in reply(FrameScores, riddle.text, blank)["scores"]} == {0}
+    for question in questions:
+        assert not reply(VideoAnswer, question.text, blank, question.options)["answerable"]
+        assert {scored["score"] for scored in reply(FrameScores, question.text, blank)["scores"]} == {0}
 
 
-def test_shuffled_pictures_move_the_scores_with_them(script: Script, riddles: list[Riddle]) -> None:
-    riddle = next(r for r in riddles if r.asked.policy == "fragment")
+def test_shuffled_pictures_move_the_scores_with_them(script: Script, questions: list[Question]) -> None:
+    question = next(r for r in questions if r.intent.policy == "fragment")
     pictures = [picture(scene) for scene in shown(script)]
     order = Random(1).sample(range(64), 64)
-    straight = [scored["score"] for scored in reply(FrameScores, riddle.text, pictures)["scores"]]
-    shuffled = [scored["score"] for scored in reply(FrameScores, riddle.text, [pictures[i] for i in order])["scores"]]
+    straight = [scored["score"] for scored in reply(FrameScores, question.text, pictures)["scores"]]
+    shuffled = [scored["score"] for scored in reply(FrameScores, question.text, [pictures[i] for i in order])["scores"]]
     assert shuffled == [straight[i] for i in order]
     assert max(straight) == 100
 
 
-def test_swapped_pictures_change_the_answer(script: Script, riddles: list[Riddle]) -> None:
-    riddle = next(r for r in riddles if r.asked.kind == "glyph_by_shape")
+def test_swapped_pictures_change_the_answer(script: Script, questions: list[Question]) -> None:
+    question = next(r for r in questions if r.intent.kind == "glyph_by_shape")
     other = WorldPlan(seed=22).script(0)
-    scene = next(s for s in script.scenes if s.figure == riddle.asked.figure)
+    scene = next(s for s in script.scenes if s.figure == question.intent.figure)
     forged = Scene(scene.background, *scene.figure, other.scenes[0].glyphs, scene.first, scene.end)
-    place = riddle.asked.slots["place"]
-    assert reply(VideoAnswer, riddle.text, [picture(forged)])["answer"] == other.scenes[0].glyph_at(place)
-    assert not reply(VideoAnswer, riddle.text, [picture(s) for s in script.scenes if s is not scene])["answerable"]
+    place = question.intent.slots["place"]
+    assert reply(VideoAnswer, question.text, [picture(forged)])["answer"] == other.scenes[0].glyph_at(place)
+    assert not reply(VideoAnswer, question.text, [picture(s) for s in script.scenes if s is not scene])["answerable"]
 
 
-def test_scores_mark_exactly_the_cued_scene(script: Script, riddles: list[Riddle]) -> None:
+def test_scores_mark_exactly_the_cued_scene(script: Script, questions: list[Question]) -> None:
     scenes = shown(script)
     pictures = [picture(scene) for scene in scenes]
-    for riddle in riddles:
-        scores = [scored["score"] for scored in reply(FrameScores, riddle.text, pictures)["scores"]]
-        if riddle.asked.policy == "global":
+    for question in questions:
+        scores = [scored["score"] for scored in reply(FrameScores, question.text, pictures)["scores"]]
+        if question.intent.policy == "global":
             assert set(scores) == {100}
         else:
             spans = {script.frames_of(scene) for scene, score in zip(scenes, scores, strict=True) if score >= 50}
-            assert spans == set(riddle.evidence)
+            assert spans == set(question.evidence)
 
 
-def test_categories_come_from_the_text_alone(riddles: list[Riddle]) -> None:
-    named = {r.asked.kind: reply(QuestionCategory, r.text, [])["category"] for r in riddles}
+def test_categories_come_from_the_text_alone(questions: list[Question]) -> None:
+    named = {r.intent.kind: reply(QuestionCategory, r.text, [])["category"] for r in questions}
     assert named["count_cue"] == "counting"
     assert named["glyph_by_shape"] == "detail_at_a_moment"
     assert reply(QuestionCategory, "Who won?", [])["category"] == "other"
@@ -192,15 +196,15 @@ def test_an_unknown_schema_is_a_bad_request(teacher: str) -> None:
     assert caught.value.code == 400
 
 
-def test_it_opens_no_file_of_the_world(world: Path, script: Script, riddles: list[Riddle]) -> None:
+def test_it_opens_no_file_of_the_world(world: Path, script: Script, questions: list[Question]) -> None:
     """An audit hook in the answering process sees every file it opens."""
-    riddle = riddles[0]
-    asked = json.dumps(request(VideoAnswer, riddle.text, [picture(s) for s in script.scenes], riddle.options))
+    question = questions[0]
+    asked = json.dumps(request(VideoAnswer, question.text, [picture(s) for s in script.scenes], question.options))
     code = f"""
 import json, sys
 opened = []
 sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
-from videorouter.miniature.teacher import complete
+from videorouter.miniature.teacher.server import complete
 complete(json.load(sys.stdin), {FLOOR})
 assert opened, "the hook saw nothing"
 print([name for name in opened if name.endswith((".mp4", ".jsonl")) or {str(world)!r} in name])

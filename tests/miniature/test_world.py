@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from videorouter.miniature.geometry import places_beside
-from videorouter.miniature.questions import ask
-from videorouter.miniature.scenes import Scene, Script
-from videorouter.miniature.wordings import KINDS, parse
-from videorouter.miniature.world import WorldPlan, build_world
+from videorouter.miniature.world.build import WorldPlan, build_world
+from videorouter.miniature.world.frame import places_beside
+from videorouter.miniature.world.questions import ask
+from videorouter.miniature.world.scenes import Scene, Script
+from videorouter.miniature.world.wordings import KINDS, parse
 from videorouter.shards.schema import VideoQuestion
 from videorouter.video.decode import sample_frames
 
@@ -58,40 +58,40 @@ def test_splits_share_no_video_and_test_wordings_are_their_own(world: Path) -> N
 def test_every_wording_is_understood_back(scripts: list[Script]) -> None:
     for number, script in enumerate(scripts):
         for split in ("train", "test"):
-            for riddle in ask(script, Random(number), split, 12):
-                assert parse(riddle.text) == riddle.asked
+            for question in ask(script, Random(number), split, 12):
+                assert parse(question.text) == question.intent
     assert parse("Who won the match?") is None
 
 
 def test_a_cue_belongs_to_one_scene_and_options_share_its_quadrant(scripts: list[Script]) -> None:
     for number, script in enumerate(scripts):
-        for riddle in ask(script, Random(number), "train", 16):
-            if riddle.asked.policy != "fragment":
-                assert riddle.evidence == ((0, script.total),)
+        for question in ask(script, Random(number), "train", 16):
+            if question.intent.policy != "fragment":
+                assert question.evidence == ((0, script.total),)
                 continue
-            slots = riddle.asked.slots
+            slots = question.intent.slots
             wanted = (slots.get("background") or slots["colour"], slots["shape"])
-            (scene,) = [s for s in script.scenes if cue_of(s, riddle.asked.kind) == wanted]
-            assert riddle.evidence == (script.frames_of(scene),)
-            if riddle.asked.kind == "place_of_glyph":
-                assert scene.glyph_at(riddle.answer) == slots["glyph"]
-                assert set(riddle.options) == set(places_beside(riddle.answer))
+            (scene,) = [s for s in script.scenes if cue_of(s, question.intent.kind) == wanted]
+            assert question.evidence == (script.frames_of(scene),)
+            if question.intent.kind == "place_of_glyph":
+                assert scene.glyph_at(question.answer) == slots["glyph"]
+                assert set(question.options) == set(places_beside(question.answer))
             else:
-                assert scene.glyph_at(slots["place"]) == riddle.answer
-                assert set(riddle.options) == {scene.glyph_at(place) for place in places_beside(slots["place"])}
+                assert scene.glyph_at(slots["place"]) == question.answer
+                assert set(question.options) == {scene.glyph_at(place) for place in places_beside(slots["place"])}
 
 
 def test_global_answers_follow_from_the_scenes(scripts: list[Script]) -> None:
     for number, script in enumerate(scripts):
         figures = Counter(" ".join(scene.figure) for scene in script.scenes)
         backgrounds = Counter(scene.background for scene in script.scenes)
-        for riddle in ask(script, Random(number), "train", 16):
-            if riddle.asked.kind == "never_shown":
-                assert [option for option in riddle.options if not figures[option]] == [riddle.answer]
-            elif riddle.asked.kind == "count_cue":
-                assert riddle.answer == str(figures[" ".join(riddle.asked.figure)])
-            elif riddle.asked.kind == "top_background":
-                assert riddle.answer == max(backgrounds, key=lambda name: backgrounds[name])
+        for question in ask(script, Random(number), "train", 16):
+            if question.intent.kind == "never_shown":
+                assert [option for option in question.options if not figures[option]] == [question.answer]
+            elif question.intent.kind == "count_cue":
+                assert question.answer == str(figures[" ".join(question.intent.figure)])
+            elif question.intent.kind == "top_background":
+                assert question.answer == max(backgrounds, key=lambda name: backgrounds[name])
 
 
 def test_64_midpoints_see_every_scene(scripts: list[Script]) -> None:
@@ -116,8 +116,8 @@ def test_videos_have_the_frames_of_their_script(world: Path) -> None:
 def test_answers_are_spread_over_the_options(scripts: list[Script]) -> None:
     places: Counter[int] = Counter()
     for number in range(20):
-        for riddle in ask(scripts[number % 8], Random(number), "train", 12):
-            places[riddle.options.index(riddle.answer)] += 1
+        for question in ask(scripts[number % 8], Random(number), "train", 12):
+            places[question.options.index(question.answer)] += 1
     assert min(places[i] for i in range(3)) > 0.2 * places.total()
 
 

@@ -9,14 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.routers.attentive import attentive, video, with_entropies
-from videorouter.routers.backbones import load_backbone
-from videorouter.routers.systems.adapttoken import AdaptToken, group_budgets, interleaved_groups
-from videorouter.routers.systems.adapttoken_lite import AdaptTokenLite
-from videorouter.routers.systems.attention_topk import AttentionTopk
-from videorouter.routers.systems.candidates import Candidates
-from videorouter.routers.systems.group_inspection import InspectedGroup
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.sources import LazyTokens
+from videorouter.routers.systems.adapttoken import (
+    AdaptToken,
+    AdaptTokenLite,
+    AttentionTopk,
+    group_budgets,
+    interleaved_groups,
+)
+from videorouter.routers.systems.group_inspection import Candidates, InspectedGroup
 from videorouter.routers.systems.query import Query
-from videorouter.routers.token_source import LazyTokens
 
 QUERY = Query("Which one?", ("a", "b"))
 SYSTEMS = [AdaptToken, AdaptTokenLite, AttentionTopk]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videorouter.routers.systems.adapttoken import certainty, group_budgets, interleaved_groups
-from videorouter.routers.systems.adapttoken_groups import bit_reversed, group_shares
+from videorouter.routers.systems.group_inspection import bit_reversed, group_shares
 
 
 @given(n=st.integers(1, 3000), k=st.integers(1, 100))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videorouter.routers.allocation import allocate
+from videorouter.routers.routing.allocation import allocate
 
 
 def relevant(count: int, frames: int = 64) -> list[bool]:

@@ -9,8 +9,9 @@ import torch
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
 from tests.routers.tiny_backbones import all_kept
-from videorouter.routers.backbones import FrameSpan, load_backbone
 from videorouter.routers.backbones.internvl import InternVLBackbone
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.protocol import FrameSpan
 
 # What InternVL's preprocessor_config.json sets; the class's own default is another model's.
 SETTINGS: dict[str, Any] = {

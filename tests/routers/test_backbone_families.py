@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from tests.routers.tiny_backbones import video, write_tiny
-from videorouter.miniature.untrained import write_untrained_router
-from videorouter.routers.backbones import load_backbone
-from videorouter.routers.runtime import VideoRouter
+from videorouter.miniature.pretraining.model import write_untrained_router
+from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.backbones.loading import load_backbone
 from videorouter.video.frames import SampledFrames
 
 GRIDS = {"qwen2_5_vl": (16, 16), "qwen3_vl": (14, 14), "llava_onevision": (3, 3)}

@@ -15,7 +15,8 @@ from tests.routers.tiny_backbones import (
     video,
     write_tiny,
 )
-from videorouter.routers.backbones import FrameSpan, load_backbone
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.protocol import FrameSpan
 
 TEXT_ENDS = ("embed_tokens", "norm", "rotary_emb")
 

@@ -15,7 +15,7 @@ from tests.routers.tiny_backbones import (
     video,
     write_tiny,
 )
-from videorouter.routers.backbones import load_backbone
+from videorouter.routers.backbones.loading import load_backbone
 
 
 @pytest.fixture(scope="module")

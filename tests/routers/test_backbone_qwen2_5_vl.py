@@ -16,7 +16,8 @@ from tests.routers.tiny_backbones import (
     video,
     write_tiny,
 )
-from videorouter.routers.backbones import load_backbone, merged_seconds
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.temporal import merged_seconds
 
 SIDE = 112  # 4x4 tokens
 

@@ -14,8 +14,8 @@ from tests.routers.tiny_backbones import (
     video,
     write_tiny,
 )
-from videorouter.routers.backbones import load_backbone
-from videorouter.routers.pooling import pool_to
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.routing.pooling import pool_to
 
 SIDE = 128  # 4x4 tokens
 SECONDS = (0.5, 2.5, 4.5)

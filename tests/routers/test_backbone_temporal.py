@@ -1,6 +1,6 @@
 """What is said of frames is said of the patches into which they are merged."""
 
-from videorouter.routers.backbones import merged_any, merged_seconds
+from videorouter.routers.backbones.temporal import merged_any, merged_seconds
 
 
 def test_a_patch_is_shown_in_the_middle_of_its_frames() -> None:

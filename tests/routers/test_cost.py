@@ -11,13 +11,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, InternVLConfig, InternVLForConditionalGeneration
 
-from videorouter.routers.allocation import Scales, allocate
-from videorouter.routers.cost import Estimate, Workload, estimate
-from videorouter.routers.cost.flops import decoder_flops, head_flops, vision_flops
-from videorouter.routers.cost.geometry import geometry_of
-from videorouter.routers.cost.parts import meta_model
-from videorouter.routers.cost.stages import router_flops
-from videorouter.routers.shadow import ShadowStack
+from videorouter.routers.backbones.shadow import ShadowStack
+from videorouter.routers.cost.estimate import Estimate, estimate
+from videorouter.routers.cost.flops import decoder_flops, head_flops, router_flops, vision_flops
+from videorouter.routers.cost.geometry import Workload, geometry_of, meta_model
+from videorouter.routers.routing.allocation import Scales, allocate
 
 # What the design document's floors assume: 7 tokens around a frame, a question of 40 tokens and no other text.
 PUBLISHED = Workload(label_tokens=7, text_tokens=40, question_tokens=40)

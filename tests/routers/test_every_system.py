@@ -10,7 +10,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from videorouter.routers.allocation import Scales
+from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.systems.base import CompressedVideo, System
 from videorouter.routers.systems.query import Query, Truth
 from videorouter.routers.systems.registry import SYSTEMS, SystemOptions, build_system

@@ -9,14 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videorouter.routers.pooling import grids_within, pool_frames
-from videorouter.routers.systems.fca import FrameCompressionAdjustment
+from videorouter.routers.routing.pooling import grids_within, pool_frames
 from videorouter.routers.systems.frame_retention import fitting_counts, frames_within, retention_factors, token_counts
 from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.random_drop import RandomDrop
-from videorouter.routers.systems.token_similarity import token_similarity
 from videorouter.routers.systems.uniform_pooling import UniformPooling
-from videorouter.routers.systems.vidcom2 import keep_indices
+from videorouter.routers.systems.vidcom2 import FrameCompressionAdjustment, keep_indices, token_similarity
 
 QUERY = Query("Which one?")
 GRID = (4, 4)

@@ -2,7 +2,7 @@
 
 import torch
 
-from videorouter.routers.heads import Standardise, mean_without_sinks
+from videorouter.routers.routing.routers import Standardise, mean_without_sinks
 
 
 def test_padding_does_not_enter_the_mean() -> None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 NAME = "models/lab/router"
 LOAD = """
 import json, sys
-from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.answering.video_router import VideoRouter
 router = VideoRouter.from_pretrained("lab/router", revision=sys.argv[1])
 heads = [float(value.double().sum()) for part in (router.semantic, router.image) for value in part.head.state_dict().values()]
 print(json.dumps([router.config.base.path, router.config.base.revision, heads]))

@@ -10,8 +10,14 @@ import torch
 from tests.routers.attentive import AttentiveBackbone
 from tests.shards.samples import sample, write_dataset
 from videorouter.routers.__main__ import main
-from videorouter.routers.haystacks import Haystack, read_haystacks
-from videorouter.routers.layer_probe import best_layer, layer_table, needle_quality, probe_layers
+from videorouter.routers.systems.layer_probe import (
+    Haystack,
+    best_layer,
+    layer_table,
+    needle_quality,
+    probe_layers,
+    read_haystacks,
+)
 from videorouter.routers.systems.query import Query
 from videorouter.shards.sample import ShardSample
 from videorouter.shards.schema import FrameRelevance

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.systems.base import CompressedVideo
-from videorouter.routers.systems.looks import Looks
+from videorouter.routers.systems.query import Looks
 
 SYSTEMS = ("videorouter(policy=fragment)", "fca+videorouter", "attention_topk", "adapttoken", "adapttoken_lite")
 

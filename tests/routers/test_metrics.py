@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videorouter.routers.metrics import calibration_error, found_above, recall_among_best, threshold_for_recall
+from videorouter.routers.routing.metrics import calibration_error, found_above, recall_among_best, threshold_for_recall
 
 
 @given(

@@ -9,13 +9,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from transformers import DynamicCache, InternVLConfig, InternVLForConditionalGeneration
 
-from videorouter.routers.allocation import Scales
-from videorouter.routers.cost import estimate
-from videorouter.routers.cost.geometry import geometry_of
+from videorouter.routers.backbones.shadow import ShadowStack
+from videorouter.routers.cost.estimate import estimate
+from videorouter.routers.cost.geometry import Workload, geometry_of
 from videorouter.routers.cost.memory import prefill_activations, routing_activations, vision_activations
-from videorouter.routers.cost.workload import Workload
-from videorouter.routers.scoring import ImageRouter
-from videorouter.routers.shadow import ShadowStack
+from videorouter.routers.routing.allocation import Scales
+from videorouter.routers.routing.routers import ImageRouter
 
 
 class LiveBytes(TorchDispatchMode):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from videorouter.routers.pooling import first_cells, pool_frames, pooled_grid
+from videorouter.routers.routing.pooling import first_cells, pool_frames, pooled_grid
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from videorouter.routers.systems.adapttoken import remove_redundant
-from videorouter.routers.systems.similar_pairs import Similarities
+from videorouter.routers.systems.redundancy import Similarities
 
 
 def brute_force(
@@ -68,7 +68,7 @@ def test_rounds_of_few_pairs_remove_the_same(pairs_a_round: int, monkeypatch: py
     expected = remove_redundant(features, scores, times, cells, 50)
     top = Similarities.top
     monkeypatch.setattr(Similarities, "top", lambda self, alive, count: top(self, alive, pairs_a_round))
-    monkeypatch.setattr("videorouter.routers.systems.similar_pairs.ROWS_AT_ONCE", 5)
+    monkeypatch.setattr("videorouter.routers.systems.redundancy.ROWS_AT_ONCE", 5)
     assert remove_redundant(features, scores, times, cells, 50).tolist() == expected.tolist()
 
 

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from videorouter.routers.allocation import Scales
-from videorouter.routers.runtime import VideoRouter
-from videorouter.routers.systems.frame_encoder import ContrastiveEncoder
+from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.systems.query import Query
-from videorouter.routers.systems.relevance_pooling import RelevancePooling, per_token_frame
+from videorouter.routers.systems.relevance_pooling import ContrastiveEncoder, RelevancePooling, per_token_frame
 
 WORDS = ["[PAD]", "[UNK]", "which", "symbol", "is", "red", "blue", "?"]
 TEXT = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}

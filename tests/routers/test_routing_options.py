@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.routers.tiny_backbones import video, write_tiny
-from videorouter.routers.allocation import Scales
-from videorouter.routers.backbones import load_backbone
-from videorouter.routers.pooling import pool_frames, pool_to
-from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.sources import LazyTokens
+from videorouter.routers.routing.allocation import Scales
+from videorouter.routers.routing.options import RoutingOptions, smoothed
+from videorouter.routers.routing.pooling import pool_frames, pool_to
 from videorouter.routers.systems.query import Query
-from videorouter.routers.systems.routing_options import RoutingOptions, smoothed
 from videorouter.routers.systems.videorouter import RoutedCompression
-from videorouter.routers.token_source import LazyTokens
 
 HIDDEN, GRID = 8, (4, 4)
 PER_FRAME = math.prod(GRID)

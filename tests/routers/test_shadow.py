@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from videorouter.routers.backbones import load_backbone
 from videorouter.routers.backbones.internvl import InternVLBackbone
-from videorouter.routers.scoring import ImageRouter
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.routing.routers import ImageRouter
 
 
 @pytest.fixture(scope="module")

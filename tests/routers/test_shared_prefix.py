@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.routers.tiny_backbones import all_kept, some_kept, video, write_tiny
-from videorouter.routers.backbones import SharedPrefix, load_backbone
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.prompt import SharedPrefix
 
 QUESTIONS = ("What is shown?", "What is shown first, and where?", "Why?", "What is shown?")
 

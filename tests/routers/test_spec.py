@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videorouter.routers.systems.adapttoken_lite import AdaptTokenLite
+from videorouter.routers.routing.options import RoutingOptions
+from videorouter.routers.systems.adapttoken import AdaptTokenLite
 from videorouter.routers.systems.registry import build_system
-from videorouter.routers.systems.routing_options import RoutingOptions
 from videorouter.routers.systems.spec import parse_spec
 from videorouter.routers.systems.videorouter import RoutedCompression
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from videorouter.routers.runtime import VideoRouter
+from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.systems.query import Query, Truth
 from videorouter.routers.systems.registry import SYSTEMS
 

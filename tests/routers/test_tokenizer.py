@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoTokenizer, InternVLConfig
 
 from tests.routers.tiny_backbones import all_kept, video, write_tiny
-from videorouter.routers.backbones import load_backbone
+from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.tokenizer import load_tokenizer
 
 

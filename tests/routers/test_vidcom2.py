@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videorouter.routers.systems.query import Query
-from videorouter.routers.systems.token_similarity import FLOATS_AT_ONCE, token_similarity
-from videorouter.routers.systems.vidcom2 import VidCom2, frame_retention, keep_indices
+from videorouter.routers.systems.vidcom2 import FLOATS_AT_ONCE, VidCom2, frame_retention, keep_indices, token_similarity
 
 QUERY = Query("Which one?")
 

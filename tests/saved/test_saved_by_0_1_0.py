@@ -17,11 +17,10 @@ from videorouter import ShardDataset, VideoRouter
 from videorouter.data_builders.__main__ import main as build
 from videorouter.eval.__main__ import main as evaluate
 from videorouter.routers.__main__ import main as routers
-from videorouter.routers.trained_file import STATE, read_tensors
+from videorouter.routers.checkpoints.trained_file import STATE, read_tensors
 from videorouter.shards.verify import verify
 from videorouter.train.__main__ import main as train
-from videorouter.train.cli import parse
-from videorouter.train.earlier_names import with_current_names
+from videorouter.train.cli import parse, with_current_names
 
 SAVED = Path(__file__).parent / "0.1.0"
 STAGES = ("image-router", "semantic-router", "joint")
@@ -85,7 +84,7 @@ def test_a_training_goes_on_from_its_config_and_checkpoint(stage: str, saved: Pa
     assert "class_path: train.modules." in config.read_text()
     options = ["--trainer.limit_val_batches", "0", "--trainer.log_every_n_steps", "1", "--trainer.max_epochs", "2"]
     resumed = ["--resume", f"{stage}/checkpoints/last.ckpt", "--out", f"resumed/{stage}"]
-    train(["fit", "--config", str(config), *resumed, *options])
+    assert train(["fit", "--config", str(config), *resumed, *options]) == 0
     tensors = read_tensors(Path("resumed") / stage / "checkpoints" / "last.ckpt", STATE)
     assert tensors.keys() == expected["resumed"][stage].keys()
     for name, (total, squares) in expected["resumed"][stage].items():

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.shards.samples import sample, write_dataset
+from videorouter.shards.epoch_order import EpochOrder, Item, Limits
 from videorouter.shards.errors import ChangedShard, TooLittleData
 from videorouter.shards.loader import EpochLoader
-from videorouter.shards.order import EpochOrder, Item, Limits
 from videorouter.shards.reader import ShardDataset
 
 ROOT = Path(__file__).parents[2]

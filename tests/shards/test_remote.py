@@ -10,9 +10,9 @@ import pytest
 from tests.loopback.files import folder_server
 from tests.loopback.serving import served
 from tests.shards.samples import five
+from videorouter.shards.epoch_order import EpochOrder, Item, Limits
 from videorouter.shards.errors import MissingShard, TruncatedShard
 from videorouter.shards.loader import EpochLoader
-from videorouter.shards.order import EpochOrder, Item, Limits
 from videorouter.shards.reader import ShardDataset
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from videorouter.routers.trained_file import STATE, read_tensors
+from videorouter.routers.checkpoints.trained_file import STATE, read_tensors
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.train.ranks import ROOT, apart, command, free_port, stages
-from videorouter.miniature.crash_train import kill_with_workers
-from videorouter.routers.trained_file import TrainedFileError, read_record
+from videorouter.miniature.pipeline.crash_train import kill_with_workers
+from videorouter.routers.checkpoints.trained_file import TrainedFileError, read_record
 from videorouter.train.__main__ import main
 
 
@@ -70,7 +70,7 @@ def test_the_survivor_goes_on_alone_and_a_returning_node_rejoins(
     until(lambda: second_rank_rows() >= rows + 2, 300, log)
     assert survivor.wait(timeout=400) == 0, log.read_text(errors="replace")[-4000:]
     returned.wait(timeout=60)
-    main([*command(stage, tmp_path / "whole", *every, "--model.init_args.cache_features", "true")])
+    assert main([*command(stage, tmp_path / "whole", *every, "--model.init_args.cache_features", "true")]) == 0
     last = [folder / "checkpoints" / "last.ckpt" for folder in (out, tmp_path / "whole")]
     assert steps() == read_record(last[1])["steps"]
     assert apart(*last) <= 1e-3

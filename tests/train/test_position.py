@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from tests.shards.samples import sample, write_dataset
+from videorouter.shards.epoch_order import EpochOrder, Item, Limits
 from videorouter.shards.loader import EpochLoader
-from videorouter.shards.order import EpochOrder, Item, Limits
 from videorouter.shards.reader import ShardDataset
 
 Names = list[str]

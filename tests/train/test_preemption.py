@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.train.ranks import apart, command, losses, stages, start
-from videorouter.routers.trained_file import read_record
+from videorouter.routers.checkpoints.trained_file import read_record
 from videorouter.train.__main__ import main
 from videorouter.train.preemption import EXIT_CODE
 
@@ -34,8 +34,8 @@ def test_a_signal_to_one_rank_saves_and_ends_all(
     steps = read_record(out / "checkpoints" / "last.ckpt")["steps"]
     assert 0 < steps < 20
     assert not list(out.rglob(".*.unfinished"))
-    main(command(stage, out, "--resume", "auto"))
-    main(command(stage, tmp_path / "whole"))
+    assert main(command(stage, out, "--resume", "auto")) == 0
+    assert main(command(stage, tmp_path / "whole")) == 0
     assert losses(out) == pytest.approx(losses(tmp_path / "whole"), rel=1e-4)
     last = [folder / "checkpoints" / "last.ckpt" for folder in (out, tmp_path / "whole")]
     assert apart(*last) <= 1e-3

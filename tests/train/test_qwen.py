@@ -8,10 +8,10 @@ import torch
 
 from tests.routers.tiny_backbones import write_tiny
 from tests.train.ranks import command, stages
-from videorouter.miniature.untrained import write_untrained_router
+from videorouter.miniature.pretraining.model import write_untrained_router
 from videorouter.routers.__main__ import main as routers_main
-from videorouter.routers.runtime import VideoRouter
-from videorouter.routers.trained_file import STATE, read_tensors
+from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.checkpoints.trained_file import STATE, read_tensors
 from videorouter.train.__main__ import main
 from videorouter.train.data import AnswerData
 from videorouter.train.modules import JointModule
@@ -26,7 +26,7 @@ def test_both_routers_train_export_and_answer(qwen: Path, world: Path, flr: Path
     found = stages(qwen, tmp_path, flr, qtr)
     short = ("--trainer.max_epochs", "1", "--model.init_args.budget", "4096")
     for name in ("image_router", "semantic_router"):
-        main([*command(found[name], tmp_path / name), *short])
+        assert main([*command(found[name], tmp_path / name), *short]) == 0
     files = [str(tmp_path / name / "checkpoints" / "last.ckpt") for name in ("image_router", "semantic_router")]
     assert routers_main(["export", "--checkpoint", *files, "--out", str(tmp_path / "router")]) == 0
     assert torch.count_nonzero(read_tensors(Path(files[0]), STATE)["image.layers.0.weight"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.train.ranks import Stage, apart, command, fit_on, losses, stages
-from videorouter.routers.trained_file import STATE, read_record, read_tensors
+from videorouter.routers.checkpoints.trained_file import STATE, read_record, read_tensors
 from videorouter.train.__main__ import main
 
 LOSS, WEIGHT = 1e-4, 1e-3
@@ -27,7 +27,7 @@ def alone(stage: Callable[[str], Stage], tmp_path_factory: pytest.TempPathFactor
     def trained(name: str) -> Path:
         if name not in done:
             out = tmp_path_factory.mktemp("alone") / name
-            main(command(stage(name), out))
+            assert main(command(stage(name), out)) == 0
             done[name] = out
         return done[name]
 
@@ -52,7 +52,7 @@ def test_the_language_model_learns_alike_when_zero_3_cuts_it_in_two(
     stage: Callable[[str], Stage], tmp_path: Path
 ) -> None:
     short = ("--trainer.max_epochs", "1", "--trainer.max_steps", "2")
-    main(command(stage("joint"), tmp_path / "one", *short))
+    assert main(command(stage("joint"), tmp_path / "one", *short)) == 0
     last = fit_on(2, stage("joint"), tmp_path / "two", *short, "--trainer.strategy", "deepspeed_3")
     compare(tmp_path / "one", tmp_path / "two", last)
 
@@ -87,7 +87,7 @@ def test_a_training_goes_on_under_another_strategy_and_number_of_ranks(
     out = tmp_path / "taken-up"
     every = ("--last.every_n_train_steps", "1", "--last.save_on_train_epoch_end", "false")
     cut = ("--trainer.callbacks+", "tests.train.leaving.LeaveAfter", "--trainer.callbacks.steps", "5")
-    main(command(stage("image_router"), out, *every, *cut))
+    assert main(command(stage("image_router"), out, *every, *cut)) == 0
     assert read_record(out / "checkpoints" / "last.ckpt")["steps"] == 5
     last = fit_on(2, stage("image_router"), out, *every, "--resume", "auto", "--trainer.strategy", "deepspeed_3")
     compare(alone("image_router"), out, last)
@@ -111,6 +111,6 @@ def test_layers_below_the_head_learn_alike_on_two_ranks(
 ) -> None:
     learning = ("--model.init_args.shadow", shadow, "--model.init_args.cache_features", "false")
     short = (*learning, "--model.init_args.learning_rate", "1.0e-4", "--trainer.max_steps", "4")
-    main(command(stage("image_router"), tmp_path / "one", *short))
+    assert main(command(stage("image_router"), tmp_path / "one", *short)) == 0
     last = fit_on(2, stage("image_router"), tmp_path / "two", *short, "--trainer.strategy", strategy)
     compare(tmp_path / "one", tmp_path / "two", last)

@@ -8,10 +8,10 @@ from safetensors.torch import load_file
 
 from tests.train.ranks import apart
 from tests.train.test_training import fit
-from videorouter.routers.base_identity import weights_hash
-from videorouter.routers.export import export
-from videorouter.routers.runtime import VideoRouter
-from videorouter.routers.trained_file import read_record
+from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.checkpoints.base_identity import weights_hash
+from videorouter.routers.checkpoints.export import export
+from videorouter.routers.checkpoints.trained_file import read_record
 from videorouter.train.modules import ImageRouterModule
 
 SHORT = (

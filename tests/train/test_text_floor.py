@@ -22,6 +22,6 @@ def test_shards_without_policies_are_refused(flr: Path) -> None:
         text_floor(str(flr))
 
 
-def test_the_door_prints_it(qtr: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["floor", str(qtr), "--test", "val"])
+def test_the_command_prints_it(qtr: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["floor", str(qtr), "--test", "val"]) == 0
     assert re.fullmatch(r"1\.0000 of \d+ questions, after learning from \d+\n", capsys.readouterr().out)

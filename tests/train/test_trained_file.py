@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from videorouter.routers.trained_file import Entry, TrainedFileError, read_record, read_tensors, write_trained
+from videorouter.routers.checkpoints.trained_file import (
+    Entry,
+    TrainedFileError,
+    read_record,
+    read_tensors,
+    write_trained,
+)
 
 ROOT = Path(__file__).parents[2]
 SHAPES = st.lists(st.integers(0, 5), max_size=3)
@@ -44,7 +50,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_as_it_was(tmp_path: Path) -> Non
     code = f"""
 import resource, signal, torch
 from pathlib import Path
-from videorouter.routers.trained_file import Entry, write_trained
+from videorouter.routers.checkpoints.trained_file import Entry, write_trained
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 write_trained(Path({str(path)!r}), {{"state/a": Entry.of(torch.ones(100_000))}}, {{"steps": 2}})

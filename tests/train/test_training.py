@@ -1,6 +1,7 @@
 """Training changes the heads alone, on true features, and its checkpoints export."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,22 @@ import torch
 from safetensors.torch import load_file
 
 from videorouter.routers.__main__ import main as routers_main
-from videorouter.routers.base_identity import CheckpointError, weights_hash
-from videorouter.routers.export import export
-from videorouter.routers.metrics import auroc_within_question
-from videorouter.routers.runtime import VideoRouter
-from videorouter.routers.trained_file import STATE, read_record, read_tensors
+from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.checkpoints.base_identity import CheckpointError, weights_hash
+from videorouter.routers.checkpoints.export import export
+from videorouter.routers.checkpoints.trained_file import STATE, read_record, read_tensors
+from videorouter.routers.routing.metrics import auroc_within_question
 from videorouter.train.__main__ import main
 from videorouter.train.data import FrameRelevanceData, QuestionPolicyData
 from videorouter.train.modules import ImageRouterModule
-from videorouter.train.schedule import warmup_cosine
+from videorouter.train.modules.trained import warmup_cosine
 
 
 def fit(name: str, base: Path, shards: Path, out: Path, *options: str) -> Path:
     arguments = ["fit", "--config", f"miniature/{name}", "--model.init_args.base", str(base)]
     arguments += ["--data.init_args.shards", str(shards), "--trainer.max_epochs", "2", "--out", str(out)]
     arguments += ["--trainer.check_val_every_n_epoch", "1", "--trainer.log_every_n_steps", "1"]
-    main([*arguments, *options])
+    assert main([*arguments, *options]) == 0
     return out / "checkpoints" / "best.ckpt"
 
 
@@ -123,11 +124,11 @@ def test_shards_without_the_labels_wanted_are_refused(flr: Path) -> None:
         QuestionPolicyData(str(flr)).setup("fit")
 
 
-def test_a_missing_base_ends_as_one_line(flr: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        SystemExit, match=r"^error: [^\n]*nothing is no folder: give the folder of a transformers checkpoint[^\n]*$"
-    ):
-        fit("image_router", tmp_path / "nothing", flr, tmp_path)
+def test_a_missing_base_ends_as_one_line(flr: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["fit", "--config", "miniature/image_router", "--model.init_args.base", str(tmp_path / "nothing")]
+    assert main([*arguments, "--data.init_args.shards", str(flr), "--out", str(tmp_path / "out")]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"error: .*nothing is no folder: give the folder of a transformers checkpoint.*", line)
 
 
 def test_a_tokenizer_of_another_model_is_refused_with_the_remedy(base: Path, tmp_path: Path) -> None:

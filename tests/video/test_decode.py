@@ -9,8 +9,8 @@ from tests.video.counting import shown, write_counting_video
 from videorouter.video.decode import decoders, frames_at, sample_frames
 from videorouter.video.decoder import Decoder
 from videorouter.video.errors import CorruptVideo, EmptyVideo, MissingVideo
-from videorouter.video.seeking import Seeking
-from videorouter.video.straight import Straight
+from videorouter.video.seeking import SeekingDecoder
+from videorouter.video.sequential import SequentialDecoder
 
 
 @pytest.fixture(scope="module")
@@ -42,22 +42,22 @@ def test_each_decoder_gives_the_frames_asked_for(decoder: Decoder, counting: Pat
     ],
 )
 @pytest.mark.parametrize("gop", [7, 25])
-def test_frames_are_the_same_whether_jumped_to_or_decoded_straight_through(
+def test_frames_are_the_same_by_seeking_as_by_sequential_decoding(
     name: str, codec: str, gop: int, tmp_path: Path
 ) -> None:
     path = write_counting_video(tmp_path / name, fps=25, codec=codec, gop=gop)
     for wanted in ([33], [3, 31, 32, 57], list(range(60))):
-        straight = Straight().read(path, lambda starts: wanted, None)  # noqa: B023
-        sampled = frames_at(path, straight.seconds)
-        assert shown(sampled) == shown(straight) == wanted
-        assert (sampled.frames == straight.frames).all()
-        assert sampled.total == straight.total == 60
-        assert sampled.duration == pytest.approx(straight.duration)
+        sequential = SequentialDecoder().read(path, lambda starts: wanted, None)  # noqa: B023
+        sampled = frames_at(path, sequential.seconds)
+        assert shown(sampled) == shown(sequential) == wanted
+        assert (sampled.frames == sequential.frames).all()
+        assert sampled.total == sequential.total == 60
+        assert sampled.duration == pytest.approx(sequential.duration)
 
 
-def test_sparse_frames_of_a_long_video_are_jumped_to(tmp_path: Path) -> None:
+def test_sparse_frames_of_a_long_video_are_sought(tmp_path: Path) -> None:
     path = write_counting_video(tmp_path / "long.mp4", count=600, gop=50)
-    assert sample_frames(path, 4).decoder == Seeking.name
+    assert sample_frames(path, 4).decoder == SeekingDecoder.name
 
 
 def test_frames_are_resized_at_once(counting: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from tests.video.counting import shown, write_counting_video
 from videorouter.video.decode import sample_frames
 from videorouter.video.errors import EmptyVideo, VideoError
-from videorouter.video.seeking import Seeking
-from videorouter.video.straight import Straight
+from videorouter.video.seeking import SeekingDecoder
+from videorouter.video.sequential import SequentialDecoder
 from videorouter.video.worker import DecodeWorker
 
 
@@ -118,11 +118,12 @@ def test_every_odd_real_video_gives_frames_or_its_verdict(real_data: Path) -> No
         "videollava_sample_demo_22.mp4",
     ],
 )
-def test_real_videos_give_the_same_frames_jumped_to_as_straight_through(name: str, real_data: Path) -> None:
+def test_real_videos_give_the_same_frames_by_seeking_as_by_sequential_decoding(name: str, real_data: Path) -> None:
     def choose(starts: object) -> list[int]:
         return [i * len(starts) // 6 for i in range(6)]  # type: ignore[arg-type]
 
-    jumped, straight = (decoder.read(real_data / "videos" / name, choose, None) for decoder in (Seeking(), Straight()))
-    assert (jumped.frames == straight.frames).all()
-    assert jumped.seconds == straight.seconds
-    assert jumped.duration == pytest.approx(straight.duration)
+    decoders = (SeekingDecoder(), SequentialDecoder())
+    sought, sequential = (decoder.read(real_data / "videos" / name, choose, None) for decoder in decoders)
+    assert (sought.frames == sequential.frames).all()
+    assert sought.seconds == sequential.seconds
+    assert sought.duration == pytest.approx(sequential.duration)

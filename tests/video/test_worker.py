@@ -16,8 +16,7 @@ from tests.video import faults
 from tests.video.counting import shown, write_counting_video
 from videorouter.video.decode import sample_frames
 from videorouter.video.errors import CorruptVideo, MissingVideo, VideoError, VideoOutOfMemory, VideoTimeout
-from videorouter.video.pool import DecodePool
-from videorouter.video.worker import DecodeWorker
+from videorouter.video.worker import DecodePool, DecodeWorker
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from videorouter.shards.order import EpochOrder, Item, Limits
+from videorouter.shards.epoch_order import EpochOrder, Item, Limits
 from videorouter.shards.reader import ShardDataset
 from videorouter.shards.sample import ShardSample
 from videorouter.shards.schema import LabelledQuestion

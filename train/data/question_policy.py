@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from videorouter.shards.order import EpochOrder, Item, Limits
+from videorouter.shards.epoch_order import EpochOrder, Item, Limits
 from videorouter.shards.reader import ShardDataset
 from videorouter.train.data.shard_data import ShardData
 from videorouter.train.data.steps import Counts

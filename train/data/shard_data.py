@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from videorouter.shards.order import EpochOrder, Item
+from videorouter.shards.epoch_order import EpochOrder, Item
 from videorouter.shards.reader import ShardDataset
 from videorouter.shards.sidecar import read_manifest
 from videorouter.shards.storage import Storage

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from videorouter.shards.epoch_order import Batch, EpochOrder, Item
 from videorouter.shards.loader import EpochLoader
-from videorouter.shards.order import Batch, EpochOrder, Item
 
 Loaded = TypeVar("Loaded")
 

@@ -9,15 +9,14 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from videorouter.routers.backbones import load_backbone
-from videorouter.routers.checkpoint import router_shadow, router_tensors
-from videorouter.routers.scoring import ImageRouter, SemanticRouter
-from videorouter.routers.shadow_weights import ShadowMode, ShadowWeights
-from videorouter.train.compiling import Compiler, compile_layers
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.shadow import ShadowMode, ShadowWeights
+from videorouter.routers.checkpoints.router_folder import router_shadow, router_tensors
+from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
 from videorouter.train.data.steps import Microbatch
-from videorouter.train.flops import ModelFlops
-from videorouter.train.modules.trained import TrainedModule
-from videorouter.train.strategies.zero import ZeroStrategy
+from videorouter.train.modules.trained import Compiler, TrainedModule, compile_layers
+from videorouter.train.strategies import ZeroStrategy
+from videorouter.train.throughput import ModelFlops
 
 
 class RouterModule(TrainedModule):

@@ -9,11 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
-from videorouter.routers.backbones import merged_any
-from videorouter.routers.heads import mean_without_sinks
-from videorouter.routers.metrics import auroc_within_question, calibration_error, threshold_for_recall
-from videorouter.routers.pooling import pool_frames
-from videorouter.routers.scoring import ImageRouter
+from videorouter.routers.backbones.temporal import merged_any
+from videorouter.routers.routing.metrics import auroc_within_question, calibration_error, threshold_for_recall
+from videorouter.routers.routing.pooling import pool_frames
+from videorouter.routers.routing.routers import ImageRouter, mean_without_sinks
 from videorouter.train.data.frame_relevance import VideoRelevance
 from videorouter.train.data.steps import Counts, Microbatch
 from videorouter.train.modules.base import RouterModule

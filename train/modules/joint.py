@@ -14,28 +14,32 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
-from videorouter.routers.allocation import Scales
-from videorouter.routers.answers import letters
-from videorouter.routers.backbones import load_backbone, merged_any, merged_seconds
-from videorouter.routers.backbones.greedy import hidden_states
-from videorouter.routers.checkpoint import RouterConfig, build_routers, load_weights, read_config, trained_tensors
-from videorouter.routers.language_weights import LanguageWeights
-from videorouter.routers.pooling import pool_frames
-from videorouter.routers.prompts import question_text
-from videorouter.routers.scoring import ImageRouter, SemanticRouter
+from videorouter.routers.backbones.decoding import hidden_states
+from videorouter.routers.backbones.language_weights import LanguageWeights
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.temporal import merged_any, merged_seconds
+from videorouter.routers.checkpoints.router_folder import (
+    RouterConfig,
+    build_routers,
+    load_weights,
+    read_config,
+    trained_tensors,
+)
+from videorouter.routers.routing.allocation import Scales
+from videorouter.routers.routing.pooling import pool_frames
+from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
 from videorouter.routers.systems.base import System
-from videorouter.routers.systems.query import Query
+from videorouter.routers.systems.query import Query, letters, question_text
 from videorouter.routers.systems.uniform_pooling import UniformPooling
 from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.shards.policy import POLICIES
-from videorouter.train.compiling import Compiler, compile_layers
 from videorouter.train.data.answers import Answered, VideoAnswers
 from videorouter.train.data.steps import Counts, Microbatch
-from videorouter.train.flops import ModelFlops
 from videorouter.train.modules.image_router import relevance_loss
 from videorouter.train.modules.semantic_router import policy_loss
-from videorouter.train.modules.trained import TrainedModule
-from videorouter.train.strategies.zero import ZeroStrategy, whole_parameters
+from videorouter.train.modules.trained import Compiler, TrainedModule, compile_layers
+from videorouter.train.strategies import ZeroStrategy, whole_parameters
+from videorouter.train.throughput import ModelFlops
 
 ROUTER_WEIGHT: Final = 0.01
 HEAD_RATE: Final = 10.0

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
-from videorouter.routers.scoring import SemanticRouter
+from videorouter.routers.routing.routers import SemanticRouter
 from videorouter.shards.policy import POLICIES
 from videorouter.train.data.question_policy import QuestionPolicy
 from videorouter.train.data.steps import Counts, Microbatch

@@ -1,27 +1,51 @@
-"""What all stages have in common: losses over whole steps, optimizer and rate, checkpoints that name their base."""
+"""What all stages share: losses over whole steps, optimizer and rate, compiled layers, checkpoints that name their base."""
 
 import json
 import math
 import os
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
-from videorouter.routers.base_identity import base_identity
-from videorouter.routers.trained_file import RECORD
-from videorouter.train.checkpoint_io import TRAINABLES
+from videorouter.routers.checkpoints.base_identity import base_identity
+from videorouter.routers.checkpoints.trained_file import RECORD
+from videorouter.train.checkpoint_io import TRAINABLES, check_step, restore_position
 from videorouter.train.data.shard_data import ShardData
 from videorouter.train.data.steps import Microbatch
-from videorouter.train.resuming import check_step, restore_position
-from videorouter.train.schedule import warmup_cosine
+
+
+def warmup_cosine(optimizer: Optimizer, steps: int, warmup_share: float) -> LambdaLR:
+    """A schedule of `steps` optimizer steps, the first `warmup_share` of them warming up (at least one)."""
+    warmup = max(1, round(steps * warmup_share))
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        progress = (step - warmup) / max(1, steps - warmup)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    return LambdaLR(optimizer, factor)
+
+
+Compiler = Literal["inductor", "aot_eager"]
+"""`inductor` writes kernels and needs a C++ compiler; `aot_eager` traces as it does and writes none, for finding faults."""
+
+
+def compile_layers(layers: Any, compiler: Compiler | None) -> None:
+    """Compile each layer in place, once for all lengths; names of parameters stay. Nothing where `compiler` is None."""
+    if compiler is not None:
+        for layer in layers:
+            layer.compile(backend=compiler, dynamic=True)
 
 
 class TrainingDiverged(ValueError):
-    """A loss that is no number; the questions of the microbatch are kept in a file that the message names."""
+    """A NaN loss; the questions of the microbatch are kept in a file that the message names."""
 
 
 class TrainedModule(pl.LightningModule):
@@ -168,6 +192,6 @@ class TrainedModule(pl.LightningModule):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"step": self.global_step, "losses": found, "items": asked}, indent=1))
         return (
-            f"the loss is no number at step {self.global_step} ({found}): what was asked is in {path}. The last checkpoint is "
+            f"NaN loss at step {self.global_step} ({found}): what was asked is in {path}. The last checkpoint is "
             "sound; look at these samples (`videorouter shards show`), or lower the rate, and resume from it"
         )

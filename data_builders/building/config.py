@@ -1,0 +1,69 @@
+"""The options of a build: what is built from what, and how it is run, which changes no label."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from videorouter.data_builders.building.ledger import Caps
+
+
+@dataclass
+class BuildConfig:
+    """What is built from what.
+
+    Args:
+        questions: annotation file
+        out: folder of the data set
+        source: its format: questions_jsonl, llava_video, nextqa, nextgqa, qvhighlights, charades_sta, activitynet_qa,
+            activitynet_captions, segments or video_pairs
+        videos_per_shard: samples a shard
+        exclude: file with ids of videos to leave out (benchmarks'), one a line
+        near_duplicates: questions about one video whose words overlap by this share (0-1) are asked once; null keeps all
+    """
+
+    questions: Path
+    out: Path
+    source: str = "questions_jsonl"
+    videos_per_shard: int = 8
+    exclude: Path | None = None
+    near_duplicates: float | None = None
+
+
+@dataclass
+class RunConfig(Caps):
+    """How a build is run. Every option may differ between two runs into one folder.
+
+    Args:
+        executor: local, or ray (one task a shard)
+        workers: processes of the local executor, or concurrent tasks of ray
+        ray_address: of a running ray cluster; without it ray starts on this machine
+        shard_range: `FIRST:END` of the planned shards, for schedulers; caps count for the run folder, over all runs in it
+        dry_run: label this many videos only, spread evenly, and estimate the rest; their answers are kept
+        new_run: put the results of a folder begun with another configuration aside, and start over in it
+        retry_failed: build finished shards again that put items aside for what may be gone now (missing, timeout, ...)
+        tolerate: share of failed items (0-1) up to which the exit code is still 0
+    """
+
+    executor: str = "local"
+    workers: int = 1
+    ray_address: str | None = None
+    shard_range: str | None = None
+    dry_run: int = 0
+    new_run: bool = False
+    retry_failed: bool = False
+    tolerate: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.executor not in ("local", "ray"):
+            raise ValueError(f"unknown executor {self.executor!r}: there are local and ray")
+        if self.workers < 1:
+            raise ValueError(f"workers must be at least 1, not {self.workers}")
+        self.slice_of(0)
+
+    def slice_of(self, shards: int) -> range:
+        """The shards, of this many planned, that this run builds. Raises `ValueError` for a malformed range."""
+        if self.shard_range is None:
+            return range(shards)
+        first, colon, end = self.shard_range.partition(":")
+        if not colon or not (first or "0").isdigit() or not (end or "0").isdigit():
+            raise ValueError(f"shard_range must be FIRST:END, such as 0:100, not {self.shard_range!r}")
+        return range(shards)[int(first or 0) : int(end) if end else None]

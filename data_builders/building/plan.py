@@ -1,0 +1,156 @@
+"""The plan of a build: its videos, grouped into shards. A shard is a pure function of (its videos' questions, config): the unit of
+work and of resume.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from videorouter.data_builders.rejects import Reject, write_rejects
+from videorouter.data_builders.videos import EXTENSIONS
+from videorouter.shards.schema import Split, VideoQuestion
+from videorouter.shards.writer import is_finished, shard_path, write_atomically
+
+UNSPLIT = "train"
+"""The split of questions and videos that name none."""
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One video and its questions; `key` names the sample."""
+
+    key: str
+    video: str
+    questions: tuple[VideoQuestion, ...]
+    split: str = UNSPLIT
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """One shard to write: its path and its videos."""
+
+    path: Path
+    videos: tuple[VideoJob, ...]
+
+    @property
+    def rejects(self) -> Path:
+        """Where the shard's rejects are kept."""
+        return self.path.parent / "rejects" / f"{self.path.stem}.jsonl"
+
+    @property
+    def nothing(self) -> Path:
+        """Marks, once all else is written, a shard of which nothing was labelled."""
+        return self.rejects.with_suffix(".nothing")
+
+    @property
+    def done(self) -> bool:
+        """Whether the shard was worked on to its end: it is finished, or all of its items were put aside."""
+        return is_finished(self.path) or self.nothing.is_file()
+
+    def reset(self) -> None:
+        """Remove what it came to, so that it is built again; answers already paid are kept elsewhere."""
+        self.path.unlink(missing_ok=True)  # first: a sidecar alone is an unfinished shard
+        self.path.with_suffix(".json").unlink(missing_ok=True)
+        self.nothing.unlink(missing_ok=True)
+        self.rejects.unlink(missing_ok=True)
+
+    def keep_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Write what was put aside. Comes before the shard: a kill between the two leaves it undone."""
+        if rejects:
+            self.rejects.parent.mkdir(parents=True, exist_ok=True)
+            write_rejects(self.rejects, rejects)
+
+    def mark_nothing(self) -> None:
+        """Say that nothing was labelled; comes last."""
+        self.nothing.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.nothing, "")
+
+
+def plan_shards(questions: Sequence[VideoQuestion], out: Path, videos_per_shard: int) -> list[ShardJob]:
+    """Questions grouped by video in order of appearance, `videos_per_shard` to a shard, splits apart.
+
+    Questions without a split go to `train`. Raises `ValueError` where a video is in two splits.
+    """
+    by_video: dict[str, list[VideoQuestion]] = {}
+    splits: dict[str, str] = {}
+    for question in questions:
+        split = question.split or UNSPLIT
+        if splits.setdefault(question.video, split) != split:
+            raise ValueError(
+                f"video {question.video} has questions in splits {splits[question.video]} and {split}: leakage"
+            )
+        by_video.setdefault(question.video, []).append(question)
+    return plan_videos(splits, out, videos_per_shard, by_video)
+
+
+def plan_videos(
+    splits: Mapping[str, str],
+    out: Path,
+    videos_per_shard: int,
+    questions: Mapping[str, Sequence[VideoQuestion]] | None = None,
+) -> list[ShardJob]:
+    """Videos (split by name) in their order, `videos_per_shard` to a shard, splits apart; their questions, if there are any."""
+    jobs = []
+    for split in sorted(set(splits.values())):
+        videos = [
+            VideoJob(sample_key(video), video, tuple((questions or {}).get(video, ())), split)
+            for video in splits
+            if splits[video] == split
+        ]
+        jobs += [
+            ShardJob(shard_path(out, split, start // videos_per_shard), tuple(videos[start : start + videos_per_shard]))
+            for start in range(0, len(videos), videos_per_shard)
+        ]
+    return jobs
+
+
+def list_videos(listed: Path | None, folder: Path) -> tuple[dict[str, str], list[Reject]]:
+    """Split by video, in order, and the lines that name none.
+
+    `listed` has a line a video: a path relative to `folder`, or a JSON object with `video` and perhaps `split`. Without it all
+    files of `folder`, at any depth, that end like videos are taken. Raises `ValueError` where there is no video at all.
+    """
+    splits: dict[str, str] = {}
+    rejects: list[Reject] = []
+    if listed is None:
+        found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in EXTENSIONS)
+        splits = {path.relative_to(folder).as_posix(): UNSPLIT for path in found}
+    else:
+        for number, line in enumerate(listed.read_text(encoding="utf-8").splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                row = _Listed.model_validate(
+                    json.loads(line) if line.lstrip().startswith("{") else {"video": line.strip()}
+                )
+            except (ValueError, ValidationError) as error:
+                rejects.append(Reject(f"{listed.name}:{number}", "source", "malformed", str(error), line[:2000]))
+                continue
+            split = row.split or UNSPLIT
+            if splits.setdefault(row.video, split) != split:
+                raise ValueError(
+                    f"{listed}:{number}: video {row.video} is in splits {splits[row.video]} and {split}: leakage"
+                )
+    if not splits:
+        raise ValueError(
+            f"no video in {listed or folder}: give --video_list, or videos ending in {', '.join(EXTENSIONS)}"
+        )
+    return splits, rejects
+
+
+def sample_key(video: str) -> str:
+    """A readable, unique name without dots or slashes: the file's stem and a hash of the whole path."""
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(video).stem)[:60]
+    return f"{stem}-{hashlib.sha256(video.encode()).hexdigest()[:10]}"
+
+
+class _Listed(BaseModel):
+    """A line of a JSONL list; other fields are ignored, so that a file of questions is a list, too."""
+
+    video: str
+    split: Split | None = None

@@ -1,0 +1,177 @@
+"""Annotation files: which formats there are, their questions, and a file written as our own format with a table of its content.
+
+A broken row never stops a file.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from videorouter.data_builders.rejects import Reject, write_rejects
+from videorouter.data_builders.sources import activitynet, llava_video, moment_retrieval, nextqa, own_formats
+from videorouter.data_builders.sources.files import json_entries, json_lines, json_list_or_lines
+from videorouter.data_builders.sources.rows import LONGEST_RAW, Converted, Malformed, Row, SpanFix
+from videorouter.shards.schema import VideoQuestion
+from videorouter.shards.writer import write_atomically
+
+
+@dataclass(frozen=True)
+class Source:
+    """One annotation format.
+
+    `rows` reads the rows of a file, unreadable ones as `Reject`s, and raises `Malformed` where it is no such file. `questions`
+    converts a row, and raises `Malformed` or pydantic's `ValidationError` where it holds no question.
+    """
+
+    rows: Callable[[Path], Iterator[Row | Reject]]
+    questions: Callable[[Row], Iterator[Converted]]
+
+
+SOURCES = {
+    "questions_jsonl": Source(json_lines, own_formats.question_of_line),
+    "llava_video": Source(json_list_or_lines, llava_video.questions),
+    "nextqa": Source(nextqa.rows, nextqa.questions),
+    "nextgqa": Source(nextqa.grounded_rows, nextqa.grounded_questions),
+    "qvhighlights": Source(json_lines, moment_retrieval.qvhighlights_questions),
+    "charades_sta": Source(moment_retrieval.charades_rows, moment_retrieval.charades_questions),
+    "activitynet_qa": Source(activitynet.qa_rows, activitynet.qa_questions),
+    "activitynet_captions": Source(json_entries, activitynet.caption_questions),
+    "segments": Source(own_formats.segment_rows, own_formats.segment_questions),
+    "video_pairs": Source(own_formats.video_pair_rows, own_formats.video_pair_questions),
+}
+"""The formats by the name that `--source` gives them."""
+
+
+@dataclass
+class Conversion:
+    """What became of a file's `rows`: questions (several a row in some formats), rejects, and spans that were changed."""
+
+    path: Path
+    source: str
+    rows: int = 0
+    questions: list[VideoQuestion] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    fixes: list[SpanFix] = field(default_factory=list)
+
+    @property
+    def clamped(self) -> int:
+        """Spans that were cut to the length of their video."""
+        return sum(fix.how == "clamped" for fix in self.fixes)
+
+    @property
+    def dropped(self) -> int:
+        """Spans left out of questions that keep others; where none is left the question is a reject, `bad_span`."""
+        return sum(fix.how == "dropped" for fix in self.fixes)
+
+
+def convert(path: Path, source: str) -> Conversion:
+    """All questions of an annotation file, in order, and what there is to say about the rest of it.
+
+    A question id that occurs twice is kept once. Raises `ValueError` for an unknown source or a file that is not there.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}: there are {', '.join(SOURCES)}")
+    if not path.is_file():
+        raise ValueError(f"no annotation file at {path}")
+    source_format, done = SOURCES[source], Conversion(path, source)
+    seen: set[str] = set()
+    try:
+        for row in source_format.rows(path):
+            done.rows += 1
+            for item in _of_row(source_format, row):
+                if isinstance(item, SpanFix):
+                    done.fixes.append(item)
+                elif isinstance(item, Reject):
+                    done.rejects.append(item)
+                elif item.id in seen:
+                    problem = f"question id occurs twice in {path.name}"
+                    done.rejects.append(Reject(item.id, "source", "duplicate", problem))
+                else:
+                    seen.add(item.id)
+                    done.questions.append(item)
+    except Malformed as error:
+        done.rejects.append(Reject(path.name, "source", error.verdict, str(error)))
+    return done
+
+
+def read_questions(path: Path, source: str) -> tuple[list[VideoQuestion], list[Reject]]:
+    """The questions and the rejects of `convert`. Raises as it does."""
+    done = convert(path, source)
+    return done.questions, done.rejects
+
+
+def convert_file(path: Path, source: str, out: Path, split: str | None = None) -> Conversion:
+    """Write the questions of an annotation file to `out`, as JSONL that `--source questions_jsonl` reads.
+
+    What was left out goes to `NAME.rejects.jsonl` beside it. `split` is given to questions that have none. Raises
+    `ValueError` for an unknown source, a file that is not there, or one whose place `out` would take.
+    """
+    done = convert(path, source)
+    if out.exists() and out.samefile(path):
+        raise ValueError(f"{out} is the annotation file itself: write the questions to another file")
+    if split is not None:
+        done.questions = [
+            question if question.split else question.model_validate(question.model_dump() | {"split": split})
+            for question in done.questions
+        ]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, "".join(question.model_dump_json(exclude_none=True) + "\n" for question in done.questions))
+    rejects = rejects_beside(out)
+    if done.rejects:
+        write_rejects(rejects, done.rejects)
+    else:
+        rejects.unlink(missing_ok=True)
+    return done
+
+
+def rejects_beside(out: Path) -> Path:
+    """Where `convert_file` writes what it left out of `out`."""
+    return out.with_name(f"{out.stem}.rejects.jsonl")
+
+
+def print_conversions(conversions: Sequence[Conversion], console: Console | None = None) -> None:
+    """A table with a line a file: rows, questions, spans clamped and dropped, rejects by verdict; then each source's licences."""
+    table = Table(title="annotation files")
+    table.add_column("file", overflow="fold")
+    table.add_column("source", no_wrap=True)
+    for name in ("rows", "questions", "clamped", "dropped"):
+        table.add_column(name, justify="right")
+    table.add_column("rejects")
+    licences: dict[str, set[str]] = {}
+    for done in conversions:
+        counts = (len(done.questions), done.clamped, done.dropped)
+        verdicts = Counter(reject.verdict for reject in done.rejects).most_common()
+        licences.setdefault(done.source, set()).update(q.licence or "unstated" for q in done.questions)
+        table.add_row(
+            done.path.name,
+            done.source,
+            str(done.rows),
+            *map(str, counts),
+            ", ".join(f"{count} {verdict}" for verdict, count in verdicts) or "-",
+        )
+    console = console or Console(markup=False, highlight=False)
+    console.print(table)
+    for source, stated in licences.items():
+        if stated:
+            console.print(f"licence of {source}: {'; '.join(sorted(stated))}", soft_wrap=True)
+
+
+def _of_row(source_format: Source, row: Row | Reject) -> Iterator[Converted]:
+    if isinstance(row, Reject):
+        yield row
+        return
+    try:
+        yield from source_format.questions(row)
+    except ValidationError as error:
+        yield Reject(row.where, "source", "malformed", _problems(error), row.raw[:LONGEST_RAW])
+    except Malformed as error:
+        yield Reject(row.where, "source", error.verdict, str(error), row.raw[:LONGEST_RAW])
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'row'}: {e['msg']}" for e in error.errors(include_url=False))

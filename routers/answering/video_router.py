@@ -1,0 +1,379 @@
+"""`VideoRouter`: load an exported router, ask about a video, see what was kept and how long each stage took."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from videorouter.routers.answering.frame_plan import FramePlan, frame_plan
+from videorouter.routers.answering.parser import parse_choice
+from videorouter.routers.answering.peak_memory import peak_memory
+from videorouter.routers.answering.watched_video import WatchedVideo, sampled_frames, watch
+from videorouter.routers.backbones.language_weights import holds_language
+from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.prompt import SharedPrefix
+from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.checkpoints.base_identity import BaseModel
+from videorouter.routers.checkpoints.export import model_card
+from videorouter.routers.checkpoints.hub import copy_beside_weights, router_folder
+from videorouter.routers.checkpoints.router_folder import (
+    RouterConfig,
+    build_routers,
+    check_base,
+    load_weights,
+    read_config,
+    trained_tensors,
+    write_folder,
+)
+from videorouter.routers.routing.allocation import Scales
+from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
+from videorouter.routers.systems.base import CompressedVideo, System, encodes_on_demand
+from videorouter.routers.systems.query import question_text
+from videorouter.routers.systems.registry import BaseOnly, SystemOptions, build_system
+from videorouter.routers.systems.spec import ROUTED
+from videorouter.routers.systems.videorouter import RoutedCompression
+from videorouter.shards.policy import POLICIES, Policy
+from videorouter.video.frames import SampledFrames
+
+Router = TypeVar("Router", SemanticRouter, ImageRouter)
+
+
+class Asked(NamedTuple):
+    """A question, with its options where it has some; `text` is what the model is asked in place of the house's own wording."""
+
+    question: str
+    options: Sequence[str] | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer with everything that explains it.
+
+    `choice` is the option's letter (None without options, or when the text chooses none). `relevance` holds one score
+    in 0..1 per sampled frame where the Image Router ran. `tokens_by_frame` counts fed tokens per sampled frame. Where the
+    model merges frames (Qwen-VL), a "frame" is a merged pair, and its second their middle.
+    `seconds_by_stage`: decode, vision, route, prefill (to the first token), generate, total. `peak_memory` in bytes, of the
+    GPU or else of the process, None where the system does not tell. `plan` is all of it for another model to feed.
+    """
+
+    text: str
+    choice: str | None
+    policy: Policy | None
+    policy_probability: float | None
+    relevance: list[float] | None
+    tokens: int
+    tokens_by_frame: list[int]
+    frame_seconds: list[float]
+    seconds_by_stage: dict[str, float]
+    peak_memory: int | None
+    system: str
+    plan: FramePlan = field(repr=False)
+
+
+class VideoRouter:
+    """Two routers in front of a video language model (paper section 3)."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        config: RouterConfig,
+        semantic: SemanticRouter | None = None,
+        image: ImageRouter | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder` is where all of it was loaded from; what stage 3 trained of the language model is saved from there.
+
+        Without routers every system but the routed ones can answer.
+        """
+        self.backbone = backbone
+        self.folder = folder
+        self.config = config
+        self._semantic = None if semantic is None else semantic.eval()
+        self._image = None if image is None else image.eval()
+
+    @property
+    def has_routers(self) -> bool:
+        """Whether there is a router, or a base model alone."""
+        return self._semantic is not None and self._image is not None
+
+    @property
+    def semantic(self) -> SemanticRouter:
+        """The Semantic Router. Raises `ValueError` where there is none."""
+        return self._there(self._semantic)
+
+    @property
+    def image(self) -> ImageRouter:
+        """The Image Router. Raises `ValueError` where there is none."""
+        return self._there(self._image)
+
+    @classmethod
+    def from_base(
+        cls,
+        base: str,
+        *,
+        revision: str | None = None,
+        device: str = "cpu",
+        dtype: torch.dtype | str | None = None,
+        attn_implementation: str | None = None,
+        frames: int = 64,
+        budget: int = 12_288,
+        scales: Scales | None = None,
+    ) -> Self:
+        """Load a base model alone, a checkpoint folder or Hub id: every system but the routed ones answers with it.
+
+        `frames` a video, `budget` and `scales` are what an export would say of them. The rest is as in `from_pretrained`.
+        Raises `ValueError` for a family that is not supported, `CheckpointError` where `base` holds no checkpoint.
+        """
+        identity = BaseModel(base, "", revision)
+        backbone = load_backbone(
+            base, device=device, dtype=dtype, attn_implementation=attn_implementation, revision=revision
+        )
+        return cls(backbone, RouterConfig(identity, frames=frames, budget=budget, scales=scales or Scales()))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        *,
+        revision: str | None = None,
+        base: str | None = None,
+        device: str = "cpu",
+        dtype: torch.dtype | str | None = None,
+        attn_implementation: str | None = None,
+    ) -> Self:
+        """Load a router folder, or the Hub repository of that id at `revision`, and its base model.
+
+        `base` overrides where the base model lies.
+
+        `dtype` is float32 on a CPU and the checkpoint's own elsewhere where it is None; `attn_implementation` is "sdpa",
+        "flash_attention_2", ... or transformers' choice.
+        Raises `CheckpointError` for a folder that is not an export, or a base with another hash.
+        """
+        folder = router_folder(path, revision)
+        config = read_config(folder)
+        if base is not None:
+            config = replace(config, base=replace(config.base, path=base, revision=None))
+        check_base(config, config.base.path)
+        backbone = load_backbone(
+            config.base.path,
+            device=device,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            revision=config.base.revision,
+        )
+        semantic, image = build_routers(backbone, config, own_weights=holds_language(folder))
+        load_weights(folder, config, semantic, image)
+        backbone.use_language_of(folder)
+        return cls(backbone, config, semantic, image, folder)
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Write the router folder: trained tensors only, the base model named by hash and never copied.
+
+        Raises `ValueError` where there is no router.
+        The card of the folder that it was loaded from, with its metrics, stays true as long as nothing was changed.
+        """
+        unchanged = self.folder is not None and read_config(self.folder) == self.config
+        card = (self.folder / "README.md") if self.folder is not None and unchanged else None
+        told = card.read_text(encoding="utf-8") if card is not None and card.exists() else model_card(self.config)
+        if self.folder is not None:
+            copy_beside_weights(self.folder, Path(path))
+        write_folder(Path(path), self.config, trained_tensors(self.config, self.semantic, self.image), told)
+
+    def rescaled(self, scales: Scales) -> Self:
+        """The same routers with other compression scales."""
+        return type(self)(self.backbone, replace(self.config, scales=scales), self._semantic, self._image, self.folder)
+
+    def resampled(self, frames: int) -> Self:
+        """The same routers on so many frames a video."""
+        return type(self)(self.backbone, replace(self.config, frames=frames), self._semantic, self._image, self.folder)
+
+    def system(
+        self,
+        spec: str = ROUTED,
+        *,
+        policy: Policy | None = None,
+        scale: int | None = None,
+        seed: int = 0,
+        encoder: str | None = None,
+        fill: bool = False,
+    ) -> System:
+        """A compression system over this backbone, written `NAME` or `NAME(option=value, ...)`.
+
+        `policy` forces one on `videorouter`, the rest are `SystemOptions`. Raises `ValueError` naming the systems there are,
+        or the option that one lacks.
+        """
+        options = SystemOptions(scale, seed, encoder, fill)
+        if not self.has_routers:
+            if policy is not None:
+                raise ValueError(f"the policy {policy!r} cannot be forced without a router: name one with --model")
+            return build_system(spec, BaseOnly(self.backbone, self.config.scales), options)
+        return build_system(spec, self._routed(policy), options)
+
+    @torch.no_grad()
+    def policy_probabilities(self, question: str) -> dict[str, float]:
+        """The Semantic Router's probability of each policy for a question without its options. Raises as `save_pretrained`."""
+        probabilities = self.semantic([self.backbone.embed_text(question)])[0]
+        return dict(zip(POLICIES, probabilities.tolist(), strict=True))
+
+    @torch.no_grad()
+    def frame_relevance(self, video_tokens: Tensor, questions: Sequence[str]) -> Tensor:
+        """`[T, M, channels]` tokens and Q questions -> `[Q, T]` probability that each frame is evidence."""
+        embedded = [self.backbone.embed_text(text) for text in questions]
+        return self._routed().relevance(video_tokens, embedded, self.backbone.grid)
+
+    def sample(self, video: str | Path) -> SampledFrames:
+        """The frames of a file that `watch` encodes. Raises `VideoError` for an unreadable file."""
+        return sampled_frames(self.backbone, video, self.config.frames, self.config.sampler)
+
+    def watch(
+        self, video: str | Path | SampledFrames, *, frames: int | None = None, on_demand: bool = False
+    ) -> WatchedVideo:
+        """Decode and encode a video once, for any number of questions; `frames` defaults to the export's. Raises as `watch`."""
+        return watch(
+            self.backbone, video, _given(frames, self.config.frames, "frames"), self.config.sampler, on_demand=on_demand
+        )
+
+    def answer(
+        self,
+        video: str | Path | SampledFrames | WatchedVideo,
+        question: str,
+        options: Sequence[str] | None = None,
+        budget: int | None = None,
+        policy: Policy | None = None,
+        system: str = ROUTED,
+        max_new_tokens: int = 32,
+        encoder: str | None = None,
+        frames: int | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Answer:
+        """Answer a question about a video file (or frames already sampled, or a watched video) with at most `budget` visual tokens.
+
+        `budget` and `frames` default to the export's; `encoder` is what `relevance_pooling` looks with; `on_text` is told the
+        answer piece by piece as it is decoded.
+        Raises `VideoError` for an unreadable file, `ValueError` for an unworkable budget, system or policy, or an empty question.
+        """
+        _check_asked(question)
+        built = self.system(system, policy=policy, encoder=encoder)
+        with peak_memory(self.backbone.device) as peak:
+            watched = self._watched(video, built, frames)
+            made = self._answer(watched, Asked(question, options), built, budget, max_new_tokens, None, on_text)
+        return replace(made, peak_memory=peak.bytes)
+
+    def answer_all(
+        self,
+        video: str | Path | SampledFrames | WatchedVideo,
+        questions: Sequence[Asked | tuple[str, Sequence[str] | None]],
+        budget: int | None = None,
+        policy: Policy | None = None,
+        system: str = ROUTED,
+        max_new_tokens: int = 32,
+        encoder: str | None = None,
+        frames: int | None = None,
+    ) -> Iterator[Answer]:
+        """Answers to many questions about one video, in their order; it is decoded and encoded once.
+
+        A question for which the system keeps the tokens that it kept for the last one goes on from that one's prefill. Stages
+        decode and vision of every answer are the video's; prefill is what was left to do. Raises as `answer`.
+        """
+        built, shared = self.system(system, policy=policy, encoder=encoder), SharedPrefix()
+        watched = self._watched(video, built, frames)
+        for asked in questions:
+            with peak_memory(self.backbone.device) as peak:
+                made = self._answer(watched, Asked(*asked), built, budget, max_new_tokens, shared)
+            yield replace(made, peak_memory=peak.bytes)
+
+    def _there(self, router: Router | None) -> Router:
+        if router is None:
+            raise ValueError(f"{self.config.base.path} was loaded without a router: load a router folder instead")
+        return router
+
+    def _routed(self, policy: Policy | None = None) -> RoutedCompression:
+        config = self.config
+        return RoutedCompression(
+            self.backbone, self.semantic, self.image, config.scales, config.threshold, policy, config.routing
+        )
+
+    def _watched(
+        self, video: str | Path | SampledFrames | WatchedVideo, system: System, frames: int | None
+    ) -> WatchedVideo:
+        if isinstance(video, WatchedVideo):
+            return video if encodes_on_demand(system) else video.encoded()
+        return self.watch(video, frames=frames, on_demand=encodes_on_demand(system))
+
+    def _answer(
+        self,
+        watched: WatchedVideo,
+        asked: Asked,
+        system: System,
+        budget: int | None,
+        max_new_tokens: int,
+        shared: SharedPrefix | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Answer:
+        query = watched.query(asked.question, tuple(asked.options) if asked.options else None, text=asked.text)
+        encoding, started = self.backbone.encoding_seconds, self._now()
+        kept = system.compress(watched.tokens, query, _given(budget, self.config.budget, "budget"))  # type: ignore[arg-type]
+        routed = self._now()
+        late = self.backbone.encoding_seconds - encoding
+        prompt = self.backbone.embed_prompt(kept, question_text(query), watched.seconds)
+        laid_out = self._now()
+        generated = self.backbone.generate(prompt, max_new_tokens, shared=shared, on_text=on_text)
+        stages = {
+            "decode": watched.decode_seconds,
+            "vision": watched.vision_seconds + late,
+            "route": routed - started - late,
+            "prefill": laid_out - routed + generated.prefill_seconds,
+            "generate": generated.generate_seconds,
+        }
+        by_frame = _tokens_by_frame(kept, len(watched.tokens))
+        relevance = None if kept.relevance is None else [round(p, 4) for p in kept.relevance.tolist()]
+        return Answer(
+            text=generated.text,
+            choice=parse_choice(generated.text, query.options) if query.options else None,
+            policy=kept.policy,
+            policy_probability=self.policy_probabilities(asked.question)[kept.policy] if kept.policy else None,
+            relevance=relevance,
+            tokens=kept.tokens,
+            tokens_by_frame=by_frame,
+            frame_seconds=[round(second, 3) for second in watched.seconds],
+            seconds_by_stage=stages | {"total": sum(stages.values())},
+            peak_memory=None,
+            system=system.name,
+            plan=frame_plan(
+                system.name,
+                kept.policy,
+                watched.sampled,
+                by_frame,
+                relevance,
+                self.backbone.tokens_per_frame,
+                self.backbone.frame_size,
+            ),
+        )
+
+    def _now(self) -> float:
+        if self.backbone.device.type == "cuda":
+            torch.cuda.synchronize(self.backbone.device)
+        return time.perf_counter()
+
+
+def _check_asked(question: str) -> None:
+    if not question.strip():
+        raise ValueError("the question is empty: say what is asked about the video")
+
+
+def _given(asked: int | None, usual: int, name: str) -> int:
+    if asked is not None and asked < 1:
+        raise ValueError(f"{name} is {asked}: give 1 or more, or nothing for the {usual} of the router")
+    return usual if asked is None else asked
+
+
+def _tokens_by_frame(kept: CompressedVideo, frames: int) -> list[int]:
+    counts = [0] * frames
+    for span in kept.spans:
+        counts[span.frame] = span.tokens
+    return counts

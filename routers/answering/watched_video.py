@@ -1,0 +1,83 @@
+"""A video decoded and encoded once, for all questions about it and all systems that answer them."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.sources import LazyTokens, TokenSource
+from videorouter.routers.backbones.temporal import merged_seconds
+from videorouter.routers.systems.query import Query, Truth
+from videorouter.video.decode import sample_frames
+from videorouter.video.frames import SampledFrames
+
+
+@dataclass(frozen=True)
+class WatchedVideo:
+    """T frames' `tokens`, encoded or, on demand, to be encoded; what decoding and encoding took.
+
+    `seconds` `[T]` says when each is shown. Where the model merges frames, a frame is a merged pair and its second their middle.
+    """
+
+    sampled: SampledFrames
+    tokens: TokenSource
+    seconds: tuple[float, ...]
+    frames_per_patch: int
+    decode_seconds: float
+    vision_seconds: float
+
+    @property
+    def all_tokens(self) -> Tensor:
+        """`[T, M, channels]`, where all frames are encoded."""
+        assert isinstance(self.tokens, Tensor), "the video was watched on demand"
+        return self.tokens
+
+    def encoded(self) -> "WatchedVideo":
+        """The same with the tokens of all frames, for systems that want them at once."""
+        if not isinstance(self.tokens, LazyTokens):
+            return self
+        started = time.perf_counter()
+        tokens = self.tokens[list(range(len(self.tokens)))]
+        return replace(self, tokens=tokens, vision_seconds=self.vision_seconds + time.perf_counter() - started)
+
+    def query(
+        self,
+        question: str,
+        options: tuple[str, ...] | None = None,
+        truth: Truth | None = None,
+        text: str | None = None,
+        between: tuple[str, ...] | None = None,
+    ) -> Query:
+        """A question about this video as the systems see it; `text` and `between` as in `Query`."""
+        frames = self.sampled.frames[:: self.frames_per_patch]
+        return Query(question, options, truth, self.seconds, frames, text, between)
+
+
+def sampled_frames(backbone: Backbone, video: str | Path, frames: int, sampler: str) -> SampledFrames:
+    """`frames` frames of a file at the side in pixels that the model encodes. Raises as `sample_frames`."""
+    return sample_frames(video, frames, sampler=sampler, size=backbone.frame_size)
+
+
+def watch(
+    backbone: Backbone, video: str | Path | SampledFrames, frames: int, sampler: str, *, on_demand: bool = False
+) -> WatchedVideo:
+    """Sample `frames` frames of a file (or take frames already sampled) and encode them, or leave that to who asks for them.
+
+    Raises `VideoError` for an unreadable file, `ValueError` for an unknown sampler.
+    """
+    started = time.perf_counter()
+    if not isinstance(video, SampledFrames):
+        video = sampled_frames(backbone, video, frames, sampler)
+    decoded = time.perf_counter()
+    tokens: TokenSource = LazyTokens(backbone, video.frames) if on_demand else backbone.encode_frames(video.frames)
+    merged = backbone.frames_per_patch
+    return WatchedVideo(
+        video,
+        tokens,
+        merged_seconds(video.seconds, merged),
+        merged,
+        decode_seconds=decoded - started,
+        vision_seconds=time.perf_counter() - decoded,
+    )

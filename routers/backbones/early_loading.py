@@ -1,0 +1,210 @@
+"""The early part of a video model: vision tower, projector, embeddings and the first k decoder layers (paper 3.2; way ours).
+
+That is all that routers read of their base. The rest of the checkpoint is neither read nor, from the Hub, downloaded.
+"""
+
+import copy
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, PreTrainedModel
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
+
+from videorouter.routers.backbones.tensor_ranges import TensorRanges
+
+WHOLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class WeightFiles:
+    """`file_of` names the file of every tensor. `revision` is the commit on the Hub; None for a folder."""
+
+    source: str
+    file_of: dict[str, str]
+    index_bytes: int
+    revision: str | None = None
+
+    def path(self, name: str) -> Path:
+        """The file `name`, downloaded (or found in the cache) where the checkpoint is on the Hub. Raises `ValueError`."""
+        path = _found(self.source, name, self.revision)
+        if path is None:
+            raise ValueError(f"{self.source} lacks {name}, which its {INDEX} names: download the checkpoint again")
+        return path
+
+
+def weight_files(source: str, revision: str | None = None) -> WeightFiles:
+    """Locate the tensors of a checkpoint folder or Hub id: by the header of its single file, or by its index.
+
+    Raises `ValueError` where there are no safetensors weights, and what huggingface_hub raises for a repository that is
+    missing, private or unreachable.
+    """
+    whole = _found(source, WHOLE, revision)  # first, as transformers does where there are both
+    if whole is not None:
+        with TensorRanges(whole) as tensors:
+            return WeightFiles(source, dict.fromkeys(tensors.header, WHOLE), tensors.bytes_read, _commit(source, whole))
+    index = _found(source, INDEX, revision)
+    if index is None:
+        raise ValueError(f"{source} holds no safetensors weights: neither {WHOLE} nor {INDEX}")
+    content = index.read_bytes()
+    return WeightFiles(source, json.loads(content)["weight_map"], len(content), _commit(source, index))
+
+
+def _found(source: str, name: str, revision: str | None) -> Path | None:
+    if Path(source).is_dir():
+        path = Path(source) / name
+        return path if path.is_file() else None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(source, name, revision=revision))
+    except EntryNotFoundError:
+        return None
+
+
+def _commit(source: str, file: Path) -> str | None:
+    """The Hub's cache keeps the files of a commit in a folder named after it: later files come from the same one."""
+    return None if Path(source).is_dir() else file.parent.name
+
+
+@dataclass(frozen=True)
+class EarlyModel:
+    """A native model (`InternVLForConditionalGeneration`, ...) that ends after `layers` decoder layers, and what loading it read.
+
+    Its vision tower, projector, embeddings and layers are the whole model's, and its last hidden state is the whole
+    model's `hidden_states[layers]`: the final norm is left out. Asking for logits raises `ValueError`.
+
+    `tensor_bytes` are those of the tensors wanted, `bytes_read` all that was read, headers and index included; `files` are
+    the weight files that were opened for it.
+    """
+
+    model: Any
+    layers: int
+    tensor_bytes: int
+    bytes_read: int
+    files: tuple[str, ...]
+
+
+def load_early(
+    source: str,
+    layers: int = 4,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | str | None = None,
+    revision: str | None = None,
+) -> EarlyModel:
+    """Load the early part of the checkpoint folder or Hub id `source`; without `dtype` in the checkpoint's own.
+
+    Raises `ValueError` for more layers than there are, a checkpoint without safetensors weights, one that lacks a tensor
+    of the early part, and damaged files.
+    """
+    located = weight_files(source, revision)
+    config = early_config(
+        AutoConfig.from_pretrained(source, revision=located.revision, trust_remote_code=False), layers
+    )
+    with torch.device("meta"):
+        empty: Any = AutoModel.from_config(config)
+    wanted = early_names(located.file_of, empty)
+    names_by_file = defaultdict(list)
+    for name in wanted:
+        names_by_file[located.file_of[name]].append(name)
+    tensors: dict[str, Tensor] = {}
+    bytes_read = located.index_bytes
+    for file, names in sorted(names_by_file.items()):
+        with TensorRanges(located.path(file)) as ranges:
+            tensors |= {wanted[name]: tensor for name, tensor in ranges.read(names)}
+        bytes_read += ranges.bytes_read
+    tensor_bytes = sum(tensor.nbytes for tensor in tensors.values())
+    model = _whole_around(_filled(type(empty), config, tensors, dtype, source), config, layers, source)
+    model.to(torch.device(device))
+    return EarlyModel(model, layers, tensor_bytes, bytes_read, tuple(sorted(names_by_file)))
+
+
+def early_config(config: Any, layers: int) -> Any:
+    """A copy of `config` whose decoder has `layers` layers. Raises `ValueError` if it has fewer."""
+    config = copy.deepcopy(config)
+    text = config.get_text_config()
+    if not 1 <= layers <= text.num_hidden_layers:
+        raise ValueError(f"{layers} early layers: the language model has {text.num_hidden_layers}")
+    text.num_hidden_layers = layers
+    if getattr(text, "layer_types", None):
+        text.layer_types = text.layer_types[:layers]
+    return config
+
+
+def early_names(names: Iterable[str], empty: PreTrainedModel) -> dict[str, str]:
+    """Those of a checkpoint's tensor `names` that the early model `empty` has a place for, as it is to be given them.
+
+    transformers renames and converts tensors of older checkpoints while it loads them; the same rules decide here. A name
+    stays as it is, unless the embeddings are kept under the head's name, as where the two are one.
+    """
+    rules = get_model_conversion_mapping(empty)
+    renamings = [rule for rule in rules if isinstance(rule, WeightRenaming)]
+    converters = [rule for rule in rules if isinstance(rule, WeightConverter)]
+    places, prefix = empty.state_dict(), empty.base_model_prefix
+
+    def place(name: str) -> str:
+        renamed, _ = rename_source_key(name, renamings, converters, prefix, places)
+        if renamed not in places and name in places:
+            renamed, _ = rename_source_key(name, [], [], prefix, places)
+        return renamed
+
+    placed = {name: place(name) for name in names}
+    wanted = {name: name for name, at in placed.items() if at in places and at != _FINAL_NORM}
+    if _EMBEDDINGS not in placed.values():
+        wanted |= {name: _EMBEDDINGS for name in placed if name.endswith("lm_head.weight")}
+    return wanted
+
+
+_EMBEDDINGS = "language_model.embed_tokens.weight"
+_FINAL_NORM = "language_model.norm.weight"
+
+
+class UnreadHead(nn.Module):
+    """Stands where the language model's head would."""
+
+    def __init__(self, layers: int, source: str) -> None:
+        super().__init__()
+        self.layers, self.source = layers, source
+
+    def forward(self, states: Tensor) -> Tensor:
+        raise ValueError(
+            f"only the first {self.layers} layers of {self.source} were loaded, for routers: they cannot answer. "
+            "Load the whole model (without early_layers)"
+        )
+
+
+def _filled(
+    kind: type[PreTrainedModel],
+    config: Any,
+    tensors: Mapping[str, Tensor],
+    dtype: torch.dtype | str | None,
+    source: str,
+) -> PreTrainedModel:
+    """The early model with its tensors in place, as transformers places them."""
+    width = config.get_text_config().hidden_size
+    given = {**tensors, _FINAL_NORM: torch.ones(width)}  # given so that its absence is no warning; left out below
+    load: Any = kind.from_pretrained
+    model, report = load(None, config=config, state_dict=given, dtype=dtype or "auto", output_loading_info=True)
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise ValueError(f"{source} lacks {len(missing)} tensors of the early part, the first {missing[0]}")
+    model.language_model.norm = nn.Identity()
+    return model
+
+
+def _whole_around(early: PreTrainedModel, config: Any, layers: int, source: str) -> Any:
+    """The class with the head around the early model, so that it is used as the whole one is."""
+    with torch.device("meta"):
+        whole: Any = AutoModelForImageTextToText.from_config(config)
+    whole.model = early
+    whole.lm_head = UnreadHead(layers, source)
+    return whole

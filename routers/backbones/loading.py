@@ -1,0 +1,106 @@
+"""A checkpoint behind its family's `Backbone`, chosen from its config."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from videorouter.routers.backbones.protocol import Backbone
+
+FAMILIES = ("internvl", "qwen2_5_vl", "qwen3_vl", "llava_onevision")
+"""`model_type` of the checkpoints that can be loaded."""
+
+
+def load_backbone(
+    path: str,
+    *,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | str | None = None,
+    device_map: str | dict[str, Any] | None = None,
+    attn_implementation: str | None = None,
+    early_layers: int | None = None,
+    revision: str | None = None,
+    frame_size: int | None = None,
+    newlines: str | None = None,
+) -> Backbone:
+    """Load the checkpoint folder (or Hub id) `path` behind its family's `Backbone`.
+
+    `frame_size` is the side, in pixels, of the square to which Qwen-VL frames are squeezed (448); `newlines` the layout of
+    LLaVA-OneVision ("video") or LLaVA-Video ("grid"); the rest is `videorouter.routers.backbones.native.Loading`.
+    Raises `ValueError` for a path where nothing is, a device that is not there, a family that is not supported, weights in the
+    authors' remote-code format, or an option that the family does not have.
+    """
+    check_place(path)
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device {device}: torch {torch.__version__} sees no CUDA device; take cpu, or mend the installation"
+        )
+
+    from transformers import AutoConfig
+
+    from videorouter.routers.backbones.native import Loading
+
+    loading: Loading = {
+        "device": device,
+        "dtype": dtype,
+        "device_map": device_map,
+        "attn_implementation": attn_implementation,
+        "early_layers": early_layers,
+        "revision": revision,
+    }
+    with asking_the_hub(path):
+        family = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False).model_type
+    asked = {"frame_size": frame_size, "newlines": newlines}
+    options: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    own = {"qwen2_5_vl": "frame_size", "qwen3_vl": "frame_size", "llava_onevision": "newlines"}
+    if family in FAMILIES and (foreign := options.keys() - {own.get(family)}):
+        raise ValueError(f"{path} is a {family!r} checkpoint, which has no option {', '.join(sorted(foreign))}")
+    match family:
+        case "internvl":
+            from videorouter.routers.backbones.internvl import InternVLBackbone
+
+            return InternVLBackbone(path, **loading)
+        case "qwen2_5_vl":
+            from videorouter.routers.backbones.qwen2_5_vl import Qwen25VLBackbone
+
+            return Qwen25VLBackbone(path, **options, **loading)
+        case "qwen3_vl":
+            from videorouter.routers.backbones.qwen3_vl import Qwen3VLBackbone
+
+            return Qwen3VLBackbone(path, **options, **loading)
+        case "llava_onevision":
+            from videorouter.routers.backbones.llava_onevision import LlavaOneVisionBackbone
+
+            return LlavaOneVisionBackbone(path, **options, **loading)
+    raise ValueError(
+        f"{path} is a {family!r} checkpoint: supported are {', '.join(FAMILIES)} in transformers' format "
+        "(InternVL: repositories ending in -hf)"
+    )
+
+
+def check_place(path: str) -> None:
+    """Raise `ValueError` for a checkpoint that is neither a folder nor could be an id on the Hub, before the Hub is asked."""
+    if not Path(path).is_dir() and not could_be_on_the_hub(path):
+        raise ValueError(f"{path} is no folder: give the folder of a transformers checkpoint, or its id on the Hub")
+
+
+@contextmanager
+def asking_the_hub(path: str) -> Iterator[None]:
+    """What fails in the body about a `path` that is no folder is said of both: no folder here, and why the Hub did not have it."""
+    try:
+        yield
+    except OSError as error:
+        if Path(path).is_dir():
+            raise
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"{path} is no folder here, and as an id on the Hub it was not found or not reached: {reason}"
+        ) from error
+
+
+def could_be_on_the_hub(path: str) -> bool:
+    """Whether `path` is written as the Hub's ids are, user/name, and is no place beside what is on this disk."""
+    written = path.count("/") == 1 and not path.startswith((".", "/", "~"))
+    return written and not Path(path).parent.is_dir()

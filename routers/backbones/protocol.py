@@ -1,0 +1,186 @@
+"""What the routers and systems need of a video model, whatever its family."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
+from videorouter.routers.backbones.shadow import ShadowStack
+
+PositionPolicy = Literal["contiguous", "original"]
+
+
+@dataclass(frozen=True)
+class FrameSpan:
+    """One kept frame as it stands in the prompt: its 0-based index among the sampled frames and its visual tokens."""
+
+    frame: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Greedy text with the seconds spent until its first token (prefill) and on the rest."""
+
+    text: str
+    prefill_seconds: float
+    generate_seconds: float
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """One model run looked into.
+
+    `attention` float32 `[N]`, one a visual token: the maximum, over heads and over the text after the video, of
+    softmax(QK^T / sqrt(d)) restricted to the visual keys (ours, after the selector AdaptToken builds on). `entropies` float32
+    `[R]`: nats over the whole vocabulary, one a generated token, the one that ends the answer included.
+    """
+
+    attention: Tensor
+    entropies: Tensor
+    text: str
+
+
+class Kept(Protocol):
+    """The visual tokens that go into a prompt, in temporal and raster order; `CompressedVideo` is this."""
+
+    @property
+    def embeddings(self) -> Tensor:
+        """`[N, channels]`."""
+        ...
+
+    @property
+    def frames(self) -> Tensor:
+        """`[N]` frame of each token, as `encode_frames` counts them."""
+        ...
+
+    @property
+    def cells(self) -> Tensor:
+        """`[N]` raster index of each on the frame's full grid."""
+        ...
+
+    @property
+    def positions(self) -> PositionPolicy | None:
+        """Position policy; None is the family's own."""
+        ...
+
+    @property
+    def total_frames(self) -> int | None:
+        """Frames before compression, which original positions count; None: up to the last one kept."""
+        ...
+
+    @property
+    def spans(self) -> list[FrameSpan]:
+        """The kept frames with the tokens of each."""
+        ...
+
+
+class Backbone(Protocol):
+    """A video language model behind a handful of verbs. `T` frames, `M` tokens a frame, `D` hidden size.
+
+    Where `frames_per_patch` is above 1 the model merges that many sampled frames into one patch, and "frame" means that patch
+    everywhere but in what `encode_frames` takes. `channels` is the width of an encoded token: D, and D more for each
+    deepstack level, whose features travel behind it; systems score `tokens[..., :hidden_size]` and keep all channels.
+    `encoding_seconds` grows by what `encode_frames` takes.
+    """
+
+    path: str
+    grid: tuple[int, int]
+    frame_size: int
+    frames_per_patch: int
+    hidden_size: int
+    channels: int
+    layers: int
+    position_policy: PositionPolicy
+    device: torch.device
+    encoding_seconds: float
+    tokenizer: Any
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """M, the visual tokens of one frame at full resolution."""
+        ...
+
+    def to(self, device: torch.device) -> None:
+        """Move the model. Raises `ValueError` where it is spread over devices."""
+        ...
+
+    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32, side: int | None = None) -> Tensor:
+        """uint8 RGB `[T, H, W, 3]` of any size -> tokens after the projector `[ceil(T / frames_per_patch), M, channels]`.
+
+        With `side` frames are encoded at so many pixels a side, and M is the cells of `grid_at(side)`. Raises `ValueError` where
+        that is not possible.
+        """
+        ...
+
+    def grid_at(self, side: int) -> tuple[int, int]:
+        """(rows, columns) of a frame's tokens when it is encoded at `side` pixels. Raises `ValueError` where it cannot be."""
+        ...
+
+    def embed_text(self, text: str) -> Tensor:
+        """Plain text -> token embeddings `[L, D]`, no special tokens added. Raises as `embed_ids`."""
+        ...
+
+    def embed_ids(self, ids: Tensor) -> Tensor:
+        """int64 `[L]` -> token embeddings `[L, D]`. Raises `ValueError` naming an entry of the tokenizer that has no embedding."""
+        ...
+
+    def shadow_stack(self, layers: int = 4, own_weights: bool = False) -> ShadowStack:
+        """The first `layers` decoder layers, over the model's own weights or over copies of them."""
+        ...
+
+    def embed_prompt(
+        self,
+        kept: Kept,
+        text: str,
+        seconds: Sequence[float] | None = None,
+        between: Sequence[str] | None = None,
+    ) -> Prompt:
+        """The whole chat prompt with the kept tokens in place.
+
+        `seconds` says when each of the T frames is shown (`merged_seconds` where frames are merged); only families that
+        tell the model the time read it. `between` says what is written before each of the T frames and after the last
+        (`texts_around`), whether they were kept or not; it belongs to no frame. Raises `ValueError` for `between` that are not
+        T + 1 texts, and for text that holds the placeholder of visual tokens.
+        """
+        ...
+
+    def next_token_logits(
+        self, prompt: Prompt, answer_prefix: str = "", *, shared: SharedPrefix | None = None
+    ) -> Tensor:
+        """Logits `[V]` of the token that follows the prompt and `answer_prefix`; `shared` remembers a video's prompt."""
+        ...
+
+    def generate(
+        self,
+        prompt: Prompt,
+        max_new_tokens: int,
+        *,
+        shared: SharedPrefix | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generated:
+        """Greedy continuation of an embedded prompt; `shared` remembers a video's prompt, `on_text` hears it as it grows."""
+        ...
+
+    def generate_together(
+        self, prompts: Sequence[Prompt], max_new_tokens: int, *, shared: SharedPrefix | None = None
+    ) -> list[Generated]:
+        """`generate` for several prompts at once, up to rounding; the seconds of generation are shared out equally."""
+        ...
+
+    def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:
+        """Attention at decoder layer `layer` (0-based) and the greedy answer, of one and the same prefill."""
+        ...
+
+    def use_language_of(self, folder: Path) -> None:
+        """Answer with what stage 3 trained of the language model, where `folder`, a router's, holds that. Raises `ValueError`."""
+        ...
+
+    def token_id(self, text: str) -> int:
+        """The id of `text` as one token. Raises `ValueError` if it is none or several."""
+        ...

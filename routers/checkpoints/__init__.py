@@ -1,0 +1,1 @@
+"""Router folders: written, read, exported from training checkpoints, pushed to the Hub; which base they belong to."""

@@ -1,0 +1,114 @@
+"""Router folders to and from the Hub: a push is one commit, repeatable; a load fetches what a router folder holds and no more."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from videorouter.routers.backbones.language_weights import ADAPTER, WHOLE
+from videorouter.routers.backbones.loading import asking_the_hub, could_be_on_the_hub
+from videorouter.routers.checkpoints.base_identity import CheckpointError, base_identity
+from videorouter.routers.checkpoints.router_folder import WEIGHTS, read_config, write_config
+
+BESIDE: Final = ("README.md", "training-*.yaml", f"{ADAPTER}/*", f"{WHOLE}/*")
+FILES: Final = ("config.json", WEIGHTS, *BESIDE)
+"""Of a router folder; whatever else lies in it stays at home."""
+
+
+class PushFailed(OSError):
+    """The Hub refused, or was not reached."""
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The address and id of the commit."""
+
+    url: str
+    commit: str
+
+
+def push(
+    folder: Path, repo_id: str, *, base: str | None = None, private: bool = False, revision: str | None = None
+) -> Pushed:
+    """Upload a router folder as model repository `repo_id`, made where there is none. The folder itself stays as it is.
+
+    Others must find the base model: where the folder names one on this machine, `base` is its id on the Hub, whose weights must
+    be the same. The token and address are huggingface_hub's (`hf auth login`, HF_TOKEN, HF_ENDPOINT). What the Hub holds
+    already is not sent again; a push that failed is repeated with the same command.
+
+    Raises:
+        CheckpointError: where the folder is no export, or its base is not to be found by others; nothing is sent.
+        PushFailed: where the Hub refuses or is not reached.
+    """
+    config = read_config(folder)
+    if base is not None:
+        found = base_identity(base)
+        if found.sha256 != config.base.sha256:
+            raise CheckpointError(
+                f"{base} has hash {found.sha256[:12]}, the routers were trained on {config.base.sha256[:12]}: give the id of "
+                "that very model"
+            )
+        config = replace(config, base=found)
+    elif not could_be_on_the_hub(config.base.path) or Path(config.base.path).is_dir():
+        raise CheckpointError(
+            f"{folder} names its base as a folder of this machine ({config.base.path}): say with --base under which id the Hub "
+            "has it"
+        )
+    with tempfile.TemporaryDirectory() as stage:
+        _copy(folder, Path(stage), FILES)
+        write_config(Path(stage), config)
+        return _committed(Path(stage), repo_id, private, revision)
+
+
+def router_folder(path: str | Path, revision: str | None = None) -> Path:
+    """The folder `path`, or the local copy of the Hub repository of that id at `revision`.
+
+    Raises `CheckpointError` for what is neither, and what huggingface_hub raises for a repository that is missing, private or
+    unreachable.
+    """
+    if Path(path).is_dir():
+        return Path(path)
+    if not could_be_on_the_hub(str(path)):
+        raise CheckpointError(
+            f"{path} is no folder: give one that `videorouter routers export` wrote, or an id on the Hub"
+        )
+    from huggingface_hub import snapshot_download
+
+    with asking_the_hub(str(path)):
+        return Path(snapshot_download(str(path), revision=revision, allow_patterns=list(FILES)))
+
+
+def copy_beside_weights(folder: Path, out: Path) -> None:
+    """Copy what a router folder holds beside config and heads: its card, its trainings' settings, stage 3's language weights."""
+    if folder.resolve() != out.resolve():
+        _copy(folder, out, BESIDE)
+
+
+def _copy(folder: Path, out: Path, patterns: Sequence[str]) -> None:
+    for path in (path for pattern in patterns for path in folder.glob(pattern)):
+        target = out / path.relative_to(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+def _committed(folder: Path, repo_id: str, private: bool, revision: str | None) -> Pushed:
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    try:
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            delete_patterns=list(FILES),
+            revision=revision,
+            commit_message="Router",
+        )
+    except Exception as error:  # the client's own, its HTTP library's (another in every major version), RuntimeError
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise PushFailed(
+            f"the Hub did not take {repo_id} ({reason}): it holds what it held before; the same command goes on"
+        ) from error
+    return Pushed(commit.commit_url, commit.oid)

@@ -1,0 +1,145 @@
+"""The exported router folder: config.json, model.safetensors with what was trained, and the base model named by hash."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.shadow import ShadowStack, ShadowWeights
+from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
+from videorouter.routers.routing.allocation import Scales
+from videorouter.routers.routing.options import RoutingOptions
+from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
+
+__all__ = ["BaseModel", "CheckpointError", "RouterConfig", "build_routers", "check_base", "read_config", "write_folder"]
+
+FORMAT_VERSION = 1
+WEIGHTS = "model.safetensors"
+BELOW = "shadow."
+
+
+@dataclass(frozen=True)
+class RouterConfig:
+    """Everything but weights. `frames` sampled a video, `budget` in visual tokens, `hidden` width of both heads."""
+
+    base: BaseModel
+    shadow_layers: int = 4
+    hidden: int = 1024
+    threshold: float = 0.5
+    frames: int = 64
+    sampler: str = "segment_midpoint"
+    budget: int = 12_288
+    scales: Scales = field(default_factory=Scales)
+    routing: RoutingOptions = field(default_factory=RoutingOptions)
+    semantic_shadow: ShadowWeights = field(default_factory=ShadowWeights)
+    image_shadow: ShadowWeights = field(default_factory=ShadowWeights)
+    format_version: int = FORMAT_VERSION
+
+
+def build_routers(
+    backbone: Backbone, config: RouterConfig, *, own_weights: bool = False
+) -> tuple[SemanticRouter, ImageRouter]:
+    """Both routers over the first layers of `backbone`, heads freshly initialised, everything else frozen.
+
+    They share one stack, unless one has weights of its own below its head. `own_weights` where the language model will change
+    under them.
+    """
+    semantic_shadow = router_shadow(backbone, config.shadow_layers, config.semantic_shadow, own_weights=own_weights)
+    image_shadow = semantic_shadow
+    if config.semantic_shadow.own or config.image_shadow.own:
+        image_shadow = router_shadow(backbone, config.shadow_layers, config.image_shadow, own_weights=own_weights)
+    semantic = SemanticRouter(semantic_shadow, backbone.hidden_size, config.hidden)
+    image = ImageRouter(image_shadow, backbone.hidden_size, config.hidden)
+    return semantic.to(backbone.device), image.to(backbone.device)
+
+
+def router_shadow(backbone: Backbone, layers: int, weights: ShadowWeights, *, own_weights: bool = False) -> ShadowStack:
+    """The first `layers` layers with room for a router's own `weights`, frozen."""
+    shadow = backbone.shadow_stack(layers, own_weights or weights.mode == "full").eval()
+    weights.put_into(shadow)
+    return shadow
+
+
+def router_tensors(name: str, router: SemanticRouter | ImageRouter, weights: ShadowWeights) -> dict[str, Tensor]:
+    """What an export holds of the router `name`: `name.*` of its head with feature moments, `name.shadow.*` below it."""
+    head = {**dict(router.head.named_parameters()), **dict(router.head.named_buffers())}
+    below = weights.tensors(router.shadow)
+    return {f"{name}.{key}": value for key, value in head.items()} | {
+        f"{name}.{BELOW}{key}": value for key, value in below.items()
+    }
+
+
+def trained_tensors(config: RouterConfig, semantic: SemanticRouter, image: ImageRouter) -> dict[str, Tensor]:
+    """The tensors an export holds, of both routers."""
+    return router_tensors("semantic", semantic, config.semantic_shadow) | router_tensors(
+        "image", image, config.image_shadow
+    )
+
+
+def write_folder(folder: Path, config: RouterConfig, tensors: dict[str, Tensor], card: str) -> None:
+    """Write config, weights and model card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS)
+    write_config(folder, config)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def write_config(folder: Path, config: RouterConfig) -> None:
+    """Write config.json; the base's path is stored relative to `folder` when it is a local folder."""
+    content = asdict(config)
+    if Path(config.base.path).is_dir():
+        content["base"]["path"] = os.path.relpath(Path(config.base.path).resolve(), folder.resolve())
+    (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_config(folder: Path) -> RouterConfig:
+    """Read config.json. Raises `CheckpointError` for a missing file or a format this version does not know."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise CheckpointError(f"{folder} holds no config.json: give the folder written by `videorouter routers export`")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if content.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format_version {content.get('format_version')!r}, this version reads {FORMAT_VERSION}: "
+            "install a matching release or export again"
+        )
+    base = BaseModel(**content.pop("base"))
+    local = (folder / base.path).resolve()
+    if local.is_dir():
+        base = BaseModel(str(local), base.sha256, base.revision)
+    routing = RoutingOptions(**content.pop("routing", {}))
+    semantic, image = (ShadowWeights(**content.pop(name, {})) for name in ("semantic_shadow", "image_shadow"))
+    scales = Scales(**content.pop("scales"))
+    return RouterConfig(
+        base=base, scales=scales, routing=routing, semantic_shadow=semantic, image_shadow=image, **content
+    )
+
+
+def load_weights(folder: Path, config: RouterConfig, semantic: SemanticRouter, image: ImageRouter) -> None:
+    """Load both routers. Raises `CheckpointError` where names or shapes do not fit."""
+    held, wanted = load_file(folder / WEIGHTS), trained_tensors(config, semantic, image)
+    unlike = {
+        *(held.keys() ^ wanted.keys()),
+        *(name for name in held.keys() & wanted.keys() if held[name].shape != wanted[name].shape),
+    }
+    if unlike:
+        told = ", ".join(sorted(unlike)[:4])
+        raise CheckpointError(
+            f"{folder / WEIGHTS} does not fit its config.json in {len(unlike)} tensors, among them {told}: export again"
+        )
+    for name, tensor in wanted.items():
+        tensor.data.copy_(held[name])
+
+
+def check_base(config: RouterConfig, base: str) -> None:
+    """Raise `CheckpointError` unless `base`, a folder or Hub id, is the very model the routers were trained on."""
+    found = base_identity(base, config.base.revision).sha256
+    if found != config.base.sha256:
+        raise CheckpointError(
+            f"the base model in {base} has hash {found[:12]}, the routers were trained on {config.base.sha256[:12]}: "
+            "pass the right one with --base"
+        )

@@ -1,0 +1,139 @@
+"""The two routers: heads over states of the shadow stack, with the features they read exposed for training (paper 3.2)."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Self
+
+import torch
+from torch import Tensor, nn
+
+from videorouter.routers.backbones.shadow import ShadowStack
+
+SINK_RATIO = 10.0
+
+
+def mean_without_sinks(states: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean over tokens, `[..., L, D]` -> `[..., D]`, leaving out attention sinks (ours).
+
+    Large language models give a few tokens norms hundreds of times the others'; one of them would drown the mean.
+    A token is a sink when its norm exceeds `SINK_RATIO` times the median of its sequence. `mask` `[..., L]` marks real tokens.
+    """
+    norms = states.norm(dim=-1)
+    real = torch.ones_like(norms, dtype=torch.bool) if mask is None else mask
+    median = norms.masked_fill(~real, torch.nan).nanmedian(dim=-1, keepdim=True).values
+    weights = (real & (norms <= SINK_RATIO * median)).to(states.dtype).unsqueeze(-1)
+    return (states * weights).sum(dim=-2) / weights.sum(dim=-2).clamp_min(1)
+
+
+class Standardise(nn.Module):
+    """Per-feature (x - mean) / deviation with moments gathered on training data and stored in the export (ours).
+
+    Moments stay float32 when the module around them is given another dtype: they are data, not weights.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    def fit(self, count: Tensor, total: Tensor, squares: Tensor) -> None:
+        """Set the moments from sums over `count` rows; `total` and `squares` `[width]`, float64."""
+        mean = total / count
+        variance = (squares / count - mean**2).clamp_min(1e-12)
+        self.mean.copy_(mean)
+        self.deviation.copy_(variance.sqrt())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """float32, whatever the features' dtype."""
+        return (features - self.mean) / self.deviation
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        device = fn(torch.empty(0, device=self.mean.device)).device
+        self.mean, self.deviation = self.mean.to(device), self.deviation.to(device)
+        return self
+
+
+class SemanticHead(nn.Module):
+    """g_s: standardise -> Linear(D, hidden) -> GELU -> Linear(hidden, 2); class 0 `global`, class 1 `fragment`."""
+
+    def __init__(self, width: int, hidden: int = 1024) -> None:
+        super().__init__()
+        self.standardise = Standardise(width)
+        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, 2))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`[Q, D]` pooled question states -> `[Q, 2]` logits."""
+        return self.layers(self.standardise(features).to(self.layers[0].weight.dtype))
+
+
+class ImageHead(nn.Module):
+    """g_v: standardise -> Linear(2D, hidden) -> GELU -> Linear(hidden, 1) on image and question means side by side."""
+
+    def __init__(self, width: int, hidden: int = 1024) -> None:
+        super().__init__()
+        self.standardise = Standardise(2 * width)
+        self.layers = nn.Sequential(nn.Linear(2 * width, hidden), nn.GELU(), nn.Linear(hidden, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`[..., 2D]` pooled frame-question states -> `[...]` logits."""
+        return self.layers(self.standardise(features).to(self.layers[0].weight.dtype)).squeeze(-1)
+
+
+TOKENS_AT_ONCE: Final = 4096
+"""Image tokens in one pass of the shadow stack (16 frames of 256), so that routing never holds more than a prefill does."""
+
+
+class SemanticRouter(nn.Module):
+    """Reads the question alone and gives the probability of each policy, in the order of `POLICIES`."""
+
+    def __init__(self, shadow: ShadowStack, width: int, hidden: int = 1024) -> None:
+        super().__init__()
+        self.shadow = shadow
+        self.head = SemanticHead(width, hidden)
+
+    def features(self, questions: Sequence[Tensor]) -> Tensor:
+        """Mean question states: embedded questions, each `[L_i, D]` -> `[Q, D]`."""
+        padded = nn.utils.rnn.pad_sequence(list(questions), batch_first=True)
+        lengths = torch.tensor([len(question) for question in questions], device=padded.device)
+        mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
+        return mean_without_sinks(self.shadow.text(padded), mask).float()
+
+    def forward(self, questions: Sequence[Tensor]) -> Tensor:
+        """Embedded questions, each `[L_i, D]` -> probabilities `[Q, 2]`."""
+        return self.head(self.features(questions)).softmax(dim=-1)
+
+
+class ImageRouter(nn.Module):
+    """Reads every frame together with the question and gives the probability that the frame is evidence."""
+
+    def __init__(self, shadow: ShadowStack, width: int, hidden: int = 1024) -> None:
+        super().__init__()
+        self.shadow = shadow
+        self.head = ImageHead(width, hidden)
+
+    def features(self, video_tokens: Tensor, questions: Sequence[Tensor], frames_at_once: int | None = None) -> Tensor:
+        """Means over image states and over question states: `[T, M, D]` and Q questions `[L_i, D]` -> `[Q, T, 2D]`.
+
+        Memory is bounded by `frames_at_once` frames, by as many as have `TOKENS_AT_ONCE` tokens where it is None. Image
+        states are shared by all questions of the video.
+        """
+        frames_at_once = frames_at_once or max(1, TOKENS_AT_ONCE // video_tokens.shape[1])
+        chunks = [self._chunk(chunk, questions) for chunk in video_tokens.split(frames_at_once)]
+        return torch.cat(chunks, dim=1).float()
+
+    def forward(self, video_tokens: Tensor, questions: Sequence[Tensor]) -> Tensor:
+        """`[T, M, D]` and Q embedded questions -> frame relevance `[Q, T]` in 0..1."""
+        return self.head(self.features(video_tokens, questions)).sigmoid()
+
+    def _chunk(self, video_tokens: Tensor, questions: Sequence[Tensor]) -> Tensor:
+        image_states, cache = self.shadow.frames(video_tokens)
+        image = mean_without_sinks(image_states)
+        rows = [
+            torch.cat(
+                [image, mean_without_sinks(self.shadow.question_after_frames(question, cache, len(video_tokens)))],
+                dim=-1,
+            )
+            for question in questions
+        ]
+        return torch.stack(rows)
