@@ -116,7 +116,7 @@ lint: setup  ## style and types
 wheel: setup  ## the source distribution and the wheel in dist/, held to contain every file once under one name
 	rm -rf build dist *.egg-info
 	$(BIN)/python -m build --no-isolation --quiet .
-	$(BIN)/python tests/house/wheel_content.py dist/*.whl
+	$(BIN)/python tests/project/wheel_content.py dist/*.whl
 
 clean:  ## remove what the commands above made, except .venv
 	rm -rf $(RUNS) build dist .pytest_cache .ruff_cache .mypy_cache

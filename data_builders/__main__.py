@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from videorouter.command_line import underscored, with_config_paths
+from videorouter.command_line import command, typed, underscored, with_config_paths
 from videorouter.data_builders import commands
 from videorouter.data_builders.building.config import BuildConfig, RunConfig
 from videorouter.data_builders.flr.annotate import AnnotateConfig, ScoringConfig
@@ -24,6 +24,7 @@ from videorouter.data_builders.qtr.probe import ProbeConfig
 from videorouter.data_builders.sources.conversion import SOURCES
 from videorouter.data_builders.teacher.config import TeacherConfig
 from videorouter.data_builders.videos import FrameConfig
+from videorouter.registry import Registry
 
 ABOUT_QUESTIONS = ("questions", "source", "exclude", "near_duplicates")
 FLAGS = ("--new_run", "--retry_failed", "--necessity")
@@ -38,10 +39,15 @@ COMMANDS: dict[str, Callable[[dict[str, Any]], int]] = {
 }
 
 
+BUILDERS: Registry[Callable[[list[str]], int]] = Registry("videorouter.builders", "builder", {})
+"""Builders of installed packages (entry points): each takes the words behind its name and returns an exit code."""
+
+
 def parser() -> ArgumentParser:
     """The command line of all builders."""
-    command = ArgumentParser(prog="videorouter data_builders", description=__doc__)
-    builders = command.add_subcommands(dest="builder")
+    more = f"\n\nOf installed packages: {', '.join(BUILDERS)}." if len(BUILDERS) else ""
+    whole = ArgumentParser(prog=typed("data_builders"), description=f"{__doc__}{more}")
+    builders = whole.add_subcommands(dest="builder")
     flr = ArgumentParser(description="Frame relevance labels.")
     builders.add_subcommand("flr", flr)
     kinds = flr.add_subcommands(dest="kind")
@@ -64,21 +70,19 @@ def parser() -> ArgumentParser:
     builders.add_subcommand("qtr", qtr)
     builders.add_subcommand("convert", _convert())
     builders.add_subcommand("audit", _audit())
-    return command
+    return whole
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a builder; the exit codes are listed in the module's docstring. User errors end as one line on standard error."""
-    given = underscored(sys.argv[1:] if arguments is None else arguments)
-    chosen = parser().parse_args(with_config_paths(_flags(given)))
+@command(goes_on="the same command continues; answers that arrived are kept and not paid again")
+def main(arguments: list[str]) -> int:
+    """Run a builder; the exit codes are listed in the module's docstring."""
+    if arguments and arguments[0] in BUILDERS:
+        return BUILDERS[arguments[0]](arguments[1:])
+    chosen = parser().parse_args(with_config_paths(_flags(underscored(arguments))))
     name, options = chosen.builder, chosen[chosen.builder]
     if name == "flr":
         name, options = options.kind, options[options.kind]
-    try:
-        return COMMANDS[name](options.as_dict())
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return COMMANDS[name](options.as_dict())
 
 
 def _flags(arguments: list[str]) -> list[str]:

@@ -9,12 +9,12 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from videorouter.command_line import underscored, with_config_paths
+from videorouter.command_line import command, typed, underscored, with_config_paths
 
 
 def parser() -> ArgumentParser:
     """The command line of `videorouter eval`."""
-    parser = ArgumentParser(prog="videorouter eval", description=__doc__)
+    parser = ArgumentParser(prog=typed("eval"), description=__doc__)
     subcommands = parser.add_subcommands()
     for name, options in (
         ("prepare", _preparing()),
@@ -26,17 +26,13 @@ def parser() -> ArgumentParser:
     return parser
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; user errors end as one line on standard error and exit code 1."""
-    given = underscored(with_config_paths(sys.argv[1:] if arguments is None else arguments))
-    chosen = parser().parse_args(given)
+@command(goes_on="the same command continues after the last answer in OUT")
+def main(arguments: list[str]) -> int:
+    """Run a subcommand."""
+    chosen = parser().parse_args(underscored(with_config_paths(arguments)))
     options = chosen[chosen.subcommand].as_dict()
     options.pop("config", None)
-    try:
-        return {"prepare": _prepare, "run": _run, "report": _report, "convert": _convert}[chosen.subcommand](options)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return {"prepare": _prepare, "run": _run, "report": _report, "convert": _convert}[chosen.subcommand](options)
 
 
 def _preparing() -> ArgumentParser:

@@ -24,7 +24,7 @@ class EvalConfig:
     """One comparison, or as many as there are `points`.
 
     Args:
-        model: router folder
+        model: router folder; without one the base alone answers, with systems that need no router
         data: benchmark folder
         out: folder for everything that the run leaves (`videorouter.eval.run_folder`); an interrupted run goes on there
         benchmark: benchmark name
@@ -50,13 +50,13 @@ class EvalConfig:
         retry_failed: ask again what failed in a finished run of the same configuration in `out`
         router_quality: whether the routers themselves are measured, too, where the ground truth is known
         encoder: CLIP or SigLIP checkpoint that relevance_pooling compares frames and questions with
-        base: folder of the base model, if not the one that the router folder names
+        base: base model, folder or Hub id; with a router only if it does not lie where the router folder says
         device: torch device; `cuda` is each rank's own GPU under torchrun
     """
 
-    model: Path
     data: Path
     out: Path
+    model: Path | None = None
     benchmark: str = "miniature"
     model_name: str = "router"
     subtitles: bool = False
@@ -78,6 +78,21 @@ class EvalConfig:
     encoder: str | None = None
     base: str | None = None
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for numbers below 1, neither model nor base, and a routed system without a router."""
+        if self.model is None and self.base is None:
+            raise ValueError("give --model with a router folder, or --base with a base model alone")
+        for name in ("budget", "frames", "limit", "validation_limit", "answers_at_once"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}: give 1 or more")
+        if self.model is not None and ROUTED not in self.systems:
+            raise ValueError(f"`systems` needs {ROUTED!r}: its fed tokens are what the others are given")
+        if self.model is None and ROUTED in self.systems:
+            raise ValueError(
+                f"{ROUTED} needs a router, and there is only a base: name --systems without it, or give --model"
+            )
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Figures of a set of predictions: accuracy with an interval over videos, tokens, stage times; differences between two sets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,7 @@ def summarise(predictions: Sequence[Prediction], seed: int = 0) -> Summary:
     )
 
 
-def check_equal(tokens_by_system: dict[str, Sequence[int]], reference: str) -> None:
+def check_equal(tokens_by_system: Mapping[str, Sequence[int]], reference: str) -> None:
     """Raise `ValueError` unless every system's mean fed tokens lie within 1 % of the reference system's."""
     means = {name: sum(tokens) / len(tokens) for name, tokens in tokens_by_system.items()}
     wanted = means[reference]

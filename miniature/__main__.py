@@ -1,12 +1,11 @@
 """The command line of the miniature: `videorouter miniature {world,teacher,base,...} --help`."""
 
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 
 from jsonargparse import auto_cli
 
-from videorouter.command_line import underscored
+from videorouter.command_line import command, typed, underscored
 
 # Named, not imported: a world should not wait for torch, nor a teacher for matplotlib.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -41,23 +40,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; options may be written with dashes or underscores. User errors end as one line."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    if not given or given[0] not in COMMANDS:
+@command(goes_on="the same command begins again, or continues where it says so")
+def main(arguments: list[str]) -> int:
+    """Run one command; options may be written with dashes or underscores."""
+    asked = arguments in (["--help"], ["-h"])
+    if not arguments or arguments[0] not in COMMANDS:
         listed = "\n".join(f"  {name:16} {what}" for name, (_, what) in COMMANDS.items())
-        print(
-            f"usage: videorouter miniature COMMAND --help\n\n{listed}",
-            file=sys.stdout if given == ["--help"] else sys.stderr,
-        )
-        sys.exit(0 if given == ["--help"] else 2)
-    module, _, function = COMMANDS[given[0]][0].partition(":")
-    command = getattr(import_module(f"videorouter.{module}"), function)
-    try:
-        auto_cli(command, args=underscored(given[1:]), as_positional=False)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+        print(f"usage: {typed('miniature')} COMMAND --help\n\n{listed}", file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
+    name, *options = arguments
+    module, _, function = COMMANDS[name][0].partition(":")
+    run = getattr(import_module(f"videorouter.{module}"), function)
+    auto_cli(run, args=underscored(options), as_positional=False, prog=f"{typed('miniature')} {name}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,8 @@ from typing import Any
 
 from jsonargparse import auto_cli
 
+from videorouter.command_line import command, typed
+
 
 def verify(folder: Path, complete: bool = False) -> int:
     """Read every byte: hashes, tar headers, keys, schema, pictures, labels. Exit code 1 where something is wrong.
@@ -135,8 +137,9 @@ def push(folder: Path, repo_id: str, private: bool = False) -> int:
     return 0
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; user errors end as one line on standard error and exit code 1."""
+@command(goes_on="the same command begins again; nothing unfinished was left")
+def main(arguments: list[str]) -> int:
+    """Run a subcommand."""
     commands: dict[str, Any] = {
         "verify": verify,
         "stats": stats,
@@ -145,11 +148,8 @@ def main(arguments: list[str] | None = None) -> int:
         "split": split,
         "push": push,
     }
-    try:
-        return auto_cli(commands, args=arguments)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    code: int = auto_cli(commands, args=arguments, prog=typed("shards"))
+    return code
 
 
 def _counts(counts: dict[str, int]) -> str:

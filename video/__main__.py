@@ -5,6 +5,8 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
+from videorouter.command_line import command, typed
+
 
 def sample(file: Path, count: int = 8, sampler: str = "segment_midpoint") -> None:
     """Print the frames that a sampler takes from a video.
@@ -23,14 +25,10 @@ def sample(file: Path, count: int = 8, sampler: str = "segment_midpoint") -> Non
         print(f"frame {index:6d}  {second:9.3f} s")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """User errors end as one line on standard error and exit code 1."""
-    try:
-        auto_cli(sample, args=arguments)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+@command()
+def main(arguments: list[str]) -> None:
+    """Print the sampled frames of a file."""
+    auto_cli(sample, args=arguments, prog=typed("video"))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from videorouter.data_builders.rejects import Reject, write_rejects
 from videorouter.data_builders.sources import activitynet, llava_video, moment_retrieval, nextqa, own_formats
 from videorouter.data_builders.sources.files import json_entries, json_lines, json_list_or_lines
 from videorouter.data_builders.sources.rows import LONGEST_RAW, Converted, Malformed, Row, SpanFix
+from videorouter.registry import Registry
 from videorouter.shards.schema import VideoQuestion
 from videorouter.shards.writer import write_atomically
 
@@ -32,7 +33,7 @@ class Source:
     questions: Callable[[Row], Iterator[Converted]]
 
 
-SOURCES = {
+_OWN = {
     "questions_jsonl": Source(json_lines, own_formats.question_of_line),
     "llava_video": Source(json_list_or_lines, llava_video.questions),
     "nextqa": Source(nextqa.rows, nextqa.questions),
@@ -44,7 +45,8 @@ SOURCES = {
     "segments": Source(own_formats.segment_rows, own_formats.segment_questions),
     "video_pairs": Source(own_formats.video_pair_rows, own_formats.video_pair_questions),
 }
-"""The formats by the name that `--source` gives them."""
+SOURCES = Registry("videorouter.sources", "source", _OWN)
+"""The formats by the name that `--source` gives them: ours, and those of installed packages (`videorouter.sources`)."""
 
 
 @dataclass
@@ -74,11 +76,10 @@ def convert(path: Path, source: str) -> Conversion:
 
     A question id that occurs twice is kept once. Raises `ValueError` for an unknown source or a file that is not there.
     """
-    if source not in SOURCES:
-        raise ValueError(f"unknown source {source!r}: there are {', '.join(SOURCES)}")
+    source_format = SOURCES.named(source)
     if not path.is_file():
         raise ValueError(f"no annotation file at {path}")
-    source_format, done = SOURCES[source], Conversion(path, source)
+    done = Conversion(path, source)
     seen: set[str] = set()
     try:
         for row in source_format.rows(path):

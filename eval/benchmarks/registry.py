@@ -5,6 +5,7 @@ from pathlib import Path
 
 from videorouter.eval.benchmarks import egoschema, longvideobench, lvbench, miniature, mlvu, video_mme
 from videorouter.eval.benchmarks.items import Benchmark, Item
+from videorouter.registry import Registry
 
 PUBLIC = {
     "video_mme": video_mme,
@@ -13,10 +14,12 @@ PUBLIC = {
     "lvbench": lvbench,
     "egoschema": egoschema,
 }
-LOADERS: dict[str, Callable[[Path, str, str | None], Benchmark]] = {
-    "miniature": miniature.load,
-    **{name: module.load for name, module in PUBLIC.items()},
-}
+Loader = Callable[[Path, str, str | None], Benchmark]
+"""Folder, split and the `datasets` id of the rows (or None) -> the split's items, and the rows that make none."""
+
+_OWN: dict[str, Loader] = {"miniature": miniature.load, **{name: module.load for name, module in PUBLIC.items()}}
+LOADERS = Registry("videorouter.benchmarks", "benchmark", _OWN)
+"""Ours, and those of installed packages in the entry point group `videorouter.benchmarks`."""
 
 
 def load_benchmark(
@@ -27,9 +30,7 @@ def load_benchmark(
     `rows` names a `datasets` id (or a local data set) to read the questions from; videos and subtitles always lie in `folder`.
     Raises `ValueError` for an unknown benchmark, a split without items, or a folder of another layout.
     """
-    if benchmark not in LOADERS:
-        raise ValueError(f"unknown benchmark {benchmark!r}: there are {', '.join(LOADERS)}")
-    loaded = LOADERS[benchmark](folder, split, rows)
+    loaded = LOADERS.named(benchmark)(folder, split, rows)
     if not loaded.items:
         wrong = f"; {len(loaded.wrong)} rows are wrong, the first: {loaded.wrong[0].reason}" if loaded.wrong else ""
         raise ValueError(f"no items in split {split!r} of {folder}{wrong}")

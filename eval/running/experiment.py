@@ -23,6 +23,7 @@ from videorouter.eval.running.runner import Runner
 from videorouter.eval.running.unfinished_run import Journal, begin, made_manifest
 from videorouter.eval.statistics import Summary, check_equal, summarise
 from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.checkpoints.base_identity import base_identity
 from videorouter.routers.systems.spec import ROUTED
 
 
@@ -31,15 +32,13 @@ def run(config: EvalConfig) -> list[Summary]:
 
     Raises `ValueError` for unknown names, an existing output folder, or budgets that cannot be made equal.
     """
-    if ROUTED not in config.systems:
-        raise ValueError(f"`systems` needs {ROUTED!r}: its fed tokens are what the others are given")
     if (config.out / PREDICTIONS).exists() and not config.retry_failed:
         raise ValueError(
             f"{config.out} already holds predictions: choose another --out, runs are never mixed; --retry-failed asks again what "
             "failed there"
         )
     device = Ranks.own_device(config.device)
-    router = VideoRouter.from_pretrained(config.model, base=config.base, device=device)
+    router = _router_of(config, device)
     benchmark = load_benchmark(config.benchmark, config.data, config.split, config.limit)
     items, validation = benchmark.items, []
     if config.validation_split is not None:
@@ -76,12 +75,23 @@ def run(config: EvalConfig) -> list[Summary]:
             runners[frames].router = placed
             cell = Cell(config.benchmark, frames, point.budget)
             made[cell] = compare(
-                runners[frames], items, validation, config.systems, point.budget, progress, config.encoder
+                runners[frames],
+                items,
+                validation,
+                config.systems,
+                point.budget,
+                progress,
+                config.encoder,
+                mean_tokens=None if router.has_routers else point.budget,
             )
         qualities = [
             measure(placed, items_, name, progress)
             for name, items_ in ((config.validation_split, validation), (config.split, items))
-            if name and ranks.first and config.router_quality and all(item.truth for item in items_)
+            if name
+            and ranks.first
+            and config.router_quality
+            and router.has_routers
+            and all(item.truth for item in items_)
         ]
     _write_results(config, list(runners.values()), items, made)
     if not ranks.first:
@@ -92,7 +102,9 @@ def run(config: EvalConfig) -> list[Summary]:
     for cell, found in made.items():
         summaries = [summarise(found[name]) for name in config.systems]
         apart = [name for name in config.systems if found[name][0].kind != "compared"]
-        check_equal({name: [p.fed for p in found[name]] for name in found if name not in apart}, ROUTED)
+        compared = {name: [p.fed for p in found[name]] for name in found if name not in apart}
+        if compared:
+            check_equal(compared, ROUTED if ROUTED in compared else next(iter(compared)))
         rows += [{"frames": cell.frames, "cap": cell.cap, **asdict(summary)} for summary in summaries]
         name = "accuracy_against_tokens" + (f"-{cell.frames}-{cell.cap}" if len(made) > 1 else "")
         accuracy_against_tokens(summaries, apart, config.out / f"{name}.png")
@@ -127,6 +139,15 @@ def results_table(summaries: Sequence[Summary], references: Sequence[str]) -> Ta
             end_section=position == len(compared) - 1,
         )
     return table
+
+
+def _router_of(config: EvalConfig, device: str) -> VideoRouter:
+    """The router, or the base model alone, named by its hash as a router's is."""
+    if config.model is not None:
+        return VideoRouter.from_pretrained(config.model, base=config.base, device=device)
+    identity = base_identity(config.base or "")
+    router = VideoRouter.from_base(identity.path, revision=identity.revision, device=device)
+    return router.identified(identity)
 
 
 def _router_at(router: VideoRouter, config: EvalConfig, point: Point) -> VideoRouter:

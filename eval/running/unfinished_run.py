@@ -25,7 +25,7 @@ def made_manifest(config: Any, router: VideoRouter, prompt: str, left_out: int) 
     parameter = next(router.backbone.model.parameters())  # type: ignore[attr-defined]
     return {
         "config": options,
-        "models": {options["model_name"]: {"router": str(config.model), **asdict(base)}},
+        "models": {options["model_name"]: {"router": None if config.model is None else str(config.model), **asdict(base)}},
         "prompt": prompt,
         "subtitles": config.subtitles,
         "scoring": config.scoring,

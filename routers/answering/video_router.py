@@ -171,6 +171,10 @@ class VideoRouter:
         backbone.use_language_of(folder)
         return cls(backbone, config, semantic, image, folder)
 
+    def identified(self, base: BaseModel) -> Self:
+        """The same, with `base` as what names its base model, by hash and revision."""
+        return type(self)(self.backbone, replace(self.config, base=base), self._semantic, self._image, self.folder)
+
     def save_pretrained(self, path: str | Path) -> None:
         """Write the router folder: trained tensors only, the base model named by hash and never copied.
 

@@ -1,7 +1,7 @@
 """All compression systems by name, ours and those of installed packages, and what builds each (ours)."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -62,6 +62,7 @@ _OWN: Final[dict[str, Builder]] = {
     ROUTED: lambda router, options: _routed(router),
 }
 BUILDERS: Final = Registry("videorouter.systems", "system", _OWN)
+"""Ours, and those of installed packages in the entry point group `videorouter.systems`."""
 
 ADJUSTED: Final = "fca+"
 SYSTEMS: Final = (*BUILDERS, *(ADJUSTED + inner for inner in ("uniform_pooling", "random_drop", ROUTED)))
@@ -82,7 +83,7 @@ def build_system(spec: str, router: RoutedCompression | BaseOnly, options: Syste
     own = {name: value for name, value in written.options.items() if name not in general}
     options = with_options(options, general, spec)
     inner = _with_own(BUILDERS[written.name.removeprefix(ADJUSTED)](router, options), own, spec)
-    if written.options:
+    if written.options and is_dataclass(inner):
         inner = replace(inner, name=str(written).removeprefix(ADJUSTED))  # type: ignore[type-var]
     if (
         written.options and written.name == ROUTED

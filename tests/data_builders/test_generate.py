@@ -277,6 +277,8 @@ def test_shards_and_quarantine_can_be_held_against_the_scenes(
     write_manifest(tmp_path, shards=[path.name], fingerprint="fingerprint", config={}, licences=["unstated"])
     write_rejects(tmp_path / QUARANTINE, misread.rejects)
     arguments = ["check-generated", "--world", str(prepared.world), "--shards", str(tmp_path)]
-    miniature([*arguments, "--bad-captions", str(BAD_CAPTIONS), "--json-out", str(tmp_path / "figures.json")])
+    assert (
+        miniature([*arguments, "--bad-captions", str(BAD_CAPTIONS), "--json-out", str(tmp_path / "figures.json")]) == 0
+    )
     quality = measured(prepared, misread, BAD_CAPTIONS)
     assert json.loads((tmp_path / "figures.json").read_text())["caught"] == quality.caught

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.wheel_content import faults
+from tests.project.wheel_content import faults
 from videorouter.command_line import find_config
 
 ROOT = Path(__file__).parents[2]
