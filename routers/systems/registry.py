@@ -84,7 +84,7 @@ def build_system(spec: str, router: RoutedCompression | BaseOnly, options: Syste
     options = with_options(options, general, spec)
     inner = _with_own(BUILDERS[written.name.removeprefix(ADJUSTED)](router, options), own, spec)
     if written.options and is_dataclass(inner):
-        inner = replace(inner, name=str(written).removeprefix(ADJUSTED))  # type: ignore[type-var]
+        inner = replace(inner, name=str(written).removeprefix(ADJUSTED))
     if (
         written.options and written.name == ROUTED
     ):  # it feeds other tokens than those that the compared systems are given

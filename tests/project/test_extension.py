@@ -37,7 +37,16 @@ def test_its_system_and_benchmark_are_compared_on_a_base_alone(
     quiz = [{"video": str(video), "question": "Which?", "options": ["a", "b"], "right": 1} for video in videos]
     (tmp_path / "quiz.json").write_text(json.dumps([*quiz, {**quiz[0], "right": 7}]))
     systems = ["newest_frames(stride=2)", "frame_budget"]
-    asked = ["--base", base, "--data", tmp_path, "--benchmark", "clip_quiz", "--systems", json.dumps(systems)]
+    asked: list[str | Path] = [
+        "--base",
+        base,
+        "--data",
+        tmp_path,
+        "--benchmark",
+        "clip_quiz",
+        "--systems",
+        json.dumps(systems),
+    ]
     more = ["--validation_split", "null", "--budget", "64", "--frames", "16", "--scoring", "likelihood"]
     done = run(site, "eval", "run", *asked, *more, "--out", tmp_path / "run")
     assert done.returncode == 0, done.stderr
