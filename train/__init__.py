@@ -1,1 +1,1 @@
-"""Training of the routers: LightningModules, data, and LightningCLI as the door."""
+"""Training of the routers: LightningModules, data, and LightningCLI as the command line."""

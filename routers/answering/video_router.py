@@ -43,7 +43,7 @@ Router = TypeVar("Router", SemanticRouter, ImageRouter)
 
 
 class Asked(NamedTuple):
-    """A question, with its options where it has some; `text` is what the model is asked in place of the house's own wording."""
+    """A question, with its options where it has some; `text` is what the model is asked in place of the project's own wording."""
 
     question: str
     options: Sequence[str] | None = None

@@ -106,7 +106,7 @@ class DecoderGeometry:
 
 @dataclass(frozen=True)
 class Geometry:
-    """A video model as the formulas of this room see it."""
+    """A video model as the formulas here see it."""
 
     vision: VisionGeometry
     decoder: DecoderGeometry

@@ -43,7 +43,7 @@ class Truth:
 class Query:
     """One question as the systems see it. Routers read `question`, never the options.
 
-    `text` is what follows the frames in place of question and options in the house's own wording. `seconds` says when each of
+    `text` is what follows the frames in place of question and options in the project's own wording. `seconds` says when each of
     the T frames is shown, where that is known. `frames` uint8 RGB `[T, H, W, 3]` are the frames as
     sampled, for systems that look at them with an encoder of their own. `between` is what the prompt says before each of the T
     frames and after the last, T + 1 texts, such as speech; no router reads it. `looks` is given where the same question is
