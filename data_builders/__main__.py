@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
 
 def _flags(arguments: list[str]) -> list[str]:
     """`--new_run` alone is `--new_run=true`, which is how jsonargparse writes it."""
-    following = [*arguments[1:], ""]
+    following = [*arguments[1:], ""][: len(arguments)]
     return [
         f"{word}=true" if word in FLAGS and after not in ("true", "false") else word
         for word, after in zip(arguments, following, strict=True)

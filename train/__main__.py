@@ -10,7 +10,7 @@ USAGE = """usage: {typed} {{fit,check,floor,...}} ...
 
   fit     train a router or the joint stage: --config CONFIG [--out FOLDER] [--resume auto] and any option of a config
   check   the same arguments: say what would stop this training before it starts; --ranks N for another number of processes
-  floor   --shards SHARDS: what words alone tell of a policy, the figure that a Semantic Router must be seen above
+  floor   SHARDS: what words alone tell of a policy, the figure that a Semantic Router must be seen above
   validate, test, predict   as Lightning has them
 
 Shipped configs are found by name: `videorouter config` lists them. `videorouter train fit --help` is Lightning's own and

@@ -1,7 +1,6 @@
 """LightningCLI with one output folder: checkpoints, logs and the resolved config go there."""
 
 import os
-import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,21 +16,34 @@ from videorouter.train.strategies import register
 from videorouter.train.throughput import Throughput
 from videorouter.train.trace import Trace
 
-_CLASS_PATH = re.compile(r"""(?m)((?:^|[\s{,-])["']?class_path["']?:[ \t]*["']?)(?=train\.)""")
+_MOVED: Final = {
+    "train.modules": ("ImageRouterModule", "SemanticRouterModule", "JointModule"),
+    "train.data": ("FrameRelevanceData", "QuestionPolicyData", "AnswerData"),
+    "train.checkpoint_io": ("TrainedFileIO",),
+    "train.preemption": ("SaveWhenTold",),
+    "train.throughput": ("Throughput",),
+    "train.trace": ("Trace",),
+}
+"""Classes that configs of before 0.2 name, when packages had no common name, by the module that they name them in."""
+EARLIER_NAMES: Final = {f"{module}.{name}" for module, names in _MOVED.items() for name in names}
 
 
-def with_current_names(text: str) -> str:
-    """YAML (or JSON) with `class_path: train...` as `class_path: videorouter.train...`."""
-    return _CLASS_PATH.sub(r"\1videorouter.", text)
+def with_current_names(loaded: Any) -> Any:
+    """A loaded config in which the class paths of before 0.2 are today's; a user's own `train.Mine` stays."""
+    if isinstance(loaded, dict):
+        return {key: with_current_names(value) for key, value in loaded.items()}
+    if isinstance(loaded, list):
+        return [with_current_names(value) for value in loaded]
+    return f"videorouter.{loaded}" if isinstance(loaded, str) and loaded in EARLIER_NAMES else loaded
 
 
 def read_earlier_names() -> None:
-    """Let jsonargparse load configs of before 0.2, when packages had no common name, wherever it loads YAML.
+    """Let jsonargparse load configs of before 0.2, wherever it loads YAML.
 
-    The old names are never importable: a class that existed under two names would be two classes.
+    Nothing of ours is imported under an old name: a class that existed under two names would be two classes.
     """
     load = get_loader("yaml")
-    set_loader("yaml", lambda text: load(with_current_names(text)), exceptions=(yaml.YAMLError,))
+    set_loader("yaml", lambda text: with_current_names(load(text)), exceptions=(yaml.YAMLError,))
 
 
 register()

@@ -87,13 +87,14 @@ if (Path(__file__).parent / "routers").is_file():
     raise ImportError(_told)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PLACE:
-        raise AttributeError(f"module 'videorouter' has no attribute {name!r}: it has {', '.join(__all__)}")
-    found = getattr(import_module(f"videorouter.{_PLACE[name]}"), name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # a type checker reads the imports above, and a name that is not there is an error to it
 
+    def __getattr__(name: str) -> Any:
+        if name not in _PLACE:
+            raise AttributeError(f"module 'videorouter' has no attribute {name!r}: it has {', '.join(__all__)}")
+        found = getattr(import_module(f"videorouter.{_PLACE[name]}"), name)
+        globals()[name] = found
+        return found
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted(__all__)

@@ -30,6 +30,8 @@ def main() -> None:
     Unlike `python -m`, an installed command does not put the current folder first on the import path.
     """
     match sys.argv[1:]:
+        case ["config", "-h" | "--help"]:
+            print("usage: videorouter config [NAME ...]\n\nlist the shipped configs, or print those named")
         case ["config", *names]:
             sys.exit(_print_configs(names))
         case [verb, *_] if verb in VERBS:

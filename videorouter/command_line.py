@@ -42,7 +42,7 @@ def with_config_paths(arguments: list[str]) -> list[str]:
     """A command line in which the value of every `--config` is the path `find_config` gives for it."""
     found = list(arguments)
     for position, word in enumerate(found):
-        if word == "--config" and position + 1 < len(found):
+        if word in ("--config", "-c") and position + 1 < len(found):
             found[position + 1] = str(find_config(found[position + 1]))
         elif word.startswith("--config="):
             found[position] = f"--config={find_config(word.removeprefix('--config='))}"

@@ -1,5 +1,6 @@
 """The main job, as its user types it: labels from a teacher, both routers, the export - on a fresh miniature world."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -55,7 +56,7 @@ def build_labels(out: Path, scale: Scale, seed: int, stages: Stages) -> None:
             *source, "--relevance", flr, "--out", qtr, accepted=LABELLED,
         )  # fmt: skip
     stages.run(
-        "check the labels", "miniature", "check-labels", "--world", world, "--shards", f"[{flr}, {qtr}]",
+        "check the labels", "miniature", "check-labels", "--world", world, "--shards", json.dumps([str(flr), str(qtr)]),
         "--json_out", out / "labels.json",
     )  # fmt: skip
 

@@ -85,9 +85,8 @@ def build_system(spec: str, router: RoutedCompression | BaseOnly, options: Syste
     inner = _with_own(BUILDERS[written.name.removeprefix(ADJUSTED)](router, options), own, spec)
     if written.options and is_dataclass(inner):
         inner = replace(inner, name=str(written).removeprefix(ADJUSTED))
-    if (
-        written.options and written.name == ROUTED
-    ):  # it feeds other tokens than those that the compared systems are given
+    if written.options and written.name == ROUTED:
+        # With options of its own it feeds other tokens than those that the compared systems are given.
         inner = replace(inner, kind="reference")  # type: ignore[type-var]
     if not written.name.startswith(ADJUSTED):
         return inner

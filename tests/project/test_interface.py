@@ -44,8 +44,9 @@ def test_every_name_is_there_and_listed() -> None:
     assert {name for names in videorouter._DEFINED_IN.values() for name in names} == {*videorouter.__all__} - {
         "__version__"
     }
+    missing = "Router"
     with pytest.raises(AttributeError, match=r"has no attribute 'Router': it has .*VideoRouter"):
-        _ = videorouter.Router
+        getattr(videorouter, missing)
 
 
 def test_every_name_is_argued_in_the_documents() -> None:
@@ -103,6 +104,12 @@ def test_a_checkout_without_links_is_told_so_in_one_line(tmp_path: Path) -> None
             (package / path.name).write_text(str(path.readlink()))
         elif path.is_file():
             (package / path.name).write_bytes(path.read_bytes())
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", str(tmp_path)]
+    built = subprocess.run(build, capture_output=True, text=True)
+    assert built.returncode != 0
+    assert "this checkout has no symbolic links" in built.stdout + built.stderr
     commands = [
         ["-c", "import videorouter"],
         ["-m", "videorouter", "routers", "--help"],

@@ -117,11 +117,33 @@ def test_a_config_written_by_a_user_is_parsed_as_before(stage: str, saved: Path)
         assert asked.data.class_path.startswith("videorouter.train.data.")
 
 
-def test_class_paths_alone_are_translated() -> None:
-    written = "# class_path of train.modules\nout: train.modules\nmodel:\n  class_path: 'train.modules.A'\n"
-    written += "- {class_path: train.data.B}\n"
-    current = with_current_names(written)
-    assert current == written.replace("'train.", "'videorouter.train.").replace(
-        ": train.data", ": videorouter.train.data"
-    )
+SPELLINGS = (
+    "{model: {class_path: train.modules.ImageRouterModule}}",
+    "model:\n  class_path: &m train.modules.ImageRouterModule\n",
+    "model:\n  class_path: # of stage 1\n    train.modules.ImageRouterModule\n",
+    "model:\n  class_path : 'train.modules.ImageRouterModule'\n",
+    "model:\n  class_path: >-\n    train.modules.ImageRouterModule\n",
+    "model:\n  class_path: !!str train.modules.ImageRouterModule\n",
+    '{"model": {"class_path" :\n "train.modules.ImageRouterModule"}}',
+    "model: train.modules.ImageRouterModule\n",
+)
+
+
+@pytest.mark.parametrize("written", SPELLINGS)
+def test_class_paths_are_translated_however_they_are_written(written: str, saved: Path) -> None:
+    own = yaml.safe_load((saved / "router" / "training-image.yaml").read_text())
+    Path("plain.yaml").write_text(yaml.safe_dump({name: value for name, value in own.items() if name != "model"}))
+    Path("model.yaml").write_text(written)
+    options = ["--model.init_args.base", "base"]
+    asked = parse(["fit", "--config", "model.yaml", *options, "--config", "plain.yaml"]).fit
+    assert asked.model.class_path == "videorouter.train.modules.ImageRouterModule"
+
+
+def test_a_users_own_module_of_that_name_stays() -> None:
+    loaded = {"callbacks": [{"class_path": "train.Mine"}, "train.checkpoint_io.TrainedFileIO"], "out": "train.modules"}
+    current = {
+        "callbacks": [{"class_path": "train.Mine"}, "videorouter.train.checkpoint_io.TrainedFileIO"],
+        "out": "train.modules",
+    }
+    assert with_current_names(loaded) == current
     assert with_current_names(current) == current
