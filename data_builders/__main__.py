@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
 from videorouter.command_line import command, typed, underscored, with_config_paths
 from videorouter.data_builders import commands
 from videorouter.data_builders.building.config import BuildConfig, RunConfig
@@ -25,6 +23,7 @@ from videorouter.data_builders.sources.conversion import SOURCES
 from videorouter.data_builders.teacher.config import TeacherConfig
 from videorouter.data_builders.videos import FrameConfig
 from videorouter.registry import Registry
+from videorouter.usage import ArgumentParser
 
 ABOUT_QUESTIONS = ("questions", "source", "exclude", "near_duplicates")
 FLAGS = ("--new_run", "--retry_failed", "--necessity")

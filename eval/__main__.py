@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
 from videorouter.command_line import command, typed, underscored, with_config_paths
+from videorouter.usage import ArgumentParser
 
 
 def parser() -> ArgumentParser:

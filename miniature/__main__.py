@@ -6,6 +6,7 @@ from importlib import import_module
 from jsonargparse import auto_cli
 
 from videorouter.command_line import command, typed, underscored
+from videorouter.usage import ArgumentParser
 
 # Named, not imported: a world should not wait for torch, nor a teacher for matplotlib.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -51,7 +52,8 @@ def main(arguments: list[str]) -> int:
     name, *options = arguments
     module, _, function = COMMANDS[name][0].partition(":")
     run = getattr(import_module(f"videorouter.{module}"), function)
-    auto_cli(run, args=underscored(options), as_positional=False, prog=f"{typed('miniature')} {name}")
+    prog = f"{typed('miniature')} {name}"
+    auto_cli(run, args=underscored(options), as_positional=False, prog=prog, parser_class=ArgumentParser)
     return 0
 
 

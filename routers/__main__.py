@@ -7,10 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from jsonargparse import ArgumentParser
-
 from videorouter.command_line import command, typed, underscored
 from videorouter.shards.policy import Policy
+from videorouter.usage import ArgumentParser
 
 if TYPE_CHECKING:
     from videorouter.routers.cost.estimate import Estimate

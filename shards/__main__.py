@@ -9,6 +9,7 @@ from typing import Any
 from jsonargparse import auto_cli
 
 from videorouter.command_line import command, typed
+from videorouter.usage import ArgumentParser
 
 
 def verify(folder: Path, complete: bool = False) -> int:
@@ -148,7 +149,7 @@ def main(arguments: list[str]) -> int:
         "split": split,
         "push": push,
     }
-    code: int = auto_cli(commands, args=arguments, prog=typed("shards"))
+    code: int = auto_cli(commands, args=arguments, prog=typed("shards"), parser_class=ArgumentParser)
     return code
 
 

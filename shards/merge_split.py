@@ -1,6 +1,7 @@
 """New data sets from finished ones: several merged, or one split anew. A video never ends up in two splits."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from videorouter.shards.schema import Manifest
 from videorouter.shards.sidecar import MANIFEST, finished_manifest, read_sidecar, split_of, write_manifest
 from videorouter.shards.storage import Storage
 from videorouter.shards.writer import is_finished, shard_path, write_shard
+
+
+_WRITTEN = {".tar", ".json", ".part"}
+"""What an interrupted merge or split leaves in its folder."""
 
 
 def merge(folders: Sequence[Path], out: Path, videos_per_shard: int = 8) -> Manifest:
@@ -40,6 +45,8 @@ def split(folder: Path, out: Path, shares: Mapping[str, float], seed: int = 0, v
     """
     if not shares or min(shares.values()) <= 0:
         raise ValueError(f"shares must be positive weights by split, such as train=9 val=1, not {dict(shares)}")
+    if strange := [name for name in shares if not re.fullmatch(r"[A-Za-z0-9_-]+", name)]:
+        raise ValueError(f"{strange[0]!r} is no name of a split: use letters, digits, - and _")
     source = _Source(folder)
     chosen = {place.entry.key: _drawn(place.entry.uri, shares, seed) for place in source.catalogue.places}
     made = {"split": source.manifest.fingerprint, "shares": dict(shares), "seed": seed}
@@ -68,6 +75,12 @@ def _write(
 ) -> Manifest:
     if (out / MANIFEST).exists():
         raise FinishedShard("the folder is finished", shard=out, remedy="choose another --out or delete it")
+    if not splits:
+        raise ValueError("no sample was given: name at least one folder of shards")
+    if videos_per_shard < 1:
+        raise ValueError(f"videos_per_shard is {videos_per_shard}: give 1 or more")
+    if out.is_dir() and (others := [path for path in out.iterdir() if path.suffix not in _WRITTEN]):
+        raise ValueError(f"{out} holds other things, among them {min(others).name}: choose another --out, or empty it")
     _check_leakage(sources, splits)
     made = {**made, "videos_per_shard": videos_per_shard}
     fingerprint = hashlib.sha256(repr(made).encode()).hexdigest()

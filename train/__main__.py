@@ -5,6 +5,7 @@ import sys
 from jsonargparse import auto_cli
 
 from videorouter.command_line import command, typed, with_config_paths
+from videorouter.usage import ArgumentParser
 
 USAGE = """usage: {typed} {{fit,check,floor,...}} ...
 
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
         if found[:1] == ["check"]:
             return check(*_ranks(found[1:]))
         if found[:1] == ["floor"]:
-            auto_cli(floor, args=found[1:], prog=f"{typed('train')} floor")
+            auto_cli(floor, args=found[1:], prog=f"{typed('train')} floor", parser_class=ArgumentParser)
             return 0
         from videorouter.train.cli import run  # Lightning takes seconds to import
 

@@ -9,12 +9,14 @@ import yaml
 from jsonargparse import Namespace, get_loader, set_loader
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from videorouter.command_line import typed
 from videorouter.train.preemption import EXIT_CODE, SaveWhenTold
 from videorouter.train.strategies import register
 from videorouter.train.throughput import Throughput
 from videorouter.train.trace import Trace
+from videorouter.usage import OneLine
 
 _MOVED: Final = {
     "train.modules": ("ImageRouterModule", "SemanticRouterModule", "JointModule"),
@@ -49,7 +51,13 @@ def read_earlier_names() -> None:
 register()
 read_earlier_names()
 
+
+class Parser(OneLine, LightningArgumentParser):
+    """Lightning's parser with errors of one line."""
+
+
 OPTIONS: dict[str, Any] = {
+    "parser_class": Parser,
     "model_class": pl.LightningModule,
     "datamodule_class": pl.LightningDataModule,
     "subclass_mode_model": True,
@@ -169,10 +177,13 @@ def resumed_from(asked: str, last: Path) -> Path | None:
 
 
 def run(arguments: list[str] | None) -> None:
-    """Parse a command line (the process's own where None) and run it."""
-    RouterCLI(**OPTIONS, args=arguments, parser_kwargs={"prog": typed("train")})
+    """Parse a command line (the process's own where None) and run it. Raises `ValueError` for what Lightning cannot be made of."""
+    try:
+        RouterCLI(**OPTIONS, args=arguments, parser_kwargs={"prog": typed("train")})
+    except MisconfigurationException as error:
+        raise ValueError(f"the trainer cannot be made so: {' '.join(str(error).split())}; see --trainer.*") from error
 
 
 def parse(arguments: list[str]) -> Namespace:
     """Parse a command line without making or loading anything."""
-    return _ParsedCLI(**OPTIONS, args=arguments).config
+    return _ParsedCLI(**OPTIONS, args=arguments, parser_kwargs={"prog": typed("train")}).config

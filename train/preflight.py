@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 from transformers import AutoConfig
 
+from videorouter.routers.backbones.loading import loading_from
 from videorouter.routers.backbones.tokenizer import load_tokenizer
 from videorouter.routers.checkpoints.base_identity import base_identity
 from videorouter.routers.checkpoints.router_folder import read_config
@@ -96,7 +97,8 @@ def _base_of(asked: Namespace) -> str:
 
 def _base_text(base: str) -> str:
     found = base_identity(base)
-    load_tokenizer(base, AutoConfig.from_pretrained(base, revision=found.revision), found.revision)
+    with loading_from(base):
+        load_tokenizer(base, AutoConfig.from_pretrained(base, revision=found.revision), found.revision)
     return f"{base}, weights {found.sha256[:12]}{f', revision {found.revision[:12]}' if found.revision else ''}"
 
 

@@ -9,7 +9,7 @@ import torch
 from jsonargparse import Namespace
 
 from videorouter.routers.backbones.language_weights import LanguageWeights
-from videorouter.routers.backbones.loading import check_place
+from videorouter.routers.backbones.loading import check_place, loading_from
 from videorouter.routers.backbones.shadow import ShadowWeights
 from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.cost.geometry import meta_model, parameters_by_part
@@ -54,7 +54,8 @@ def memory_of(asked: Namespace, base: str, ranks: int) -> Memory:
     from transformers import AutoConfig
 
     check_place(base)
-    config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+    with loading_from(base):
+        config = AutoConfig.from_pretrained(base, trust_remote_code=False)
     options, width = asked.model.init_args, config.get_text_config().hidden_size
     computed = 2 if torch.cuda.is_available() and "bf16" in str(asked.trainer.precision) else 4
     if "routers" not in options:

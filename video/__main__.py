@@ -6,6 +6,7 @@ from pathlib import Path
 from jsonargparse import auto_cli
 
 from videorouter.command_line import command, typed
+from videorouter.usage import ArgumentParser
 
 
 def sample(file: Path, count: int = 8, sampler: str = "segment_midpoint") -> None:
@@ -28,7 +29,7 @@ def sample(file: Path, count: int = 8, sampler: str = "segment_midpoint") -> Non
 @command()
 def main(arguments: list[str]) -> None:
     """Print the sampled frames of a file."""
-    auto_cli(sample, args=arguments, prog=typed("video"))
+    auto_cli(sample, args=arguments, prog=typed("video"), parser_class=ArgumentParser)
 
 
 if __name__ == "__main__":

@@ -326,7 +326,7 @@ class VideoRouter:
         late = self.backbone.encoding_seconds - encoding
         prompt = self.backbone.embed_prompt(kept, question_text(query), watched.seconds)
         laid_out = self._now()
-        generated = self.backbone.generate(prompt, max_new_tokens, shared=shared, on_text=on_text)
+        generated = self.backbone.generate(prompt, _given(max_new_tokens, 32, "max_new_tokens"), shared=shared, on_text=on_text)
         stages = {
             "decode": watched.decode_seconds,
             "vision": watched.vision_seconds + late,

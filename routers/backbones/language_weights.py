@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from videorouter.routers.backbones.loading import loading_from
+
 Mode = Literal["lora", "full"]
 LORA_TARGETS: Final = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
 """Every matrix of the decoder, by its name in the whole model (peft takes a regular expression)."""
@@ -97,11 +99,14 @@ def apply_language(folder: Path, model: Any) -> Any:
     if (folder / ADAPTER).is_dir():
         from peft import PeftModel
 
-        return PeftModel.from_pretrained(model, str(folder / ADAPTER)).merge_and_unload()
+        with loading_from(str(folder / ADAPTER)):
+            return PeftModel.from_pretrained(model, str(folder / ADAPTER)).merge_and_unload()
     if (folder / WHOLE).is_dir():
         named = dict(model.named_parameters())
         for file in sorted((folder / WHOLE).glob("*.safetensors")):
-            for name, value in load_file(file).items():
+            with loading_from(str(file)):
+                held = load_file(file)
+            for name, value in held.items():
                 if name not in named or named[name].shape != value.shape:
                     raise ValueError(f"{file} holds {name} {tuple(value.shape)}, which the base has no place for")
                 named[name].data.copy_(value)

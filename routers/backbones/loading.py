@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from videorouter.routers.backbones.protocol import Backbone
 
@@ -33,10 +34,7 @@ def load_backbone(
     authors' remote-code format, or an option that the family does not have.
     """
     check_place(path)
-    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"device {device}: torch {torch.__version__} sees no CUDA device; take cpu, or mend the installation"
-        )
+    check_device(device)
 
     from transformers import AutoConfig
 
@@ -50,7 +48,7 @@ def load_backbone(
         "early_layers": early_layers,
         "revision": revision,
     }
-    with asking_the_hub(path):
+    with loading_from(path):
         family = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False).model_type
     asked = {"frame_size": frame_size, "newlines": newlines}
     options: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
@@ -80,6 +78,20 @@ def load_backbone(
     )
 
 
+def check_device(device: str | torch.device) -> None:
+    """Raise `ValueError` for a device that torch does not know, or that is not there."""
+    try:
+        known = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device {device}: torch knows no such device; take cpu, cuda or cuda:N") from None
+    if known.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device {device}: torch {torch.__version__} sees no CUDA device; take cpu, or mend the installation"
+        )
+    if known.type == "cuda" and (known.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {device}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+
+
 def check_place(path: str) -> None:
     """Raise `ValueError` for a checkpoint that is neither a folder nor could be an id on the Hub, before the Hub is asked."""
     if not Path(path).is_dir() and not could_be_on_the_hub(path):
@@ -98,6 +110,22 @@ def asking_the_hub(path: str) -> Iterator[None]:
         raise ValueError(
             f"{path} is no folder here, and as an id on the Hub it was not found or not reached: {reason}"
         ) from error
+
+
+@contextmanager
+def loading_from(path: str) -> Iterator[None]:
+    """What a library raises in the body about the checkpoint folder or Hub id `path` becomes a `ValueError` that names it."""
+    try:
+        with asking_the_hub(path):
+            yield
+    except (ValueError, OSError, ImportError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        if isinstance(error, ValueError | OSError) and path in reason:
+            raise
+        remedy = "check the folder, or fetch it anew" if Path(path).is_dir() else "check its id"
+        if isinstance(error, ImportError):
+            remedy = "install that, or do without the option that needs it"
+        raise ValueError(f"{path} cannot be loaded: {reason.rstrip('.')}: {remedy}") from error
 
 
 def could_be_on_the_hub(path: str) -> bool:

@@ -15,6 +15,7 @@ from videorouter.routers.backbones.attention_tap import attention_tap
 from videorouter.routers.backbones.decoding import Decoded, Streamed, decode, decode_together, hidden_states
 from videorouter.routers.backbones.early_loading import load_early
 from videorouter.routers.backbones.language_weights import apply_language
+from videorouter.routers.backbones.loading import loading_from
 from videorouter.routers.backbones.pixels import Normalisation
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.protocol import FrameSpan, Generated, Inspected, Kept, PositionPolicy
@@ -62,7 +63,8 @@ class NativeBackbone(ABC):
         self.path = path
         self.device = torch.device(loading.get("device", "cpu"))
         revision = loading.get("revision")
-        config: Any = AutoConfig.from_pretrained(path, revision=revision)
+        with loading_from(path):
+            config: Any = AutoConfig.from_pretrained(path, revision=revision)
         self._own_dtype = None if loading.get("dtype") is not None else config.dtype
         self._spread = loading.get("device_map") is not None
         self.tokenizer = load_tokenizer(path, config, revision)
@@ -204,7 +206,8 @@ class NativeBackbone(ABC):
             return load_early(path, layers, dtype=dtype, revision=loading.get("revision")).model
         more = {name: loading.get(name) for name in ("device_map", "attn_implementation", "revision")}
         given = {name: value for name, value in more.items() if value is not None}
-        return self.model_class.from_pretrained(path, dtype=dtype, **given)
+        with loading_from(path):
+            return self.model_class.from_pretrained(path, dtype=dtype, **given)
 
     def _ends(self) -> set[int]:
         """The end tokens of the checkpoint's generation settings, as `generate` takes them."""

@@ -1,6 +1,5 @@
 """The tokenizer of a checkpoint, held against the model it belongs to."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +7,22 @@ from torch import Tensor
 from transformers import AutoTokenizer
 from transformers.utils import cached_file
 
+from videorouter.json_files import read_object
+from videorouter.routers.backbones.loading import loading_from
+
 
 def load_tokenizer(path: str, config: Any, revision: str | None = None) -> Any:
     """The tokenizer of the checkpoint folder or Hub id `path`, whose model's config is `config`; no weight is read.
 
     Older checkpoints keep their chat template in `chat_template.json`. Raises `ValueError` for a tokenizer of another model.
     """
-    tokenizer: Any = AutoTokenizer.from_pretrained(path, revision=revision)
+    with loading_from(path):
+        tokenizer: Any = AutoTokenizer.from_pretrained(path, revision=revision)
     _check_same_model(tokenizer, config, path)
     if tokenizer.chat_template is None:
         quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
         if (file := cached_file(path, "chat_template.json", revision=revision, **quiet)) is not None:
-            tokenizer.chat_template = json.loads(Path(file).read_text(encoding="utf-8"))["chat_template"]
+            tokenizer.chat_template = read_object(Path(file))["chat_template"]
     return tokenizer
 
 

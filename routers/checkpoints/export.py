@@ -84,6 +84,10 @@ def export(
     `CheckpointError` where a head is missing, the checkpoints disagree about the base model, or the base no longer has the
     hash it was trained with.
     """
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ValueError(f"threshold is {threshold}: give a probability, from 0 to 1")
+    if out.is_dir() and any(out.iterdir()) and not (out / "model.safetensors").is_file():
+        raise ValueError(f"{out} is not empty and no router folder: choose another --out, or empty it")
     records: dict[str, dict[str, Any]] = {}
     tensors: dict[str, Tensor] = {}
     for path in checkpoints:

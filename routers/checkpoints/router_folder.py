@@ -4,10 +4,13 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from videorouter.json_files import read_object
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.backbones.shadow import ShadowStack, ShadowWeights
 from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
@@ -101,12 +104,22 @@ def read_config(folder: Path) -> RouterConfig:
     path = folder / "config.json"
     if not path.is_file():
         raise CheckpointError(f"{folder} holds no config.json: give the folder written by `videorouter routers export`")
-    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = read_object(path, "export again")
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
     if content.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format_version {content.get('format_version')!r}, this version reads {FORMAT_VERSION}: "
             "install a matching release or export again"
         )
+    try:
+        return _config_of(folder, content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is not as `videorouter routers export` writes it ({error}): export again") from error
+
+
+def _config_of(folder: Path, content: dict[str, Any]) -> RouterConfig:
     base = BaseModel(**content.pop("base"))
     local = (folder / base.path).resolve()
     if local.is_dir():
@@ -121,7 +134,11 @@ def read_config(folder: Path) -> RouterConfig:
 
 def load_weights(folder: Path, config: RouterConfig, semantic: SemanticRouter, image: ImageRouter) -> None:
     """Load both routers. Raises `CheckpointError` where names or shapes do not fit."""
-    held, wanted = load_file(folder / WEIGHTS), trained_tensors(config, semantic, image)
+    try:
+        held = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder / WEIGHTS} cannot be read ({error}): export again, or fetch it anew") from error
+    wanted = trained_tensors(config, semantic, image)
     unlike = {
         *(held.keys() ^ wanted.keys()),
         *(name for name in held.keys() & wanted.keys() if held[name].shape != wanted[name].shape),

@@ -1,6 +1,5 @@
 """The cost of a checkpoint or router folder as the command line asks for it and prints it: no weight is read."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoConfig
 
+from videorouter.json_files import read_object
 from videorouter.routers.backbones.layout import chat_prompt
-from videorouter.routers.backbones.loading import asking_the_hub, check_place
+from videorouter.routers.backbones.loading import check_place, loading_from
 from videorouter.routers.backbones.tokenizer import load_tokenizer
 from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.cost.estimate import Estimate, estimate
@@ -37,7 +37,7 @@ def model_cost(model: str, *, base: str | None = None, dtype: str | None = None,
         model = base or router.base.path
     workload = replace(workload, **{name: value for name, value in changes.items() if value is not None})
     check_place(model)
-    with asking_the_hub(model):
+    with loading_from(model):
         config = AutoConfig.from_pretrained(model, trust_remote_code=False)
     return estimate(config, workload, None if dtype is None else getattr(torch, dtype))
 
@@ -64,7 +64,9 @@ def answer_cost(
 
 def text_tokens(path: str, query: Query) -> dict[str, int]:
     """The token counts of a `Workload` that depend on words, by the tokenizer of the checkpoint `path`."""
-    tokenizer = load_tokenizer(path, AutoConfig.from_pretrained(path))
+    check_place(path)
+    with loading_from(path):
+        tokenizer = load_tokenizer(path, AutoConfig.from_pretrained(path))
 
     def count(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False).input_ids)
@@ -79,7 +81,7 @@ def text_tokens(path: str, query: Query) -> dict[str, int]:
 def is_router(model: str) -> bool:
     """Whether `model` is a folder that `videorouter routers export` wrote."""
     path = Path(model) / "config.json"
-    return path.is_file() and "format_version" in json.loads(path.read_text(encoding="utf-8"))
+    return path.is_file() and "format_version" in read_object(path)
 
 
 def show_estimate(estimate: Estimate, console: Console | None = None) -> None:

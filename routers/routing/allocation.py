@@ -20,6 +20,12 @@ class Scales:
     relevant_scale: int = 1
     irrelevant_scale: int = 4
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for a scale below 1."""
+        if min(self.global_scale, self.relevant_scale, self.irrelevant_scale) < 1:
+            told = f"{self.global_scale}; {self.relevant_scale}, {self.irrelevant_scale}"
+            raise ValueError(f"compression scales ({told}) must be at least 1: 1 keeps every token of a frame")
+
 
 @dataclass(frozen=True)
 class Allocation:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from videorouter.routers.backbones.loading import check_place, loading_from
 from videorouter.routers.routing.allocation import Allocation, Scales, scaled_tokens
 from videorouter.routers.systems.base import CompressedVideo, apply_allocation
 from videorouter.routers.systems.query import Query
@@ -42,7 +43,9 @@ class ContrastiveEncoder:
     def __init__(self, path: str, device: str | torch.device = "cpu", frames_at_once: int = 64) -> None:
         from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
 
-        config: Any = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        check_place(path)
+        with loading_from(path):
+            config: Any = AutoConfig.from_pretrained(path, trust_remote_code=False)
         if config.model_type not in FAMILIES:
             raise ValueError(
                 f"{path} is a {config.model_type!r} checkpoint: give one of {' or '.join(FAMILIES)}, "
@@ -51,9 +54,10 @@ class ContrastiveEncoder:
         self.device = torch.device(device)
         self.frames_at_once = frames_at_once
         dtype = torch.float32 if self.device.type == "cpu" else "auto"
-        self.model = AutoModel.from_pretrained(path, dtype=dtype).requires_grad_(False).eval().to(self.device)
-        self.tokenizer = AutoTokenizer.from_pretrained(path)
-        pictures: Any = AutoImageProcessor.from_pretrained(path)
+        with loading_from(path):
+            self.model = AutoModel.from_pretrained(path, dtype=dtype).requires_grad_(False).eval().to(self.device)
+            self.tokenizer = AutoTokenizer.from_pretrained(path)
+            pictures: Any = AutoImageProcessor.from_pretrained(path)
         self._mean, self._deviation = (torch.tensor(list(v)) for v in (pictures.image_mean, pictures.image_std))
         self._size: int = config.vision_config.image_size
         self._length: int = config.text_config.max_position_embeddings

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import yaml
 
@@ -54,11 +54,12 @@ def with_options(owner: Given, options: Mapping[str, Any], said: str) -> Given:
     Raises `ValueError`, which names `said`, for an option it lacks or a value of another type.
     """
     known = plain_options(owner)
+    kinds = {field.name: get_args(field.type) for field in fields(owner)} if options else {}  # type: ignore[arg-type]
     for name, value in options.items():
         if name not in known:
             there = ", ".join(known) or "none"
             raise ValueError(f"{said}: there is no option {name!r}; there are: {there}")
-        if not _fits(value, known[name]):
+        if not _fits(value, known[name], kinds[name]):
             raise ValueError(f"{said}: {name} cannot be {value!r}, it is {known[name]!r} otherwise")
     return replace(owner, **options) if options else owner  # type: ignore[type-var]
 
@@ -70,8 +71,10 @@ def plain_options(owner: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if isinstance(value, _PLAIN)}
 
 
-def _fits(value: Any, usual: Any) -> bool:
-    """Whether a value may stand where `usual` does: a fraction may be whole, and what is None by default may be anything plain."""
+def _fits(value: Any, usual: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether a value may stand where `usual` does: a fraction may be whole, and what is None by default one of `kinds`."""
+    if usual is None and value is not None and kinds:
+        return type(value) in kinds or (type(value) is int and float in kinds)
     if usual is None or value is None:
         return isinstance(value, _PLAIN)
     if isinstance(usual, float) and not isinstance(value, bool):

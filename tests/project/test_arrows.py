@@ -25,7 +25,7 @@ INSIDE = {
     "routers": ("backbones", "routing", "systems", "checkpoints", "cost", "answering", "__main__"),
 }
 """Sub-packages from the lowest to the highest: each imports only itself and those before it."""
-ANYWHERE = {"command_line", "registry"}
+ANYWHERE = {"command_line", "json_files", "registry", "usage"}
 """Modules of `videorouter/` itself, which import no package."""
 
 
