@@ -11,6 +11,9 @@ export HF_HUB_OFFLINE ?= 1
 # $(call need,NAMES): stop with a reason where one of these variables is empty.
 need = $(foreach name,$(1),$(if $(strip $($(name))),,$(error $(name) is empty: give it, as in `make $@ $(name)=...`; `make help` says what it is)))
 
+# None of these may be empty: `make demo RUNS=` would write to /demo.
+$(foreach name,PYTHON VENV SCALE RUNS KILLS CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-real miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test \
 	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-gpu lint clean

@@ -1,6 +1,5 @@
 """A question's video, found, decoded once in a process that can be killed, and encoded as JPEG once for all questions."""
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -9,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from videorouter.data_builders.teacher.request import DataUrl, Picture, data_url
+from videorouter.json_files import read_object
 from videorouter.shards import jpeg
 from videorouter.shards.schema import VideoRecord
 from videorouter.video.decode import sample_frames
 from videorouter.video.errors import MissingVideo, TooShortVideo
 from videorouter.video.frames import SampledFrames
+from videorouter.video.sampling import SAMPLERS
 from videorouter.video.verdict_cache import VerdictCache
 from videorouter.video.worker import DecodePool
 
@@ -48,6 +49,18 @@ class FrameConfig:
     memory: float = 4.0
     decoders: int = 1
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for a folder of videos that is not there, an unknown sampler, and numbers below 1."""
+        if not self.videos.is_dir():
+            raise ValueError(
+                f"--videos {self.videos} is no folder: give the one that questions' video paths are relative to"
+            )
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"unknown sampler {self.sampler!r}: there are {', '.join(SAMPLERS)}")
+        for name in ("frames", "frame_size", "decoders"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: give 1 or more")
+
 
 @dataclass(frozen=True)
 class PreparedVideo:
@@ -73,7 +86,7 @@ class VideoFolder:
     def __init__(self, config: FrameConfig, verdicts: VerdictCache | None = None) -> None:
         self.config = config
         self.verdicts = verdicts
-        self._names: dict[str, str] = json.loads(config.video_map.read_text()) if config.video_map else {}
+        self._names: dict[str, str] = read_object(config.video_map) if config.video_map else {}
         self._pool = DecodePool(config.decoders, config.memory)
 
     def find(self, name: str) -> Path:

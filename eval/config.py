@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from videorouter.routers.routing.allocation import Scales
-from videorouter.routers.systems.spec import ROUTED
+from videorouter.routers.systems.spec import ROUTED, parse_spec
 
 Scoring = Literal["likelihood", "generate"]
 
@@ -80,7 +80,15 @@ class EvalConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for numbers below 1, neither model nor base, and a routed system without a router."""
+        """Write systems in one way, whatever their spacing.
+
+        Raises `ValueError` for numbers below 1, neither model nor base, a system named twice and a routed one without a router.
+        """
+        self.systems = [str(parse_spec(name)) for name in self.systems]
+        if twice := [name for place, name in enumerate(self.systems) if name in self.systems[:place]]:
+            raise ValueError(f"`systems` names {twice[0]} twice: name it once")
+        if not self.systems:
+            raise ValueError("`systems` is empty: name at least one, such as dense")
         if self.model is None and self.base is None:
             raise ValueError("give --model with a router folder, or --base with a base model alone")
         for name in ("budget", "frames", "limit", "validation_limit", "answers_at_once"):
@@ -101,14 +109,15 @@ class ReportConfig:
 
     Args:
         out: folder to write index.html, tables.md, tables.tex and tables.csv in; what is there of these is replaced
-        reference: system that differences are taken to, and whose tokens the compared ones must have been fed
+        reference: system that differences are taken to, and whose tokens the compared ones must have been fed; videorouter where
+            null, and in runs without it the first compared system
         mix_budgets: report systems fed other tokens than the reference, too, and add a table across budgets
         questions: how many questions the page shows one by one
         apart: more systems whose rows are set apart from the comparison
     """
 
     out: Path = Path("report")
-    reference: str = ROUTED
+    reference: str | None = None
     mix_budgets: bool = False
     questions: int = 24
     apart: list[str] = field(default_factory=list)

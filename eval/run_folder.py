@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from videorouter.eval.benchmarks.items import Item, KnownTruth, Subtitles
+from videorouter.json_files import read_json_lines, read_object
 from videorouter.routers.systems.spec import ROUTED, Kind
 
 MANIFEST: Final = "manifest.json"
@@ -21,6 +22,7 @@ ITEMS: Final = "items.jsonl"
 VIDEOS: Final = "videos.jsonl"
 PREDICTIONS: Final = "predictions.jsonl"
 FAILURES: Final = "failures.jsonl"
+_REMEDY: Final = "give the folder of a whole run, or run it again"
 THRESHOLD: Final = "relevance threshold"
 """In the manifest: the score above which the Image Router takes a frame for relevant."""
 REAL_KINDS: Final[tuple[Kind, ...]] = ("compared", "reference")
@@ -135,12 +137,19 @@ def read_run(path: Path) -> RunFolder:
     """Read a run. Raises `ValueError` where `path` holds none, or one that is not finished."""
     if not (path / PREDICTIONS).is_file():
         raise ValueError(f"{path} holds no {PREDICTIONS}: give the folder of a finished `videorouter eval run`")
+    try:
+        return _read(path)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no run as this version writes it ({error}): {_REMEDY}") from error
+
+
+def _read(path: Path) -> RunFolder:
     items: dict[str, list[Item]] = {}
     for row in read_rows(path / ITEMS):
         items.setdefault(row.pop("benchmark"), []).append(_item(row))
     return RunFolder(
         path,
-        json.loads((path / MANIFEST).read_text(encoding="utf-8")),
+        read_object(path / MANIFEST, _REMEDY),
         items,
         [SampledVideo(**row) for row in read_rows(path / VIDEOS)],
         read_predictions(path / PREDICTIONS),
@@ -186,8 +195,7 @@ def item_row(benchmark: str, item: Item) -> dict[str, Any]:
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The JSON lines of a file."""
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    return list(read_json_lines(path, _REMEDY))
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]] | Sequence[dict[str, Any]]) -> None:

@@ -13,7 +13,6 @@ from videorouter.shards.sidecar import MANIFEST, finished_manifest, read_sidecar
 from videorouter.shards.storage import Storage
 from videorouter.shards.writer import is_finished, shard_path, write_shard
 
-
 _WRITTEN = {".tar", ".json", ".part"}
 """What an interrupted merge or split leaves in its folder."""
 

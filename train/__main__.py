@@ -39,7 +39,7 @@ def floor(shards: str, train: str = "train", test: str = "test") -> None:
     print(f"{found.accuracy:.4f} of {found.questions} questions, after learning from {found.learned}")
 
 
-@command(goes_on="the same command with --resume auto goes on from OUT/checkpoints/last.ckpt, where there is one")
+@command(goes_on="the same command with --resume auto resumes from OUT/checkpoints/last.ckpt, where there is one")
 def main(arguments: list[str]) -> int:
     """Run one of them; shipped configs are found by name from any folder.
 
@@ -80,7 +80,9 @@ def _ranks(arguments: list[str]) -> tuple[int | None, list[str]]:
 
 def _root(error: BaseException) -> BaseException:
     """What was raised first: jsonargparse wraps the errors of what it makes in pages about types."""
-    while (inner := error.__cause__ or error.__context__) is not None and isinstance(inner, ValueError | OSError):
+    while isinstance(inner := error.__cause__ or error.__context__, ValueError | OSError):
+        if error.__suppress_context__ and error.__cause__ is None:
+            break
         error = inner
     return error
 

@@ -84,6 +84,11 @@ class RouterCLI(LightningCLI):
         """Under torchrun its processes are the ranks, on however many nodes there are now. Logs go to `--out`."""
         local, everywhere = int(os.environ.get("LOCAL_WORLD_SIZE", 0)), int(os.environ.get("WORLD_SIZE", 0))
         asked = self.config[str(self.subcommand)]
+        if self.subcommand == "fit" and asked.checkpoint.monitor is None:
+            raise ValueError(
+                "nothing says which checkpoint is the best: give the config a section `checkpoint:` with monitor and mode, such as "
+                "val/image_auroc and max, or --checkpoint.monitor and --checkpoint.mode"
+            )
         if local and everywhere:
             asked.trainer.devices, asked.trainer.num_nodes = local, everywhere // local
         if asked.trainer.logger is None:
@@ -95,7 +100,7 @@ class RouterCLI(LightningCLI):
             ]
 
     def before_fit(self) -> None:
-        """A step's batches are shared by the ranks there are; an earlier run is taken up where it is asked for."""
+        """A step's batches are shared by the ranks there are; an earlier run is resumed where that is asked for."""
         a_step = getattr(self.datamodule, "batches_a_step", None)
         if a_step is not None:
             if a_step % self.trainer.world_size:
@@ -166,7 +171,7 @@ def last_checkpoint(out: str) -> str:
 
 
 def resumed_from(asked: str, last: Path) -> Path | None:
-    """The checkpoint file to go on from. Raises `ValueError` for one that is asked for by name and is not there."""
+    """The checkpoint file to resume from. Raises `ValueError` for one that is asked for by name and is not there."""
     if asked == "none" or (asked == "auto" and not last.exists()):
         return None
     if asked == "auto":
@@ -177,11 +182,11 @@ def resumed_from(asked: str, last: Path) -> Path | None:
 
 
 def run(arguments: list[str] | None) -> None:
-    """Parse a command line (the process's own where None) and run it. Raises `ValueError` for what Lightning cannot be made of."""
+    """Parse a command line (the process's own where None) and run it. Raises `ValueError` for what Lightning refuses."""
     try:
         RouterCLI(**OPTIONS, args=arguments, parser_kwargs={"prog": typed("train")})
     except MisconfigurationException as error:
-        raise ValueError(f"the trainer cannot be made so: {' '.join(str(error).split())}; see --trainer.*") from error
+        raise ValueError(f"the trainer refuses this configuration: {' '.join(str(error).split())}") from error
 
 
 def parse(arguments: list[str]) -> Namespace:

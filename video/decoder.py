@@ -1,6 +1,9 @@
 """What every decoder is asked and answers, and the one asked last: decord, which brings another ffmpeg than PyAV's."""
 
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -47,6 +50,20 @@ def sampled(
     )
 
 
+@contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    """Nothing that native code writes to standard error in the body is seen."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 class DecordDecoder:
     """Turns frames upright by itself. It believes headers and returns misaligned frames of damaged files: so it comes last."""
 
@@ -56,7 +73,8 @@ class DecordDecoder:
         import decord
 
         decord.logging.set_level(decord.logging.FATAL)
-        reader = decord.VideoReader(str(path), num_threads=1)
+        with _standard_error_closed():  # what it cannot open it writes there itself, past its own log level
+            reader = decord.VideoReader(str(path), num_threads=1)
         if not len(reader):
             raise ValueError("it counts no frames")
         stamps = reader.get_frame_timestamp(range(len(reader)))

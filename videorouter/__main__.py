@@ -33,7 +33,7 @@ def main() -> None:
         case ["config", "-h" | "--help"]:
             print("usage: videorouter config [NAME ...]\n\nlist the shipped configs, or print those named")
         case ["config", *names]:
-            sys.exit(_print_configs(names))
+            sys.exit(_configs(names))
         case [verb, *_] if verb in VERBS:
             _run(VERBS[verb][0], sys.argv[1:])
         case [command, *rest] if command in COMMANDS:
@@ -69,18 +69,18 @@ def _usage() -> str:
     return f"usage: videorouter COMMAND ...\n\n{verbs}\n\n{commands}\n\n{more}"
 
 
-def _print_configs(names: list[str]) -> int:
-    from videorouter.command_line import find_config, shipped_configs
+def _configs(names: list[str]) -> int:
+    from videorouter.command_line import command, find_config, shipped_configs
 
-    if not names:
-        print("\n".join(shipped_configs()))
-    for name in names:
-        try:
+    @command()
+    def show(names: list[str]) -> None:
+        if not names:
+            print("\n".join(shipped_configs()))
+        for name in names:
             print(find_config(name).read_text(encoding="utf-8"), end="")
-        except FileNotFoundError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-    return 0
+        sys.stdout.flush()  # a reader that is gone is noticed here, not when Python ends
+
+    return show(names)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jsonargparse
 
@@ -20,7 +20,12 @@ class OneLine:
         """Print the line and leave; where the parser is asked to raise, it raises as before."""
         if not self.exit_on_error:  # type: ignore[attr-defined]
             super().error(message, ex)  # type: ignore[misc]
-        parser = getattr(ex, "subcommand_parser", None) or self
+        if type(ex) is KeyError and (raised := ex.__traceback__) is not None:
+            # Of an unknown option in the config of a sub-subcommand jsonargparse says no more than the subcommand's name.
+            while raised.tb_next is not None:
+                raised = raised.tb_next
+            message = f"there is no option {raised.tb_frame.f_locals.get('key', message)}"
+        parser: Any = getattr(ex, "subcommand_parser", None) or self
         prog = parser.prog.replace(" [options]", "")
         print(f"error: {in_one_line(message)}; `{prog} --help` lists what it takes", file=sys.stderr)
         sys.exit(2)

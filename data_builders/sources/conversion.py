@@ -106,6 +106,15 @@ def read_questions(path: Path, source: str) -> tuple[list[VideoQuestion], list[R
     return done.questions, done.rejects
 
 
+def questions_to_label(path: Path, source: str) -> tuple[list[VideoQuestion], list[Reject]]:
+    """`read_questions` of a file that a build is about. Raises `ValueError` for one without any question, too."""
+    questions, rejects = read_questions(path, source)
+    if not questions:
+        first = f", the first ({rejects[0].item}): {rejects[0].reason}" if rejects else ""
+        raise ValueError(f"{path} holds no question of {source}: {len(rejects)} rows are wrong{first}")
+    return questions, rejects
+
+
 def convert_file(path: Path, source: str, out: Path, split: str | None = None) -> Conversion:
     """Write the questions of an annotation file to `out`, as JSONL that `--source questions_jsonl` reads.
 

@@ -33,6 +33,17 @@ class TeacherConfig:
     patience: float = 600.0
     prices: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for an endpoint that is no address, and numbers that mean nothing."""
+        for url in self.base_url.split(","):
+            if not url.strip().startswith(("http://", "https://")):
+                raise ValueError(
+                    f"--teacher.base_url {url.strip()!r} is no address: give one such as http://127.0.0.1:8000/v1"
+                )
+        for name, least in (("concurrency", 1), ("attempts", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"teacher.{name} is {getattr(self, name)}: give {least} or more")
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -77,5 +88,7 @@ def read_prices(path: Path | None) -> dict[str, Price]:
         return {}
     try:
         return {str(model): Price.model_validate(price) for model, price in yaml.safe_load(path.read_text()).items()}
-    except (OSError, yaml.YAMLError, AttributeError, ValidationError) as error:
-        raise ValueError(f"{path} is no price table {{model: {{input, output, image}}}}: {error}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, ValidationError) as error:
+        raise ValueError(
+            f"{path} is no price table {{model: {{input, output, image}}}}: {' '.join(str(error).split())}"
+        ) from error

@@ -1,11 +1,11 @@
 """The miniature world as a benchmark: `questions.jsonl`, `truth.jsonl`, `videos/` as `videorouter miniature world` writes them."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from videorouter.eval.benchmarks.items import Benchmark, Item, KnownTruth
+from videorouter.json_files import read_json_lines
 from videorouter.routers.systems.query import letters
 from videorouter.shards.schema import VideoQuestion
 
@@ -41,5 +41,4 @@ def _item(folder: Path, question: VideoQuestion, truths: dict[str, dict[str, Any
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         raise ValueError(f"{path} is missing: write a world with `videorouter miniature world --out {path.parent}`")
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
+    yield from read_json_lines(path, "write the world again")

@@ -26,6 +26,7 @@ from videorouter.eval.report.tables import (
     router_tables,
 )
 from videorouter.eval.statistics import Difference
+from videorouter.routers.systems.spec import ROUTED
 
 
 def write_report(runs: Sequence[Path], config: ReportConfig) -> Path:
@@ -37,18 +38,31 @@ def write_report(runs: Sequence[Path], config: ReportConfig) -> Path:
     if config.questions < 0:
         raise ValueError(f"--questions is {config.questions}: give 0 or more")
     joined = join_runs(runs)
-    figures = all_figures(joined, config.reference, mix_budgets=config.mix_budgets, apart=tuple(config.apart))
+    reference = config.reference or usual_reference(joined)
+    there = sorted({contender.system for contender in joined.contenders})
+    if unknown := sorted(set(config.apart) - set(there)):
+        raise ValueError(f"--apart names {unknown[0]!r}, which is in none of the runs: there are {', '.join(there)}")
+    figures = all_figures(joined, reference, mix_budgets=config.mix_budgets, apart=tuple(config.apart))
     shown = chosen_questions(joined, config.questions)
     files = {
-        "index.html": page(figures, joined, shown, config.reference, mix_budgets=config.mix_budgets),
-        "tables.md": markdown(figures, joined, config.reference, config.mix_budgets),
-        "tables.tex": latex(figures, joined, config.reference, config.mix_budgets),
+        "index.html": page(figures, joined, shown, reference, mix_budgets=config.mix_budgets),
+        "tables.md": markdown(figures, joined, reference, config.mix_budgets),
+        "tables.tex": latex(figures, joined, reference, config.mix_budgets),
         "tables.csv": comma_separated(figures),
     }
     config.out.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (config.out / name).write_text(text, encoding="utf-8", newline="\n")
     return config.out / "index.html"
+
+
+def usual_reference(joined: JoinedRuns) -> str:
+    """`videorouter`, or in runs without it the compared system that was named first."""
+    compared = {c.system for made in joined.answers.values() for c, own in made.items() if own[0].kind == "compared"}
+    named = [name for _, manifest in joined.runs for name in (manifest.get("config") or {}).get("systems", [])]
+    if ROUTED in {contender.system for contender in joined.contenders}:
+        return ROUTED
+    return next((name for name in [*named, *sorted(compared)] if name in compared), ROUTED)
 
 
 def markdown(figures: list[CellFigures], joined: JoinedRuns, reference: str, mix_budgets: bool) -> str:

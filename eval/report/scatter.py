@@ -62,7 +62,7 @@ def scatter(points: Sequence[Point], axis: str, said: str, guessing: float, *, d
     front = [real[place] for place in pareto_front([(points[n].level, points[n].accuracy) for n in real])]
     across, ticks, logarithmic = _cost_axis([point.cost for point in points])
     bottom = max(0, floor(10 * min(guessing, *(point.low for point in points))) / 10)
-    top = min(1, ceil(10 * max(point.high for point in points)) / 10)
+    top = min(1, max(bottom + 0.1, ceil(10 * max(point.high for point in points)) / 10))  # all answers may be wrong
 
     def up(accuracy: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - (accuracy - bottom) / (top - bottom))

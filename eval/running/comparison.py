@@ -80,5 +80,8 @@ def _best_scale(runner: Runner, validation: Sequence[Item], mean_tokens: float, 
     for scale in able:
         system = runner.router.system("uniform_pooling", scale=scale)
         made = runner.run(validation, [system], {system.name: budgets}, progress, keep=False)
-        accuracy[scale] = sum(prediction.correct for prediction in made) / len(made)
-    return max(able, key=lambda scale: (accuracy[scale], scale))
+        if made:
+            accuracy[scale] = sum(prediction.correct for prediction in made) / len(made)
+    if not accuracy:  # no validation video could be read
+        return min(able)
+    return max(accuracy, key=lambda scale: (accuracy[scale], scale))

@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -84,24 +85,29 @@ def run(config: EvalConfig) -> list[Summary]:
                 config.encoder,
                 mean_tokens=None if router.has_routers else point.budget,
             )
-        qualities = [
-            measure(placed, items_, name, progress)
-            for name, items_ in ((config.validation_split, validation), (config.split, items))
-            if name
-            and ranks.first
-            and config.router_quality
-            and router.has_routers
-            and all(item.truth for item in items_)
-        ]
+        qualities, unmeasured = [], []
+        for name, items_ in ((config.validation_split, validation), (config.split, items)):
+            wanted = config.router_quality and router.has_routers and all(item.truth for item in items_)
+            if name and ranks.first and wanted:
+                try:
+                    qualities.append(measure(placed, items_, name, progress))
+                except ValueError as error:  # too few questions for that; the answers stand all the same
+                    unmeasured.append(f"the routers are not measured: {error}")
     _write_results(config, list(runners.values()), items, made)
     if not ranks.first:
         ranks.leave()
         return []
     journal.close()
-    rows = []
+    rows: list[dict[str, Any]] = []
+    summaries: list[Summary] = []
+    silent: list[tuple[Cell, str]] = []
     for cell, found in made.items():
-        summaries = [summarise(found[name]) for name in config.systems]
-        apart = [name for name in config.systems if found[name][0].kind != "compared"]
+        answered = [name for name in config.systems if found.get(name)]
+        silent += [(cell, name) for name in config.systems if name not in answered]
+        if not answered:
+            continue
+        summaries = [summarise(found[name]) for name in answered]
+        apart = [name for name in answered if found[name][0].kind != "compared"]
         compared = {name: [p.fed for p in found[name]] for name in found if name not in apart}
         if compared:
             check_equal(compared, ROUTED if ROUTED in compared else next(iter(compared)))
@@ -115,6 +121,13 @@ def run(config: EvalConfig) -> list[Summary]:
     (config.out / "summary.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
     for quality in qualities:
         console.print(router_table(quality))
+    for note in unmeasured:
+        console.print(note)
+    if silent:
+        cell, name = silent[0]
+        failed = [failure for runner in runners.values() for failure in runner.failures if failure.system == name]
+        reason = f"; the first failed so: {failed[0].error}" if failed else ""
+        raise ValueError(f"{name} answered no question at cap {cell.cap}{reason}: {config.out / FAILURES} lists all")
     return summaries
 
 

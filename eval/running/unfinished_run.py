@@ -12,6 +12,7 @@ import torch
 
 from videorouter.eval.run_folder import MANIFEST, THRESHOLD, Prediction, prediction_of, write_manifest
 from videorouter.eval.running.distribution import Ranks
+from videorouter.json_files import read_object
 from videorouter.routers.answering.video_router import VideoRouter
 
 PACKAGES: Final = ("videorouter", "torch", "transformers", "numpy", "av", "decord")
@@ -46,7 +47,7 @@ def begin(out: Path, manifest: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     path = out / MANIFEST
     if path.exists():
-        begun = json.loads(path.read_text(encoding="utf-8"))
+        begun = read_object(path, "choose another --out")
         unlike = [key for key in ("config", "models", "prompt") if begun.get(key) != manifest[key]]
         if unlike:
             raise ValueError(

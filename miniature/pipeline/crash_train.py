@@ -1,4 +1,4 @@
-"""Kills a training of the miniature again and again, takes it up with other strategies and numbers of ranks, and compares."""
+"""Kills a training of the miniature again and again, resumes it with other strategies and numbers of ranks, and compares."""
 
 import json
 import random
@@ -19,6 +19,7 @@ from rich.progress import track
 
 from videorouter.miniature.pipeline.stages import StageFailed, quiet_environment
 from videorouter.routers.checkpoints.trained_file import STATE, TrainedFileError, read_record, read_tensors
+from videorouter.shards.sidecar import finished_manifest
 from videorouter.train.trace import asked_by_step
 
 STARTS: tuple[str, ...] = ("ddp*2", "auto*1", "deepspeed_2*4", "deepspeed_3*2")
@@ -54,6 +55,7 @@ def crash_train(
         batch_size: Questions of a batch, of which a step takes four.
         seed: Of the moments.
     """
+    finished_manifest(flr)
     shutil.rmtree(out, ignore_errors=True)
     training = _Training(out, flr, base, stage, epochs, batch_size)
     undisturbed = training.undisturbed()
@@ -70,7 +72,7 @@ def crash_train(
 
 
 class _Training:
-    """One training that is killed and taken up, beside one that is not."""
+    """One training that is killed and resumed, beside one that is not."""
 
     def __init__(self, out: Path, flr: Path, base: Path, stage: str, epochs: int, batch_size: int) -> None:
         self.out = out

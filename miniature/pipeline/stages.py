@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 
-class StageFailed(RuntimeError):
+class StageFailed(ValueError):
     """A stage ended with a non-zero exit code; the message names it."""
 
 

@@ -25,6 +25,7 @@ from videorouter.miniature.study.claims import Claim, check_claims
 from videorouter.miniature.study.report import markdown_table, members
 from videorouter.miniature.world.build import build_world
 from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.systems.spec import ROUTED
 
 ROUTING: Final = (ROUTED, "frame_budget", "uniform_pooling", "fca+videorouter", "oracle")
@@ -84,6 +85,8 @@ def compare_systems(
     """
     if (out / "comparison.json").exists():
         raise ValueError(f"{out} already holds a comparison: choose another --out")
+    for folder in (robust, dense):
+        read_config(folder)  # before anything is rendered
     world, ranks = out / "world", Ranks.joined()
     if ranks.first and not (world / "truth.jsonl").exists():
         build_world(world, videos, seed=seed, questions_per_video=questions_per_video, splits=(0, 15, 85))

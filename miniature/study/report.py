@@ -26,6 +26,7 @@ from videorouter.miniature.study.probes import WrongFrames, measure_information
 from videorouter.miniature.world.build import build_world
 from videorouter.miniature.world.wordings import KINDS
 from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.systems.spec import ROUTED
 
 GROUPS: Final = ("all", "fragment", "global", *KINDS)
@@ -76,6 +77,8 @@ def report(
     """
     if (out / "report.csv").exists():
         raise ValueError(f"{out} already holds a report: choose another --out")
+    for folder in (robust, dense):
+        read_config(folder)  # before anything is rendered
     world = out / "world"
     if not (world / "truth.jsonl").exists():
         build_world(world, videos, seed=seed, questions_per_video=questions_per_video, splits=(0, 15, 85))

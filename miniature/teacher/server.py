@@ -56,9 +56,19 @@ def serve(
         hang_seconds: Seconds a hanging attempt waits.
         min_glyph_pixels: A glyph lower than this in the picture sent can not be told.
         bad_captions: Share of scenes whose captions tell something else than the pictures show.
+
+    Raises:
+        ValueError: where a share or the port is none.
+        OSError: where the port is taken.
     """
     import uvicorn
 
+    shares = {"malformed": malformed, "truncated": truncated, "wrong_schema": wrong_schema, "rate_limit": rate_limit}
+    shares |= {"server_error": server_error, "hang": hang, "bad_captions": bad_captions}
+    if wrong := [name for name, share in shares.items() if not 0 <= share <= 1]:
+        raise ValueError(f"{wrong[0]} is {shares[wrong[0]]}: give a share, from 0 to 1")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port is {port}: give one from 1 to 65535, or 0 for a free one")
     faults = Faults(seed, malformed, truncated, wrong_schema, rate_limit, server_error, hang)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

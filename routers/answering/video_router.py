@@ -281,7 +281,7 @@ class VideoRouter:
     ) -> Iterator[Answer]:
         """Answers to many questions about one video, in their order; it is decoded and encoded once.
 
-        A question for which the system keeps the tokens that it kept for the last one goes on from that one's prefill. Stages
+        A question for which the system keeps the tokens that it kept for the last one continues from that one's prefill. Stages
         decode and vision of every answer are the video's; prefill is what was left to do. Raises as `answer`.
         """
         built, shared = self.system(system, policy=policy, encoder=encoder), SharedPrefix()
@@ -326,7 +326,9 @@ class VideoRouter:
         late = self.backbone.encoding_seconds - encoding
         prompt = self.backbone.embed_prompt(kept, question_text(query), watched.seconds)
         laid_out = self._now()
-        generated = self.backbone.generate(prompt, _given(max_new_tokens, 32, "max_new_tokens"), shared=shared, on_text=on_text)
+        generated = self.backbone.generate(
+            prompt, _given(max_new_tokens, 32, "max_new_tokens"), shared=shared, on_text=on_text
+        )
         stages = {
             "decode": watched.decode_seconds,
             "vision": watched.vision_seconds + late,

@@ -86,7 +86,7 @@ def check_device(device: str | torch.device) -> None:
         raise ValueError(f"device {device}: torch knows no such device; take cpu, cuda or cuda:N") from None
     if known.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(
-            f"device {device}: torch {torch.__version__} sees no CUDA device; take cpu, or mend the installation"
+            f"device {device}: torch {torch.__version__} sees no CUDA device; take cpu, or repair the installation"
         )
     if known.type == "cuda" and (known.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device {device}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
@@ -122,6 +122,8 @@ def loading_from(path: str) -> Iterator[None]:
         reason = " ".join(str(error).split())
         if isinstance(error, ValueError | OSError) and path in reason:
             raise
+        if isinstance(error, SafetensorError):
+            reason = f"damaged weights ({reason})"
         remedy = "check the folder, or fetch it anew" if Path(path).is_dir() else "check its id"
         if isinstance(error, ImportError):
             remedy = "install that, or do without the option that needs it"

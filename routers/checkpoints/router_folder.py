@@ -61,7 +61,7 @@ def build_routers(
 
 
 def router_shadow(backbone: Backbone, layers: int, weights: ShadowWeights, *, own_weights: bool = False) -> ShadowStack:
-    """The first `layers` layers with room for a router's own `weights`, frozen."""
+    """The first `layers` layers, prepared for a router's own `weights`, frozen."""
     shadow = backbone.shadow_stack(layers, own_weights or weights.mode == "full").eval()
     weights.put_into(shadow)
     return shadow
@@ -116,7 +116,9 @@ def read_config(folder: Path) -> RouterConfig:
     try:
         return _config_of(folder, content)
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is not as `videorouter routers export` writes it ({error}): export again") from error
+        raise CheckpointError(
+            f"{path} is not as `videorouter routers export` writes it ({error}): export again"
+        ) from error
 
 
 def _config_of(folder: Path, content: dict[str, Any]) -> RouterConfig:
