@@ -51,7 +51,7 @@ from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig, Probing
 from videorouter.data_builders.qtr.probe import ProbeConfig
 from videorouter.data_builders.qtr.probing import run_probing
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.sources.conversion import convert_file, print_conversions, read_questions
+from videorouter.data_builders.sources.conversion import convert_file, print_conversions, questions_to_label
 from videorouter.data_builders.sources.decontamination import decontaminate
 from videorouter.data_builders.teacher.client import TeacherClient
 from videorouter.data_builders.teacher.config import TeacherConfig
@@ -211,7 +211,7 @@ def _build(
 
 def _questions(config: BuildConfig) -> Questions:
     """The questions of the annotation file that may be used, and all that may not."""
-    questions, rejects = read_questions(config.questions, config.source)
+    questions, rejects = questions_to_label(config.questions, config.source)
     kept, left_out = decontaminate(questions, config.exclude, config.near_duplicates)
     return kept, [*rejects, *left_out]
 

@@ -1,5 +1,6 @@
 """What every command line shares: how it ends, configs found by name, options written with dashes or underscores, logging."""
 
+import errno
 import logging
 import os
 import sys
@@ -43,10 +44,24 @@ def with_config_paths(arguments: list[str]) -> list[str]:
     found = list(arguments)
     for position, word in enumerate(found):
         if word in ("--config", "-c") and position + 1 < len(found):
-            found[position + 1] = str(find_config(found[position + 1]))
+            found[position + 1] = str(_checked(find_config(found[position + 1])))
         elif word.startswith("--config="):
-            found[position] = f"--config={find_config(word.removeprefix('--config='))}"
+            found[position] = f"--config={_checked(find_config(word.removeprefix('--config=')))}"
     return found
+
+
+def _checked(config: Path) -> Path:
+    """`config`, once it is seen to hold options by name. Raises `ValueError`; a parser's own error would not name the file."""
+    import yaml
+
+    try:
+        held = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{config} is no YAML ({' '.join(str(error).split())}): mend it there") from error
+    if not isinstance(held, dict):
+        found = "nothing" if held is None else f"a {type(held).__name__}"
+        raise ValueError(f"{config} holds {found}, no options by name: write lines such as `out: runs/mine`")
+    return config
 
 
 def underscored(arguments: Iterable[str]) -> list[str]:
@@ -112,8 +127,23 @@ def said(error: BaseException) -> str:
     while raised is not None and raised.tb_next is not None:
         raised = raised.tb_next
     own = raised is not None and str(raised.tb_frame.f_globals.get("__name__", "")).startswith("videorouter.")
+    if isinstance(error, OSError) and error.filename is not None and error.errno in REMEDIES:
+        return f"{error.filename}: {REMEDIES[error.errno]}"
     text = str(error) if own else " ".join(str(error).split())
     return text or type(error).__name__
+
+
+REMEDIES: Final = {
+    errno.ENOENT: "no such file or folder: check the path",
+    errno.EEXIST: "a file of that name is in the way: choose another path, or move it",
+    errno.ENOTDIR: "a part of this path is a file, not a folder: choose another path",
+    errno.EISDIR: "this is a folder, a file is needed: choose another path",
+    errno.EACCES: "not permitted: change the permissions, or choose another path",
+    errno.EPERM: "not permitted: change the permissions, or choose another path",
+    errno.EROFS: "this disk can only be read: choose a path on another",
+    errno.ENOSPC: "the disk is full: make room, or choose a path on another",
+}
+"""What the operating system says of a path, and what to do."""
 
 
 def typed(package: str) -> str:

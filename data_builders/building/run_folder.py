@@ -76,10 +76,10 @@ def claim_folder(out: Path, config: Mapping[str, Any], new_run: bool = False) ->
         if changed and new_run:
             _move_to_earlier(out)
         elif changed:
-            lines = "\n".join(f"  {name}: {earlier.get(name)!r} -> {wanted.get(name)!r}" for name in changed)
+            told = "; ".join(f"{name}: {earlier.get(name)!r} -> {wanted.get(name)!r}" for name in changed)
             raise ValueError(
-                f"{out} was begun with another configuration; choose another --out, undo, or\n"
-                f"give --new_run to put what it made aside and begin anew\n{lines}"
+                f"{out} was begun with another configuration ({told}): choose another --out, undo, or "
+                "give --new_run to put what it made aside and begin anew"
             )
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(record, json.dumps(wanted, indent=2, sort_keys=True))
