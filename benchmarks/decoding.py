@@ -129,14 +129,14 @@ def main(runs: int = 5, folder: Path | None = None, out: Path | None = None) -> 
     """Measure and print.
 
     Args:
-        runs: times each reader takes the frames, in turns
+        runs: times each reader takes the frames, interleaved
         folder: where the videos are kept; a temporary folder of always the same name by default
         out: JSON file to write the figures to
     """
     folder = folder or Path(tempfile.gettempdir()) / "videorouter-benchmark"
     results: list[dict[str, Any]] = []
     table = Table(
-        "video", "frames", *READERS, "ours / fastest other", title=f"seconds, medians of {runs} runs in turns"
+        "video", "frames", *READERS, "ours / fastest other", title=f"seconds, medians of {runs} interleaved runs"
     )
     for length in (10, 600):
         path = made(folder, length)

@@ -174,7 +174,7 @@ def fed(scales: tuple[int, int, int], policy: str) -> int:
 
 
 def measure(stages: Stages, rounds: int, whole: bool) -> dict[str, Any]:
-    """Median seconds of every piece, taken in turns; `whole` also vision and routers, and peak memory of the prefills."""
+    """Median seconds of every piece, taken in rounds; `whole` also vision and routers, and peak memory of the prefills."""
     sizes = {f"prefill {fed(s, p)}": fed(s, p) for s in SCALES.values() for p in ("global", "fragment")}
     pieces: dict[str, Callable[[], object]] = {
         f"prefill {FRAMES * PER_FRAME}": lambda: stages.prefill(FRAMES * PER_FRAME)

@@ -160,11 +160,11 @@ def main(videos: int = 384, frames: int = 16, side: int = 224, runs: int = 15, o
         videos: samples in the data set
         frames: frames a sample
         side: pixels a side
-        runs: times each reader reads the whole data set, in turns
+        runs: times each reader reads the whole data set, interleaved
         out: JSON file to write the figures to
     """
     results: dict[str, Any] = {"videos": videos, "frames": frames, "side": side, "runs": runs}
-    table = Table("workers", *READERS, "ours / faster other", title=f"samples/s, medians of {runs} runs in turns")
+    table = Table("workers", *READERS, "ours / faster other", title=f"samples/s, medians of {runs} interleaved runs")
     with tempfile.TemporaryDirectory() as temporary:
         folder = made(Path(temporary), videos, frames, side)
         for workers in (0, 2):

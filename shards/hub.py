@@ -60,7 +60,7 @@ def push(folder: Path, repo_id: str, *, private: bool = False, revision: str | N
     except Exception as error:  # the client's own, its HTTP library's (another in every major version), RuntimeError
         reason = " ".join(str(error.__cause__ or error).split())
         raise PushFailed(
-            f"the Hub did not take {repo_id} ({reason}): it holds what it held before; the same command goes on"
+            f"the Hub did not take {repo_id} ({reason}): it holds what it held before; the same command resumes"
         ) from error
     return Pushed(commit.commit_url, commit.oid, len(names))
 

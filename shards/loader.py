@@ -1,4 +1,4 @@
-"""A rank's batches, decoded by workers, with a position that can be saved and taken up again by any number of ranks."""
+"""A rank's batches, decoded by workers, with a position that can be saved and resumed by any number of ranks."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ class EpochLoader(Generic[Loaded]):
     Args:
         read: what becomes of an item; runs in the workers, a `ShardError` it raises puts the item in quarantine
         order: who reads what
-        data: names what is read, so that no state is taken up on other data: `Catalogue.fingerprint`
+        data: names what is read, so that no state is resumed on other data: `Catalogue.fingerprint`
         rank: this process
         world_size: all processes
         workers: loader processes
@@ -92,7 +92,7 @@ class EpochLoader(Generic[Loaded]):
         return {"epoch": self._epoch, "consumed": self._consumed, "data": self._data}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state. Raises `ValueError` where it was saved with other data, limits or seed."""
+        """Resume from a saved state. Raises `ValueError` where it was saved with other data, limits or seed."""
         if state["data"] != self._data:
             raise ValueError(
                 "the position was saved with other shards, batch limits or another seed: resume with what it was "

@@ -1,4 +1,4 @@
-"""What several rooms' tests start from: a small world, a base, a router, a teacher. Made once a session, in seconds."""
+"""What several packages' tests start from: a small world, a base, a router, a teacher. Made once a session, in seconds."""
 
 import os
 import subprocess

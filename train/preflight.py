@@ -149,12 +149,12 @@ def _checkpoint_text(asked: Namespace, base: str) -> str:
     if found is None:
         there = Path(last_checkpoint(asked.out)).exists()
         return "a new training" + (
-            f"; {asked.out} holds one already, which --resume auto would go on with" if there else ""
+            f"; {asked.out} holds one already, which --resume auto would resume" if there else ""
         )
     record = read_record(found)
     if record[RECORD]["base"]["sha256"] != base_identity(base).sha256:
         raise ValueError(f"{found} was trained on another base than {base}: resume with the base it was started with")
-    return f"goes on from {found}, step {record['steps']}"
+    return f"resumes from {found}, step {record['steps']}"
 
 
 def _device_text(asked: Namespace, ranks: int) -> str:

@@ -1,4 +1,4 @@
-"""Which questions every optimizer step learned from, written down as it happens: what a resumed run is held against (ours)."""
+"""Which questions every optimizer step learned from, written down as it happens: what a resumed run is compared with (ours)."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Limits on concurrency: of requests in flight, adapted to what the endpoint bears, and of items worked on at a time."""
+"""Limits on concurrency: of requests in flight, adapted to what the endpoint allows, and of items worked on at a time."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ class ConcurrencyLimit:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def __aenter__(self) -> None:
-        if not self._waiting and self._has_room():
+        if not self._waiting and self._may_admit():
             self.in_flight += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -58,12 +58,12 @@ class ConcurrencyLimit:
             self._last_cut = now
         asyncio.get_running_loop().call_later(seconds + 0.001, self._admit_waiting)
 
-    def _has_room(self) -> bool:
+    def _may_admit(self) -> bool:
         return self.in_flight < int(self.limit) and time.monotonic() >= self._closed_until
 
     def _admit_waiting(self) -> None:
-        """Admit those who wait, in their order, while there is room."""
-        while self._waiting and self._has_room():
+        """Admit those who wait, in their order, while the limit allows."""
+        while self._waiting and self._may_admit():
             turn = self._waiting.popleft()
             if not turn.done():
                 self.in_flight += 1

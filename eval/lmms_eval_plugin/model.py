@@ -32,7 +32,7 @@ class VideoRouterModel(lmms):
     """A router folder with one of our systems, behind the interface of lmms-eval.
 
     A video is decoded and encoded once for all questions that a call brings about it, and questions for which the same tokens
-    are kept go on from one another.
+    are kept continue from one another.
     """
 
     is_simple = True

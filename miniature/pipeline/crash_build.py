@@ -1,4 +1,4 @@
-"""Kills a build of the miniature again and again with SIGKILL, and holds what it came to against an undisturbed one.
+"""Kills a build of the miniature again and again with SIGKILL, and compares the result with an undisturbed one.
 
 The teacher fails in the ways it is told, outlives the killed builds, and counts what it answered: that is what is paid.
 """
@@ -43,7 +43,7 @@ def crash_test(
 
     Args:
         out: Folder of the world, the builds and `crash-test.json`; begun anew.
-        kills: Kills; a build that ends before its kill is held against the undisturbed one, and another is begun.
+        kills: Kills; a build that ends before its kill is compared with the undisturbed one, and another is begun.
         videos: Videos of the world.
         workers: Worker processes of a build.
         builder: Of Video-FLR: annotate or generate.

@@ -34,7 +34,7 @@ SCALES: dict[ScaleName, Scale] = {
 
 
 def build_labels(out: Path, scale: Scale, seed: int, stages: Stages) -> None:
-    """A world in `out`/world and its labels in `out`/video-flr and `out`/video-qtr, held against the truth.
+    """A world in `out`/world and its labels in `out`/video-flr and `out`/video-qtr, compared with the truth.
 
     Raises `StageFailed` naming the stage that ended otherwise than it should.
     """

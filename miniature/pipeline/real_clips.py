@@ -68,7 +68,7 @@ def _build(data: Path, out: Path, stages: Stages) -> None:
 
 
 def _check(data: Path, out: Path, console: Console) -> None:
-    """Hold the built labels against the annotation files, read here anew. Raises `StageFailed`."""
+    """Check the built labels against the annotation files, read here anew. Raises `StageFailed`."""
     from videorouter.shards.reader import ShardDataset
 
     segments = json.loads((data / "videos" / f"{HAYSTACK}.segments.json").read_text())["segments"]

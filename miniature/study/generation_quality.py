@@ -1,4 +1,4 @@
-"""Generated questions held against the scenes of the world: their evidence, their answers, and what the filters caught."""
+"""Generated questions checked against the scenes of the world: their evidence, their answers, and what the filters caught."""
 
 import json
 from collections import Counter
@@ -141,7 +141,7 @@ def put_aside(rejects: Iterable[Reject], frames: int) -> Iterator[Written]:
 def measure_generated(
     scripts: dict[str, Script], written: Iterable[Written], misreadings: Misreadings
 ) -> GenerationQuality:
-    """Hold questions against the scenes; `misreadings` are those of the teacher that wrote them."""
+    """Check questions against the scenes; `misreadings` are those of the teacher that wrote them."""
     precisions, recalls, exact, right = [], [], [], []
     good_put_aside, caught = 0, dict[str, Counter[str]]()
     for one in written:

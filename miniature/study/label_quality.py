@@ -1,4 +1,4 @@
-"""Labels built through a teacher, held against the truth of the world."""
+"""Labels built through a teacher, compared with the truth of the world."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -86,7 +86,7 @@ class ShadowWeights:
         return self.mode != "frozen"
 
     def put_into(self, shadow: ShadowStack) -> None:
-        """Make room for them: adapters, zero at first, beside every matrix. Everything stays frozen."""
+        """Prepare for them: adapters, zero at first, beside every matrix. Everything stays frozen."""
         if self.mode == "lora":
             from peft import LoraConfig, inject_adapter_in_model
 

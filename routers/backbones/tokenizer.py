@@ -1,4 +1,4 @@
-"""The tokenizer of a checkpoint, held against the model it belongs to."""
+"""The tokenizer of a checkpoint, checked against the model it belongs to."""
 
 from pathlib import Path
 from typing import Any

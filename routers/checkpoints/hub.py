@@ -109,6 +109,6 @@ def _committed(folder: Path, repo_id: str, private: bool, revision: str | None) 
     except Exception as error:  # the client's own, its HTTP library's (another in every major version), RuntimeError
         reason = " ".join(str(error.__cause__ or error).split())
         raise PushFailed(
-            f"the Hub did not take {repo_id} ({reason}): it holds what it held before; the same command goes on"
+            f"the Hub did not take {repo_id} ({reason}): it holds what it held before; the same command resumes"
         ) from error
     return Pushed(commit.commit_url, commit.oid)

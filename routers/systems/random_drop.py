@@ -1,4 +1,4 @@
-"""Tokens kept at random, equally many of every frame: the row that says what any clever choice adds (reference row)."""
+"""Tokens kept at random, equally many of every frame: the row that says what any clever choice adds (baseline)."""
 
 import zlib
 from collections.abc import Mapping

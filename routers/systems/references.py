@@ -1,4 +1,4 @@
-"""Reference rows: every token (`dense`), and VideoRouter told the truth by the benchmark (`oracle`)."""
+"""References: every token (`dense`), and VideoRouter told the truth by the benchmark (`oracle`)."""
 
 from dataclasses import dataclass, field
 

@@ -269,7 +269,7 @@ def test_nothing_is_asked_where_masking_leaves_no_frame(prepared: Prepared) -> N
     assert nobody.usage.requests == 0
 
 
-def test_shards_and_quarantine_can_be_held_against_the_scenes(
+def test_shards_and_quarantine_can_be_checked_against_the_scenes(
     prepared: Prepared, misread: Built, tmp_path: Path
 ) -> None:
     path = shard_path(tmp_path, "train", 0)

@@ -1,4 +1,4 @@
-"""The ray executor on a real cluster of two node processes: the same labels, also where a node goes away; one cap for all."""
+"""The ray executor on a real cluster of two node processes: the same labels, also where a node is lost; one cap for all."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def annotate(world: Path, out: Path, teacher: str, *options: str) -> int:
     return main([*arguments, "--executor", "ray", "--workers", "2", *options])
 
 
-def test_a_node_that_goes_away_costs_no_label_and_a_cap_holds_for_all_tasks(
+def test_a_node_that_is_lost_costs_no_label_and_a_cap_holds_for_all_tasks(
     cluster: object, world: Path, flr: Path, tmp_path: Path, start_teacher: Callable[..., object]
 ) -> None:
     ray.init(address=cluster.address, log_to_driver=False)  # type: ignore[attr-defined]

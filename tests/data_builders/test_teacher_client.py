@@ -156,7 +156,7 @@ def test_the_same_request_on_its_way_is_not_sent_twice() -> None:
     assert len(endpoint.seen) == 1
 
 
-def test_429_closes_the_door_for_as_long_as_asked_and_halves_what_is_let_in() -> None:
+def test_429_stops_requests_for_as_long_as_asked_and_halves_concurrency() -> None:
     def busy(number: int, _: str) -> Response | None:
         return JSONResponse({"error": {"message": "slow down"}}, 429, {"Retry-After": "0.3"}) if number < 8 else None
 

@@ -1,4 +1,4 @@
-"""Controls see nothing, or the same options in another order; they stand apart, and a run takes them like any system."""
+"""Controls see nothing, or the same options in another order; they are listed separately, and a run takes them like any system."""
 
 import json
 from pathlib import Path

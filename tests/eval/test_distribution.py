@@ -119,7 +119,7 @@ def test_what_is_known_is_asked_again_for_company_and_stays_as_it_was(
     assert len((tmp_path / "answered-0.jsonl").read_text().splitlines()) == len(whole)
 
 
-def test_what_is_known_cannot_fail_in_company(
+def test_what_is_known_cannot_fail_in_a_batch(
     loaded: VideoRouter, items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = asked(loaded, items, 3)[1]

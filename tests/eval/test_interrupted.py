@@ -1,4 +1,4 @@
-"""An interrupted run goes on where it stood and ends as an unbroken one; what cannot be answered is told and costs no more."""
+"""An interrupted run resumes and ends as an unbroken one; what cannot be answered is reported and costs no more."""
 
 import csv
 import json
@@ -58,7 +58,7 @@ def moved(manifest: Path, out: Path) -> dict[str, Any]:
     return told
 
 
-def test_a_run_goes_on_from_what_was_answered_and_asks_a_torn_line_again(
+def test_a_run_resumes_from_what_was_answered_and_asks_a_torn_line_again(
     whole: Path, world: Path, router: Path, tmp_path: Path
 ) -> None:
     lines = (whole / PREDICTIONS).read_text().splitlines(keepends=True)

@@ -15,7 +15,7 @@ from videorouter.routers.systems.query import Query, question_text
 ITEM = Item("1", Path("a.mp4"), "What {is} it?", ("x", "y", "z", "w"), "B", {"duration": "short"})
 
 
-def test_the_house_asks_as_it_always_did() -> None:
+def test_the_projects_own_wording_is_as_it_always_was() -> None:
     assert wording("house").render(ITEM, []) == question_text(Query(ITEM.question, ITEM.options))
     assert usual_wording("miniature").name == "house"
 

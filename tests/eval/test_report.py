@@ -84,7 +84,7 @@ def test_failures_are_counted_where_they_happened(report: Path) -> None:
     assert {key for key, count in failed.items() if count != "0"} == {(CAPS[1], "uniform_pooling")}
 
 
-def test_references_stand_apart(report: Path) -> None:
+def test_references_are_listed_separately(report: Path) -> None:
     assert {r["system"] for r in rows(report) if r["apart"] == "true"} == {"dense", "oracle"}
 
 

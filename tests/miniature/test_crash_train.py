@@ -1,4 +1,4 @@
-"""A training killed with all its ranks, and gone on with by others, ends where an undisturbed one does."""
+"""A training killed with all its ranks, and resumed by others, ends where an undisturbed one does."""
 
 import json
 from pathlib import Path

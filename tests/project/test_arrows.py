@@ -44,19 +44,19 @@ def imported_modules(file: Path) -> Iterator[str]:
                 yield module
 
 
-def imported_rooms(file: Path) -> Iterator[str]:
+def imported_packages(file: Path) -> Iterator[str]:
     return (module.split(".")[1] for module in imported_modules(file))
 
 
-@pytest.mark.parametrize("room", BELOW)
-def test_a_room_imports_only_rooms_below_it(room: str) -> None:
-    files = sorted((ROOT / room).rglob("*.py"))
+@pytest.mark.parametrize("package", BELOW)
+def test_a_package_imports_only_packages_below_it(package: str) -> None:
+    files = sorted((ROOT / package).rglob("*.py"))
     assert files
     against = {
         f"{file.relative_to(ROOT)} -> {other}"
         for file in files
-        for other in imported_rooms(file)
-        if other != room and other not in BELOW[room] | ANYWHERE
+        for other in imported_packages(file)
+        if other != package and other not in BELOW[package] | ANYWHERE
     }
     assert not against
 
@@ -83,34 +83,34 @@ def test_inside_a_package_imports_run_one_way_too(package: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(ANYWHERE))
 def test_what_all_may_import_imports_nothing_of_ours(module: str) -> None:
-    assert set(imported_rooms(ROOT / "videorouter" / f"{module}.py")) <= {"__version__"}
+    assert set(imported_packages(ROOT / "videorouter" / f"{module}.py")) <= {"__version__"}
 
 
 def test_tests_and_benchmarks_use_the_one_import_name() -> None:
     for file in [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
-        list(imported_rooms(file))
+        list(imported_packages(file))
 
 
-@pytest.mark.parametrize("room", BELOW)
-def test_every_package_has_a_command_and_a_link_and_its_init_holds_a_docstring_only(room: str) -> None:
-    assert (ROOT / room / "__main__.py").is_file()
-    assert room in COMMANDS
-    link = ROOT / "videorouter" / room
+@pytest.mark.parametrize("package", BELOW)
+def test_every_package_has_a_command_and_a_link_and_its_init_holds_a_docstring_only(package: str) -> None:
+    assert (ROOT / package / "__main__.py").is_file()
+    assert package in COMMANDS
+    link = ROOT / "videorouter" / package
     assert link.is_symlink()
-    assert os.readlink(link) == f"../{room}"
-    (docstring,) = ast.parse((ROOT / room / "__init__.py").read_text(encoding="utf-8")).body
+    assert os.readlink(link) == f"../{package}"
+    (docstring,) = ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8")).body
     assert isinstance(docstring, ast.Expr)
 
 
 def test_no_file_is_named_after_nothing() -> None:
     vague = {"utils", "util", "helpers", "helper", "common", "misc"}
-    assert not [path for room in BELOW for path in (ROOT / room).rglob("*") if path.stem in vague]
+    assert not [path for package in BELOW for path in (ROOT / package).rglob("*") if path.stem in vague]
 
 
-@pytest.mark.parametrize("room", BELOW)
-def test_no_terminal_reads_what_it_prints_as_markup(room: str) -> None:
+@pytest.mark.parametrize("package", BELOW)
+def test_no_terminal_reads_what_it_prints_as_markup(package: str) -> None:
     """rich takes `[/a/path]` for a closing tag: consoles read no markup, styles are given apart."""
-    for file in sorted((ROOT / room).rglob("*.py")):
+    for file in sorted((ROOT / package).rglob("*.py")):
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Console":
                 given = {word.arg: ast.unparse(word.value) for word in call.keywords}

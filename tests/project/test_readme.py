@@ -96,7 +96,7 @@ def test_the_commands_run_and_print_what_the_documents_say(checkout: Path) -> No
 
 
 def test_the_answers_that_the_readme_prints_are_true() -> None:
-    """Held against the scenes of the two videos that it asks about, whose seed and numbers are the demo's."""
+    """Checked against the scenes of the two videos that it asks about, whose seed and numbers are the demo's."""
     script, second = (WorldPlan().script(index) for index in (0, 1))
     shown = Counter(scene.figure for scene in script.scenes)
     at = {scene.figure: scene.glyph_at for scene in script.scenes}

@@ -93,12 +93,12 @@ def test_the_wheel_is_what_is_imported(installed: Path, elsewhere: Path) -> None
     assert all(str(installed.parent) in place for place in run([installed / "python", "-c", code], elsewhere).split())
 
 
-@pytest.mark.parametrize("door", [["python", "-m", "videorouter.routers"], ["videorouter", "routers"]])
-def test_it_answers_a_question(installed: Path, elsewhere: Path, router: Path, world: Path, door: list[str]) -> None:
+@pytest.mark.parametrize("started", [["python", "-m", "videorouter.routers"], ["videorouter", "routers"]])
+def test_it_answers_a_question(installed: Path, elsewhere: Path, router: Path, world: Path, started: list[str]) -> None:
     video = sorted((world / "videos").iterdir())[0]
     command: list[str | Path] = [
-        installed / door[0],
-        *door[1:],
+        installed / started[0],
+        *started[1:],
         "answer",
         "--model",
         router,

@@ -1,4 +1,4 @@
-"""Questions about one video may go on from one another: the answers are those of each question alone, in every family."""
+"""Questions about one video may continue from one another: the answers are those of each question alone, in every family."""
 
 from typing import Any
 

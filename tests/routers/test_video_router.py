@@ -122,8 +122,8 @@ def test_the_model_is_asked_in_the_words_given_and_the_routers_read_the_question
 ) -> None:
     question, options = "Which symbol is shown?", ["K", "T"]
     own = "\n".join([question, "Options:", "(A) K", "(B) T", ANSWER_WITH_LETTER])
-    worded, other, house = loaded.answer_all(
+    worded, other, usual = loaded.answer_all(
         clip, [Asked(question, options, own), Asked(question, options, "Say B."), Asked(question, options)], budget=256
     )
-    assert (worded.text, worded.relevance, worded.tokens) == (house.text, house.relevance, house.tokens)
-    assert (other.relevance, other.policy) == (house.relevance, house.policy)
+    assert (worded.text, worded.relevance, worded.tokens) == (usual.text, usual.relevance, usual.tokens)
+    assert (other.relevance, other.policy) == (usual.relevance, usual.policy)

@@ -1,7 +1,7 @@
 """What version 0.1.0 saved loads to what it loaded then, although the packages had other import names.
 
 `0.1.0/` was made by that version: a world, a tiny base, both builds, checkpoints of the three stages, two exports, a run
-folder; and `expected.json`, what that version made of them: answers, samples, and each training gone on with for an epoch.
+folder; and `expected.json`, what that version made of them: answers, samples, and each training resumed for an epoch.
 """
 
 import hashlib
@@ -68,7 +68,7 @@ def test_shards_hold_what_they_held(name: str, saved: Path, expected: dict[str, 
     assert read == expected["shards"][name]
 
 
-def test_a_build_is_gone_on_with_by_the_same_command(saved: Path) -> None:
+def test_a_build_is_resumed_by_the_same_command(saved: Path) -> None:
     """Everything is labelled, so nothing is asked: there is no teacher at that address."""
     before = {path.name: path.read_bytes() for path in (saved / "video-flr").glob("*.tar")}
     arguments = ["flr", "annotate", "--config", "miniature/flr_annotate", "--questions", "world/questions.jsonl"]
@@ -79,7 +79,7 @@ def test_a_build_is_gone_on_with_by_the_same_command(saved: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_training_goes_on_from_its_config_and_checkpoint(stage: str, saved: Path, expected: dict[str, Any]) -> None:
+def test_a_training_resumes_from_its_config_and_checkpoint(stage: str, saved: Path, expected: dict[str, Any]) -> None:
     config = Path(stage) / "csv" / "version_0" / "config.yaml"
     assert "class_path: train.modules." in config.read_text()
     options = ["--trainer.limit_val_batches", "0", "--trainer.log_every_n_steps", "1", "--trainer.max_epochs", "2"]

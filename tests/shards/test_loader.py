@@ -1,4 +1,4 @@
-"""A position saved under some ranks is taken up under others: the same samples in the same order."""
+"""A position saved under some ranks is resumed under others: the same samples in the same order."""
 
 import json
 import os

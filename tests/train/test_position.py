@@ -1,4 +1,4 @@
-"""Lightning saves where an epoch stands and takes it up again: an interrupted run reads what an unbroken one would."""
+"""Lightning saves where an epoch stands and resumes there: an interrupted run reads what an unbroken one would."""
 
 from functools import partial
 from pathlib import Path

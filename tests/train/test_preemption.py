@@ -1,4 +1,4 @@
-"""A training that is told to leave saves first, and goes on from there as if nothing had been."""
+"""A training that is told to leave saves first, and resumes from there as if nothing had happened."""
 
 import os
 import signal

@@ -84,7 +84,7 @@ def test_an_export_without_one_head_says_which_is_missing(checkpoints: dict[str,
         export([tmp_path / "foreign.ckpt"], tmp_path / "router")
 
 
-def test_resuming_goes_on_from_the_saved_step_with_the_saved_moments(
+def test_resuming_continues_from_the_saved_step_with_the_saved_moments(
     checkpoints: dict[str, Path], base: Path, flr: Path, tmp_path: Path
 ) -> None:
     last = checkpoints["image"].with_name("last.ckpt")
