@@ -11,7 +11,7 @@ USAGE = """usage: {typed} {{fit,check,floor,...}} ...
 
   fit     train a router or the joint stage: --config CONFIG [--out FOLDER] [--resume auto] and any option of a config
   check   the same arguments: say what would stop this training before it starts; --ranks N for another number of processes
-  floor   SHARDS: what words alone tell of a policy, the figure that a Semantic Router must be seen above
+  floor   SHARDS: what words alone tell of a policy, the baseline that a Semantic Router must beat
   validate, test, predict   as Lightning has them
 
 Shipped configs are found by name: `videorouter config` lists them. `videorouter train fit --help` is Lightning's own and
@@ -33,9 +33,9 @@ def floor(shards: str, train: str = "train", test: str = "test") -> None:
         train: split learned from
         test: split classified
     """
-    from videorouter.train.text_floor import text_floor
+    from videorouter.train.text_baseline import text_baseline
 
-    found = text_floor(shards, train, test)
+    found = text_baseline(shards, train, test)
     print(f"{found.accuracy:.4f} of {found.questions} questions, after learning from {found.learned}")
 
 

@@ -60,12 +60,12 @@ def check(arguments: list[str], ranks: int | None = None, console: Console | Non
 def findings_of(asked: Namespace, ranks: int) -> Iterator[Finding]:
     """Base, memory, data, output folder, checkpoint and devices of a parsed `fit`, in this order."""
     base = _base_of(asked)
-    yield _looked("base", lambda: _base_text(base))
-    yield _looked("memory", lambda: _memory_text(memory_of(asked, base, ranks), asked))
-    yield _looked("data", lambda: _data_text(asked, ranks))
-    yield _looked("output", lambda: _output_text(Path(asked.out)))
-    yield _looked("checkpoint", lambda: _checkpoint_text(asked, base))
-    yield _looked("devices", lambda: _device_text(asked, ranks))
+    yield _finding("base", lambda: _base_text(base))
+    yield _finding("memory", lambda: _memory_text(memory_of(asked, base, ranks), asked))
+    yield _finding("data", lambda: _data_text(asked, ranks))
+    yield _finding("output", lambda: _output_text(Path(asked.out)))
+    yield _finding("checkpoint", lambda: _checkpoint_text(asked, base))
+    yield _finding("devices", lambda: _device_text(asked, ranks))
 
 
 def ranks_of(asked: Namespace) -> int:
@@ -78,7 +78,7 @@ def ranks_of(asked: Namespace) -> int:
     return devices * asked.trainer.num_nodes
 
 
-def _looked(subject: str, look: Callable[[], str]) -> Finding:
+def _finding(subject: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(subject, True, look())
     except (ValueError, OSError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-Asked = tuple[str, ...]
+ItemQuestions = tuple[str, ...]
 """A video's key and the questions asked of it."""
 
 
@@ -30,11 +30,11 @@ class Trace(Callback):
             file.write(json.dumps(row) + "\n")
 
 
-def asked_by_step(folders: Sequence[Path]) -> dict[int, list[Asked]]:
+def asked_by_step(folders: Sequence[Path]) -> dict[int, list[ItemQuestions]]:
     """What all ranks asked at each step, sorted, over several starts of one training: a step taken twice counts the last time."""
-    by_step: dict[int, list[Asked]] = {}
+    by_step: dict[int, list[ItemQuestions]] = {}
     for folder in folders:
-        taken: dict[int, list[Asked]] = {}
+        taken: dict[int, list[ItemQuestions]] = {}
         for path in sorted(folder.glob("asked-*.jsonl")):
             for step, items in _rows(path):
                 taken.setdefault(step, []).extend(items)
@@ -43,7 +43,7 @@ def asked_by_step(folders: Sequence[Path]) -> dict[int, list[Asked]]:
     return {step: sorted(items) for step, items in sorted(by_step.items())}
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[Asked]]]:
+def _rows(path: Path) -> Iterator[tuple[int, list[ItemQuestions]]]:
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             row = json.loads(line)

@@ -1,4 +1,4 @@
-"""Questions worn: words left out, others put in, clauses exchanged (ours).
+"""Word noise on questions: words left out, others put in, clauses exchanged (ours).
 
 A router that reads questions learns from few wordings, and hangs on what only they share: how a sentence begins, say. Worn
 questions ask for the same policy.
@@ -17,7 +17,7 @@ ADDED: Final = 0.3
 """Words put in, for each one left out."""
 
 
-def worn(random: Random, question: str, left_out: float, words: Sequence[str]) -> str:
+def with_word_noise(random: Random, question: str, left_out: float, words: Sequence[str]) -> str:
     """The question with a share `left_out` of its words left out, and some of `words` put in; never empty."""
     if random.random() < AS_WRITTEN:
         return question

@@ -20,7 +20,7 @@ from videorouter.eval.lmms_eval_plugin.requests import (
     until,
     wants_sampling,
 )
-from videorouter.routers.answering.video_router import Answer, Asked, VideoRouter
+from videorouter.routers.answering.video_router import Answer, AskedQuestion, VideoRouter
 from videorouter.routers.answering.watched_video import WatchedVideo
 from videorouter.routers.backbones.prompt import SharedPrefix
 from videorouter.routers.systems.base import CompressedVideo, System, encodes_on_demand
@@ -158,7 +158,7 @@ class Likelihood:
     _kept: dict[str, CompressedVideo] = field(default_factory=dict)
 
     @torch.no_grad()
-    def of(self, asked: Asked, continuation: str) -> tuple[float, bool]:
+    def of(self, asked: AskedQuestion, continuation: str) -> tuple[float, bool]:
         """Mean negative log-likelihood of the continuation's tokens, and whether each is the likeliest."""
         backbone = self.router.backbone
         query = self.watched.query(asked.question, tuple(asked.options) if asked.options else None, text=asked.text)

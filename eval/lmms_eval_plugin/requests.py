@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from videorouter.eval.converters.prompt_parsing import extract_question
-from videorouter.routers.answering.video_router import Asked
+from videorouter.routers.answering.video_router import AskedQuestion
 
 MAX_NEW_TOKENS: Final = 32
 
@@ -28,10 +28,10 @@ class VideoRequest:
     more: Any
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> AskedQuestion:
         """Routers read the question alone, the model the text as the task wrote it."""
         question, options = extract_question(self.text)
-        return Asked(question, options, self.text)
+        return AskedQuestion(question, options, self.text)
 
 
 def read_requests(requests: Sequence[Any], documents: Documents) -> list[VideoRequest]:

@@ -73,7 +73,7 @@ def notes(figures: Sequence[CellFigures], joined: JoinedRuns, mix_budgets: bool)
             "Every benchmark, number of frames and budget is a table of its own; rows of different tables are not compared."
         )
     for path, manifest in joined.runs:
-        if missing := unsaid(manifest):
+        if missing := missing_facts(manifest):
             found.append(f"The manifest of {path.name} does not say: {', '.join(missing)}.")
     return found
 
@@ -86,7 +86,7 @@ def facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     )
 
 
-def unsaid(manifest: dict[str, Any]) -> list[str]:
+def missing_facts(manifest: dict[str, Any]) -> list[str]:
     """The expected words that no key contains."""
     names = [name for name, _ in facts(manifest)]
     return [word for word in EXPECTED if not any(_names(word, name) for name in names)]

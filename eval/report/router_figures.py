@@ -13,7 +13,7 @@ from videorouter.eval.report.joined_runs import Contender, JoinedRuns
 from videorouter.eval.run_folder import REAL_KINDS, THRESHOLD, Cell, Prediction, SampledVideo
 from videorouter.eval.statistics import bootstrap_interval
 from videorouter.routers.backbones.temporal import merged_any
-from videorouter.routers.routing.metrics import auroc_within_question, found_above, recall_among_best
+from videorouter.routers.routing.metrics import auroc_within_question, recall_among_best, recall_and_precision
 from videorouter.routers.systems.spec import parse_spec
 
 RECALL: Final = "recall at the threshold"
@@ -173,7 +173,7 @@ def _of_question(
         TOKENS: (spent / sum(answer.tokens_by_frame), share),
     }
     if threshold is not None:
-        recall, precision = found_above(scores, labels, threshold)
+        recall, precision = recall_and_precision(scores, labels, threshold)
         found[RECALL] = recall, float((scores > threshold).float().mean())
         if known:
             found[PRECISION] = precision, share

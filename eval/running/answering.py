@@ -13,7 +13,7 @@ from videorouter.routers.answering.parser import parse_choice
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.protocol import Backbone, Generated
 from videorouter.routers.systems.base import CompressedVideo
-from videorouter.routers.systems.query import Query, letters, looked, question_text
+from videorouter.routers.systems.query import Query, cached, letters, question_text
 
 MOST_NEW_TOKENS: Final = 32
 
@@ -39,7 +39,7 @@ def answers(
     """An answer to each question, several generated in one batch; `shared` remembers a video's prompt.
 
     `scoring`: `likelihood` takes the option letter of highest logit (works with any base, also an untrained one);
-    `generate` parses generated text. A question with `looks`, asked alone, is not answered twice from the same prompt; the
+    `generate` parses generated text. A question with a `cache`, asked alone, is not answered twice from the same prompt; the
     seconds are then those of the one pass there was.
     """
     started = time.perf_counter()
@@ -60,10 +60,10 @@ def answers(
 def _one_answer(
     backbone: Backbone, scoring: Scoring, prompt: Prompt, query: Query, shared: SharedPrefix | None
 ) -> Answer:
-    if query.looks is None:  # a digest copies the prompt from the device
+    if query.cache is None:  # a digest copies the prompt from the device
         return _forward_pass(backbone, scoring, prompt, query, shared)
     key = ("answer", scoring, prompt.digest())
-    return looked(query.looks, key, lambda: _forward_pass(backbone, scoring, prompt, query, shared))
+    return cached(query.cache, key, lambda: _forward_pass(backbone, scoring, prompt, query, shared))
 
 
 def _forward_pass(

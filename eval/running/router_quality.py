@@ -12,7 +12,7 @@ from rich.table import Table
 from videorouter.eval.benchmarks.items import Item
 from videorouter.eval.running.runner import Runner
 from videorouter.routers.answering.video_router import VideoRouter
-from videorouter.routers.routing.metrics import auroc_within_question, found_above
+from videorouter.routers.routing.metrics import auroc_within_question, recall_and_precision
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def measure(router: VideoRouter, items: Sequence[Item], split: str, progress: Pr
             labels = torch.tensor(truth.relevant)
             area = auroc_within_question(scores.cpu(), labels) if truth.policy == "fragment" else None
             if area is not None:
-                recall, precision = found_above(scores.cpu(), labels, router.config.threshold)
+                recall, precision = recall_and_precision(scores.cpu(), labels, router.config.threshold)
                 areas.append(area)
                 recalls.append(recall)
                 precisions.append(precision)

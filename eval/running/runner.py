@@ -25,7 +25,7 @@ from videorouter.routers.answering.watched_video import WatchedVideo
 from videorouter.routers.backbones.prompt import SharedPrefix
 from videorouter.routers.backbones.temporal import merged_any
 from videorouter.routers.systems.base import CompressedVideo, System
-from videorouter.routers.systems.query import Looks, Query
+from videorouter.routers.systems.query import PassCache, Query
 from videorouter.video.errors import VideoError
 
 FAILS: Final = (VideoError, ValueError, RuntimeError)
@@ -104,7 +104,7 @@ class Runner:
         """Every video used so far, by its name."""
         self.failures: list[Failure] = []
         self._cache = VideoCache(router, remembered_videos)  # encoder and frames stay the same when scales change
-        self._looks: dict[str, Looks] = {}
+        self._caches: dict[str, PassCache] = {}
 
     def run(
         self,
@@ -176,7 +176,7 @@ class Runner:
         text = self.wording.render(item, watched.sampled.seconds)
         between = self.wording.between(item, watched.sampled.seconds, watched.seconds, watched.sampled.duration)
         query = watched.query(item.question, item.options, truth, text, between)
-        return replace(query, looks=self._looks.setdefault(item.id, Looks())) if self.share_passes else query
+        return replace(query, cache=self._caches.setdefault(item.id, PassCache())) if self.share_passes else query
 
     def _trial(self, item: Item, system: System, cap: int, budget: int, journal: Journal | None) -> Trial:
         known = None

@@ -7,7 +7,7 @@ from typing import Final
 from videorouter.eval.run_folder import Prediction
 from videorouter.eval.statistics import Difference, kept_share, paired_difference, summarise
 from videorouter.miniature.study.budgets import DENSE_TOKENS, HEADLINE
-from videorouter.miniature.study.probes import Information, WrongFrames
+from videorouter.miniature.study.probes import ProbeAccuracies, WrongFrames
 from videorouter.miniature.world.wordings import KINDS
 
 Made = Mapping[tuple[str, str, str, int], Sequence[Prediction]]
@@ -51,7 +51,7 @@ class Claim:
     measured: str
 
 
-def check_bounds(made: Made, information: Information) -> list[Bound]:
+def check_bounds(made: Made, information: ProbeAccuracies) -> list[Bound]:
     """All promises of the study, in the order a reader needs them."""
     return [
         *_information(information),
@@ -79,7 +79,7 @@ def check_claims(answered: Answered, budget: int) -> list[Claim]:
     return claims
 
 
-def _information(found: Information) -> list[Bound]:
+def _information(found: ProbeAccuracies) -> list[Bound]:
     most = found.guessing + 0.05
     return [
         Bound("linear probe, glyph at a named place, s = 1", f"{found.full:.3f}", ">= 0.95", found.full >= 0.95),

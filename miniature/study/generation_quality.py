@@ -26,7 +26,7 @@ SEVERAL: Final = "several"
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenQuestion:
     """A question that a build wrote, the frames `[T]` it gave as evidence, and its `fate`: a filter's name, or accepted."""
 
     video: str
@@ -103,7 +103,7 @@ def read_scenes(world: Path) -> dict[str, Script]:
     }
 
 
-def written_in(shards: Path, scripts: dict[str, Script]) -> Iterator[Written]:
+def written_in(shards: Path, scripts: dict[str, Script]) -> Iterator[WrittenQuestion]:
     """All questions of a build: those in its shards, and those that its filters put aside.
 
     Raises `ValueError` for a question about another video than those of `scripts`.
@@ -118,28 +118,30 @@ def written_in(shards: Path, scripts: dict[str, Script]) -> Iterator[Written]:
     yield from put_aside(read_rejects(shards / QUARANTINE), frames)
 
 
-def accepted(labelled: LabelledQuestion) -> Written:
+def accepted(labelled: LabelledQuestion) -> WrittenQuestion:
     """A question that passed."""
     intent = labelled.question
     assert intent.answer is not None
     assert labelled.relevance is not None
-    return Written(
+    return WrittenQuestion(
         Path(intent.video).stem, intent.question, intent.options, intent.answer, labelled.relevance.relevant, ACCEPTED
     )
 
 
-def put_aside(rejects: Iterable[Reject], frames: int) -> Iterator[Written]:
+def put_aside(rejects: Iterable[Reject], frames: int) -> Iterator[WrittenQuestion]:
     """Those questions among `rejects`, about videos of `frames` sampled frames, that a filter put aside."""
     for reject in rejects:
         if reject.stage == "filter" and reject.raw:
             proposal = ProposedQuestion.model_validate_json(reject.raw)
             evidence = [number in proposal.evidence for number in range(1, frames + 1)]
             video = reject.item.rsplit("-g", 1)[0].rsplit("-", 1)[0]
-            yield Written(video, proposal.question, proposal.options or None, proposal.answer, evidence, reject.verdict)
+            yield WrittenQuestion(
+                video, proposal.question, proposal.options or None, proposal.answer, evidence, reject.verdict
+            )
 
 
 def measure_generated(
-    scripts: dict[str, Script], written: Iterable[Written], misreadings: Misreadings
+    scripts: dict[str, Script], written: Iterable[WrittenQuestion], misreadings: Misreadings
 ) -> GenerationQuality:
     """Check questions against the scenes; `misreadings` are those of the teacher that wrote them."""
     precisions, recalls, exact, right = [], [], [], []
@@ -183,13 +185,13 @@ def _shown(script: Script, frames: int) -> list[Perceived]:
     ]
 
 
-def _is_answer(intent: Intent | None, shown: Sequence[Perceived], truth: Sequence[bool], one: Written) -> bool:
+def _is_answer(intent: Intent | None, shown: Sequence[Perceived], truth: Sequence[bool], one: WrittenQuestion) -> bool:
     """Whether every frame that the question fits gives the written answer."""
     fitting = [frame for frame, carries in zip(shown, truth, strict=True) if carries]
     return intent is not None and bool(fitting) and agree(intent, fitting, one.options) == one.answer
 
 
-def _misread(one: Written, truth: Sequence[bool], shown: Sequence[Perceived], misreadings: Misreadings) -> str:
+def _misread(one: WrittenQuestion, truth: Sequence[bool], shown: Sequence[Perceived], misreadings: Misreadings) -> str:
     """What was planted in the frames that the question is about, or should have been."""
     about = [frame for frame, *marks in zip(shown, one.evidence, truth, strict=True) if any(marks)]
     kinds = {kind for frame in about if (kind := misreadings.of(frame))}

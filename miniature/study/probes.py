@@ -23,7 +23,7 @@ STEPS = 400
 
 
 @dataclass(frozen=True)
-class Information:
+class ProbeAccuracies:
     """Held-out accuracies: `full` of the 24 glyphs from the place's own token; `pooled` among the three glyphs that share the
     pooled token, `guessing` those."""
 
@@ -32,7 +32,7 @@ class Information:
     guessing: float
 
 
-def measure_information(backbone: Backbone, pictures: int = 3000, seed: int = 0) -> Information:
+def measure_probes(backbone: Backbone, pictures: int = 3000, seed: int = 0) -> ProbeAccuracies:
     """Fit one linear probe a place on two thirds of fresh pictures, read the others."""
     random = Random(f"probe {seed}")
     scenes = [random_scene(random) for _ in range(pictures)]
@@ -47,7 +47,7 @@ def measure_information(backbone: Backbone, pictures: int = 3000, seed: int = 0)
         scores, truth = _probe(pooled[:, 2 * row + column], glyphs[:, number])
         beside = glyphs[-len(truth) :, [PLACE_NAMES.index(name) for name in places_beside(place)]]
         among.append((beside.gather(1, scores.gather(1, beside).argmax(1, keepdim=True))[:, 0] == truth).float())
-    return Information(
+    return ProbeAccuracies(
         torch.cat(full).mean().item(), torch.cat(among).mean().item(), 1 / len(places_beside(PLACE_NAMES[0]))
     )
 

@@ -22,7 +22,7 @@ from videorouter.eval.statistics import Summary, paired_difference, summarise
 from videorouter.miniature.bases import DENSE_ROUTER, ROBUST_ROUTER
 from videorouter.miniature.study.budgets import DENSE_TOKENS, HEADLINE, POINTS, SYSTEMS, Point
 from videorouter.miniature.study.claims import Bound, check_bounds
-from videorouter.miniature.study.probes import WrongFrames, measure_information
+from videorouter.miniature.study.probes import WrongFrames, measure_probes
 from videorouter.miniature.world.build import build_world
 from videorouter.miniature.world.wordings import KINDS
 from videorouter.routers.answering.video_router import VideoRouter
@@ -92,7 +92,7 @@ def report(
         made["dense", "dense", FED_CAP, DENSE_TOKENS] = _dense(
             Runner(on_dense, "likelihood", share_passes=True), items, progress
         )
-        information = measure_information(router.backbone)
+        information = measure_probes(router.backbone)
     rows = [row for key, found in made.items() for row in _rows(key, found)]
     bounds = check_bounds(made, information)
     _write(out, rows, bounds, made, items)

@@ -49,7 +49,7 @@ def answer_beyond(intent: Intent | None, seen: Seen, options: Sequence[str] | No
     return found
 
 
-def says(reply: str, known: str) -> bool:
+def names_answer(reply: str, known: str) -> bool:
     """Whether a reply names the known answer and nothing beside it but words that say nothing."""
     said, wanted = (
         [word for word in re.findall(r"[^\W_]+|[^\w\s]", text.casefold()) if word not in EMPTY]

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any, Final
 
-from videorouter.miniature.teacher.answers import answer, answer_beyond, frame_scores, says
+from videorouter.miniature.teacher.answers import answer, answer_beyond, frame_scores, names_answer
 from videorouter.miniature.teacher.captions import caption, fits, read_captions, write_questions
 from videorouter.miniature.teacher.faults import ContentFault, Faults, Misreadings
 from videorouter.miniature.teacher.perception import Perceived, perceive
@@ -186,7 +186,7 @@ def _reply(schema: dict[str, Any], text: str, seen: Sequence[Perceived | None]) 
         return {"category": wanted if wanted in known else known[-1], "reason": _reason(intent)}
     if "same" in properties:
         known_answer, reply = (re.search(rf"^{name}: (.+)$", text, re.MULTILINE) for name in ("Known answer", "Reply"))
-        same = bool(known_answer and reply and says(reply[1], known_answer[1]))
+        same = bool(known_answer and reply and names_answer(reply[1], known_answer[1]))
         return {"same": same, "reason": f"the reply {'says' if same else 'does not say'} the known answer"}
     raise ValueError(f"no answer known for a schema with {sorted(properties)}")
 

@@ -42,7 +42,7 @@ from videorouter.video.frames import SampledFrames
 Router = TypeVar("Router", SemanticRouter, ImageRouter)
 
 
-class Asked(NamedTuple):
+class AskedQuestion(NamedTuple):
     """A question, with its options where it has some; `text` is what the model is asked in place of the project's own wording."""
 
     question: str
@@ -265,13 +265,13 @@ class VideoRouter:
         built = self.system(system, policy=policy, encoder=encoder)
         with peak_memory(self.backbone.device) as peak:
             watched = self._watched(video, built, frames)
-            made = self._answer(watched, Asked(question, options), built, budget, max_new_tokens, None, on_text)
+            made = self._answer(watched, AskedQuestion(question, options), built, budget, max_new_tokens, None, on_text)
         return replace(made, peak_memory=peak.bytes)
 
     def answer_all(
         self,
         video: str | Path | SampledFrames | WatchedVideo,
-        questions: Sequence[Asked | tuple[str, Sequence[str] | None]],
+        questions: Sequence[AskedQuestion | tuple[str, Sequence[str] | None]],
         budget: int | None = None,
         policy: Policy | None = None,
         system: str = ROUTED,
@@ -288,7 +288,7 @@ class VideoRouter:
         watched = self._watched(video, built, frames)
         for asked in questions:
             with peak_memory(self.backbone.device) as peak:
-                made = self._answer(watched, Asked(*asked), built, budget, max_new_tokens, shared)
+                made = self._answer(watched, AskedQuestion(*asked), built, budget, max_new_tokens, shared)
             yield replace(made, peak_memory=peak.bytes)
 
     def _there(self, router: Router | None) -> Router:
@@ -312,7 +312,7 @@ class VideoRouter:
     def _answer(
         self,
         watched: WatchedVideo,
-        asked: Asked,
+        asked: AskedQuestion,
         system: System,
         budget: int | None,
         max_new_tokens: int,

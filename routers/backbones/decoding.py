@@ -24,8 +24,8 @@ INCOMPLETE: Final = "\ufffd"
 """What tokenizers show for bytes that are no character yet."""
 
 
-class Streamed:
-    """Tells `on_text` what came to the text since the last time; all pieces together are the answer."""
+class TextStreamer:
+    """Calls `on_text` with the text that is new since the last call; all pieces together are the answer."""
 
     def __init__(self, tokenizer: Any, on_text: Callable[[str], None]) -> None:
         self._tokenizer, self._on_text = tokenizer, on_text
@@ -38,7 +38,7 @@ class Streamed:
             self._say(text)
 
     def finished(self, ids: Sequence[int]) -> None:
-        """No more will come: what waited is told as it is."""
+        """No more will come: what was held back is passed on as it is."""
         self._say(self._text(ids).rstrip())
 
     def _say(self, text: str) -> None:

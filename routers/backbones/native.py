@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import AutoConfig
 
 from videorouter.routers.backbones.attention_tap import attention_tap
-from videorouter.routers.backbones.decoding import Decoded, Streamed, decode, decode_together, hidden_states
+from videorouter.routers.backbones.decoding import Decoded, TextStreamer, decode, decode_together, hidden_states
 from videorouter.routers.backbones.early_loading import load_early
 from videorouter.routers.backbones.language_weights import apply_language
 from videorouter.routers.backbones.loading import loading_from
@@ -169,7 +169,7 @@ class NativeBackbone(ABC):
         shared: SharedPrefix | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Generated:
-        streamed = Streamed(self.tokenizer, on_text or (lambda text: None))
+        streamed = TextStreamer(self.tokenizer, on_text or (lambda text: None))
         told = streamed.so_far if on_text else lambda ids: None
         decoded = decode(self.model, prompt, max_new_tokens, self._ends(), shared=shared, told=told)
         if on_text:

@@ -34,7 +34,7 @@ def threshold_for_recall(scores: Tensor, labels: Tensor, wanted: float) -> float
     return max(0.0, float(positive[missed]) - 1e-6)
 
 
-def found_above(scores: Tensor, labels: Tensor, threshold: float) -> tuple[float, float]:
+def recall_and_precision(scores: Tensor, labels: Tensor, threshold: float) -> tuple[float, float]:
     """Recall and precision of one question's frames scored above `threshold`; `[T]` scores and bools, at least one of them true.
 
     Precision is 0 where no frame is.

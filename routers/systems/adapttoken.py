@@ -88,7 +88,7 @@ class AdaptToken:
             raise ValueError(f"{len(seconds)} frame times for {frames} frames: give one a frame, or none")
         layer = checked_layer(self.layer, self.backbone)
         text = question_text(query)
-        inspection = Inspection(self.backbone, text, layer, self.max_new_tokens, query.between, query.looks)
+        inspection = Inspection(self.backbone, text, layer, self.max_new_tokens, query.between, query.cache)
         candidates = Candidates(math.floor(self.over_selection * budget + 1e-9), self.tau)
         certainties: list[float] = []
         for group in self.visits(interleaved_groups(frames, self.group_frames)):

@@ -15,7 +15,7 @@ from videorouter.routers.backbones.layout import texts_around
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.backbones.sources import TokenSource
 from videorouter.routers.systems.base import CompressedVideo
-from videorouter.routers.systems.query import Looks, looked
+from videorouter.routers.systems.query import PassCache, cached
 
 
 def interleaved_groups(n: int, k: int = 64) -> list[list[int]]:
@@ -114,7 +114,7 @@ class InspectedGroup:
 class Inspection:
     """How groups are run: after the prompt `text`, with attention read at `layer` (0-based) and a response this long.
 
-    `between` is what is written between all T frames, as in `Query`; `looks` are the question's, where it has some.
+    `between` is what is written between all T frames, as in `Query`; `cache` is the question's, where it has one.
     """
 
     backbone: Backbone
@@ -122,7 +122,7 @@ class Inspection:
     layer: int
     max_new_tokens: int
     between: Sequence[str] | None = None
-    looks: Looks | None = None
+    cache: PassCache | None = None
 
     def of(
         self, video_tokens: TokenSource, frames: Sequence[int], seconds: Sequence[float] | None = None
@@ -132,7 +132,7 @@ class Inspection:
         shown = None if seconds is None else [seconds[frame] for frame in frames]
         written = None if self.between is None else texts_around(self.between, frames, len(video_tokens))
         key = ("inspection", self.text, written and tuple(written), self.layer, self.max_new_tokens, tuple(frames))
-        scores, certain = looked(self.looks, key, lambda: self._run(whole, shown, written))
+        scores, certain = cached(self.cache, key, lambda: self._run(whole, shown, written))
         return InspectedGroup(
             whole.embeddings, torch.tensor(list(frames))[whole.frames.cpu()], whole.cells.cpu(), scores, certain
         )

@@ -8,27 +8,27 @@ import numpy as np
 
 from videorouter.shards.policy import Policy
 
-Found = TypeVar("Found")
+Computed = TypeVar("Computed")
 
 
 @dataclass
-class Looks:
-    """Findings about one question and one video, by what was looked for; a budget is never part of that.
+class PassCache:
+    """Results of model passes about one question and one video, by what was computed; a budget is never part of that.
 
-    What is found is the same as without; seconds are not, so latency is measured without.
+    Results are the same as without; seconds are not, so latency is measured without.
     """
 
-    found: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+    results: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
 
-def looked(looks: Looks | None, key: Hashable, look: Callable[[], Found]) -> Found:
-    """What was found under `key` before, or what `look` finds now; without `looks` always the latter."""
-    if looks is None:
-        return look()
-    if key not in looks.found:
-        looks.found[key] = look()
-    found: Found = looks.found[key]
-    return found
+def cached(cache: PassCache | None, key: Hashable, compute: Callable[[], Computed]) -> Computed:
+    """What `cache` holds under `key`, or what `compute` returns now; without a cache always the latter."""
+    if cache is None:
+        return compute()
+    if key not in cache.results:
+        cache.results[key] = compute()
+    result: Computed = cache.results[key]
+    return result
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Query:
     `text` is what follows the frames in place of question and options in the project's own wording. `seconds` says when each of
     the T frames is shown, where that is known. `frames` uint8 RGB `[T, H, W, 3]` are the frames as
     sampled, for systems that look at them with an encoder of their own. `between` is what the prompt says before each of the T
-    frames and after the last, T + 1 texts, such as speech; no router reads it. `looks` is given where the same question is
+    frames and after the last, T + 1 texts, such as speech; no router reads it. `cache` is given where the same question is
     asked of several systems or at several budgets.
     """
 
@@ -57,7 +57,7 @@ class Query:
     frames: np.ndarray | None = field(default=None, compare=False, repr=False)
     text: str | None = None
     between: tuple[str, ...] | None = None
-    looks: Looks | None = field(default=None, compare=False, repr=False)
+    cache: PassCache | None = field(default=None, compare=False, repr=False)
 
 
 def letters(options: Sequence[str]) -> list[str]:

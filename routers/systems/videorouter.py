@@ -27,7 +27,7 @@ from videorouter.routers.systems.base import (
     pooled_video,
 )
 from videorouter.routers.systems.frame_retention import largest_counts
-from videorouter.routers.systems.query import Query, looked
+from videorouter.routers.systems.query import Query, cached
 from videorouter.routers.systems.spec import ROUTED, Kind
 from videorouter.routers.systems.vidcom2 import Adjustable
 from videorouter.shards.policy import POLICIES, Policy
@@ -35,7 +35,7 @@ from videorouter.shards.policy import POLICIES, Policy
 Grid = tuple[int, int]
 
 
-def holds(small: Grid, kept: Grid) -> bool:
+def can_be_averaged_to(small: Grid, kept: Grid) -> bool:
     """Whether tokens on the grid `small` can be averaged to the grid `kept`."""
     return small[0] >= kept[0] and small[1] >= kept[1]
 
@@ -53,7 +53,9 @@ def screened_video(
 
     `small` may be None where none is needed. Of `full` only those other frames are asked for, all in one go.
     """
-    in_full = sorted(frame for frame, kept in grids.items() if small is None or not holds(small_grid, kept))
+    in_full = sorted(
+        frame for frame, kept in grids.items() if small is None or not can_be_averaged_to(small_grid, kept)
+    )
     coarse = sorted(grids.keys() - set(in_full))
     pooled = averaged(full[in_full], in_full, grids, grid) if in_full else {}
     if coarse:
@@ -127,8 +129,8 @@ class RoutedCompression:
         policy = self.policy_for(question)
         if policy == "global":
             return policy, None
-        scores = looked(
-            query.looks,
+        scores = cached(
+            query.cache,
             ("relevance", self.options.router_scale),
             lambda: self._scores(video_tokens, [question], self.backbone.grid)[0],
         )
@@ -182,7 +184,9 @@ class RoutedCompression:
         question, small_grid = self.backbone.embed_text(query.question), self.backbone.grid_at(side)
         policy = self.policy_for(question)
         small = relevance = None
-        if policy == "fragment" or holds(small_grid, pooled_grid(self.backbone.grid, self.scales.global_scale)):
+        if policy == "fragment" or can_be_averaged_to(
+            small_grid, pooled_grid(self.backbone.grid, self.scales.global_scale)
+        ):
             small = self.backbone.encode_frames(query.frames, side=side)
         if policy == "fragment":
             assert small is not None

@@ -17,7 +17,7 @@ from videorouter.eval.report.figures import all_figures
 from videorouter.eval.report.files import escaped
 from videorouter.eval.report.inspector import chosen_questions
 from videorouter.eval.report.joined_runs import Contender, join_runs
-from videorouter.eval.report.notes import facts, notes, unsaid
+from videorouter.eval.report.notes import facts, missing_facts, notes
 from videorouter.eval.report.page import page
 from videorouter.eval.report.scatter import pareto_front
 from videorouter.eval.run_folder import PREDICTIONS, VIDEOS, read_rows, write_rows
@@ -262,7 +262,7 @@ def test_the_manifest_is_told_whole_and_what_it_lacks_is_said() -> None:
     assert dict(facts(manifest)) == {
         "machine.gpu": "none", "machine.cores": "2", "subtitles": "no", "models": "none", "prompt_ids": "a@1, b@2",
     }  # fmt: skip
-    assert set(unsaid(manifest)) == {"versions", "seeds", "frames", "sampler", "decoder", "dtype", "scoring"}
+    assert set(missing_facts(manifest)) == {"versions", "seeds", "frames", "sampler", "decoder", "dtype", "scoring"}
 
 
 def test_latex_prints_names_as_they_are() -> None:

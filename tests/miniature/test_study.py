@@ -13,7 +13,7 @@ from videorouter.eval.statistics import kept_share, paired_difference
 from videorouter.miniature.study.budgets import DENSE_TOKENS, HEADLINE
 from videorouter.miniature.study.claims import PAIRS, check_bounds
 from videorouter.miniature.study.comparison import OPTIONS, ROUTING, TRAINING_FREE, compare_systems
-from videorouter.miniature.study.probes import Information, WrongFrames, measure_information
+from videorouter.miniature.study.probes import ProbeAccuracies, WrongFrames, measure_probes
 from videorouter.miniature.study.report import report
 from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.routing.allocation import Scales
@@ -32,9 +32,9 @@ def test_the_system_of_wrong_frames_sharpens_as_many_frames_but_never_the_eviden
 
 def test_bounds_hold_or_break_with_the_predictions() -> None:
     good = made(routed=0.95, pooled=0.5)
-    held = {bound.what: bound.held for bound in check_bounds(good, Information(0.99, 0.34, 1 / 3))}
+    held = {bound.what: bound.held for bound in check_bounds(good, ProbeAccuracies(0.99, 0.34, 1 / 3))}
     assert all(held.values()), [what for what, kept in held.items() if not kept]
-    bad = {b.what: b.held for b in check_bounds(made(routed=0.5, pooled=0.9), Information(0.9, 0.5, 1 / 3))}
+    bad = {b.what: b.held for b in check_bounds(made(routed=0.5, pooled=0.9), ProbeAccuracies(0.9, 0.5, 1 / 3))}
     assert not any(kept for what, kept in bad.items() if "VideoRouter" in what or "probe" in what)
     assert not bad["uniform_pooling s=4 loses on fragment"]
 
@@ -89,7 +89,7 @@ def test_a_share_of_accuracy_has_an_interval_and_needs_the_same_items() -> None:
 
 
 def test_random_tokens_of_the_base_lose_the_place_when_pooled(base: Path) -> None:
-    found = measure_information(load_backbone(str(base)), pictures=300)
+    found = measure_probes(load_backbone(str(base)), pictures=300)
     assert found.guessing == 1 / 3
     assert found.pooled < 0.5
 

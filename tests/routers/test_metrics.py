@@ -7,7 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videorouter.routers.routing.metrics import calibration_error, found_above, recall_among_best, threshold_for_recall
+from videorouter.routers.routing.metrics import (
+    calibration_error,
+    recall_among_best,
+    recall_and_precision,
+    threshold_for_recall,
+)
 
 
 @given(
@@ -43,8 +48,8 @@ def test_calibrated_scores_have_no_error_and_boasting_ones_have() -> None:
 
 def test_recall_and_precision_count_what_lies_above_the_threshold() -> None:
     scores, labels = torch.tensor([0.9, 0.5, 0.7, 0.1]), torch.tensor([True, True, False, False])
-    assert found_above(scores, labels, 0.5) == (0.5, 0.5)
-    assert found_above(scores, labels, 0.95) == (0, 0)
+    assert recall_and_precision(scores, labels, 0.5) == (0.5, 0.5)
+    assert recall_and_precision(scores, labels, 0.95) == (0, 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6), st.data())

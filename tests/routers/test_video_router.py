@@ -8,11 +8,15 @@ import pytest
 import torch
 
 from videorouter.routers.__main__ import main
-from videorouter.routers.answering.video_router import Asked, VideoRouter
+from videorouter.routers.answering.video_router import AskedQuestion, VideoRouter
 from videorouter.routers.systems.query import ANSWER_WITH_LETTER
 from videorouter.routers.systems.registry import SYSTEMS
 
-QUESTIONS = [Asked("Which symbol is shown first?"), Asked("How many scenes?", ("1", "2", "3")), Asked("Why?")]
+QUESTIONS = [
+    AskedQuestion("Which symbol is shown first?"),
+    AskedQuestion("How many scenes?", ("1", "2", "3")),
+    AskedQuestion("Why?"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +127,13 @@ def test_the_model_is_asked_in_the_words_given_and_the_routers_read_the_question
     question, options = "Which symbol is shown?", ["K", "T"]
     own = "\n".join([question, "Options:", "(A) K", "(B) T", ANSWER_WITH_LETTER])
     worded, other, usual = loaded.answer_all(
-        clip, [Asked(question, options, own), Asked(question, options, "Say B."), Asked(question, options)], budget=256
+        clip,
+        [
+            AskedQuestion(question, options, own),
+            AskedQuestion(question, options, "Say B."),
+            AskedQuestion(question, options),
+        ],
+        budget=256,
     )
     assert (worded.text, worded.relevance, worded.tokens) == (usual.text, usual.relevance, usual.tokens)
     assert (other.relevance, other.policy) == (usual.relevance, usual.policy)

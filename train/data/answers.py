@@ -16,7 +16,7 @@ from videorouter.train.data.steps import Counts, counted
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweredQuestion:
     """One question with its answer; `policy` and `relevant` (one bool a frame) are None where it has no such label."""
 
     question: str
@@ -32,7 +32,7 @@ class VideoAnswers:
 
     key: str
     sample: ShardSample
-    questions: list[Answered]
+    questions: list[AnsweredQuestion]
 
     @property
     def asked(self) -> list[str]:
@@ -79,7 +79,7 @@ class AnswerData(ShardData):
         self.limits = Limits(min(questions_per_item, batch_size), batch_size)
         self.more_labels, self.max_relevant_share = more_labels, max_relevant_share
         self._more: dict[str, LabelledQuestion] = {}
-        self._answered: dict[str, dict[tuple[int, int], Answered]] = {}
+        self._answered: dict[str, dict[tuple[int, int], AnsweredQuestion]] = {}
 
     def setup(self, stage: str) -> None:
         if self.more_labels is not None:
@@ -109,7 +109,7 @@ class AnswerData(ShardData):
     def origins(self) -> list[dict[str, Any]]:
         return super().origins() + ([] if self.more_labels is None else [origin(self.more_labels)])
 
-    def _merged(self, first: LabelledQuestion, second: LabelledQuestion) -> Answered:
+    def _merged(self, first: LabelledQuestion, second: LabelledQuestion) -> AnsweredQuestion:
         question, policy = first.question, first.policy or second.policy
         relevance = first.relevance or second.relevance
         relevant = None if relevance is None else relevance.relevant
@@ -117,10 +117,14 @@ class AnswerData(ShardData):
             relevant = None
         assert question.answer is not None
         options = tuple(question.options) if question.options else None
-        return Answered(question.question, options, question.answer, policy.policy if policy else None, relevant)
+        return AnsweredQuestion(
+            question.question, options, question.answer, policy.policy if policy else None, relevant
+        )
 
 
-def video_answers(shards: ShardDataset, answered: Mapping[tuple[int, int], Answered], item: Item) -> VideoAnswers:
+def video_answers(
+    shards: ShardDataset, answered: Mapping[tuple[int, int], AnsweredQuestion], item: Item
+) -> VideoAnswers:
     """Some of a sample's questions. Raises `ShardError`."""
     sample = shards[item.sample]
     return VideoAnswers(sample.key, sample, [answered[item.sample, number] for number in item.questions])
@@ -130,7 +134,7 @@ def _by_id(shards: ShardDataset) -> dict[str, LabelledQuestion]:
     return {labelled.question.id: labelled for index in range(len(shards)) for labelled in shards.labels(index)}
 
 
-def _counts(answered: Answered) -> Counts:
+def _counts(answered: AnsweredQuestion) -> Counts:
     relevant = answered.relevant or []
     return Counts(
         questions=1,

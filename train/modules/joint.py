@@ -33,7 +33,7 @@ from videorouter.routers.systems.query import Query, letters, question_text
 from videorouter.routers.systems.uniform_pooling import UniformPooling
 from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.shards.policy import POLICIES
-from videorouter.train.data.answers import Answered, VideoAnswers
+from videorouter.train.data.answers import AnsweredQuestion, VideoAnswers
 from videorouter.train.data.steps import Counts, Microbatch
 from videorouter.train.modules.image_router import relevance_loss
 from videorouter.train.modules.semantic_router import policy_loss
@@ -220,12 +220,12 @@ class JointModule(TrainedModule):
                     own.data.copy_(learned.data)
 
     @torch.no_grad()
-    def _prompt(self, tokens: Tensor, seconds: tuple[float, ...], one: Answered) -> Any:
+    def _prompt(self, tokens: Tensor, seconds: tuple[float, ...], one: AnsweredQuestion) -> Any:
         query = Query(one.question, one.options, seconds=seconds)
         kept = self.system().compress(tokens, query, self.config.budget)
         return self.backbone.embed_prompt(kept, question_text(query), seconds)
 
-    def _answer(self, tokens: Tensor, seconds: tuple[float, ...], one: Answered) -> tuple[Tensor, Tensor]:
+    def _answer(self, tokens: Tensor, seconds: tuple[float, ...], one: AnsweredQuestion) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy of one answer's tokens, the end of the turn included, and the logits `[V]` of the first.
 
         All ranks must run the layers equally often (ZeRO-3 gathers them each time): once a question, and where a rank has fewer
@@ -249,13 +249,13 @@ class JointModule(TrainedModule):
         logits = self.backbone.model.lm_head(states[0, -len(ids) :])
         return functional.cross_entropy(logits.float(), ids), logits[0].detach()
 
-    def _letter(self, logits: Tensor, one: Answered) -> str:
+    def _letter(self, logits: Tensor, one: AnsweredQuestion) -> str:
         """The option letter of highest logit."""
         assert one.options is not None
         names = letters(one.options)
         return names[int(logits[[self.backbone.token_id(name) for name in names]].argmax())]
 
-    def _policy_loss(self, asked: Sequence[Answered], of_step: Counts) -> Tensor:
+    def _policy_loss(self, asked: Sequence[AnsweredQuestion], of_step: Counts) -> Tensor:
         """One call of the head, whether or not a question has a label."""
         labelled = [one for one in asked if one.policy is not None]
         questions = [self.backbone.embed_text(one.question) for one in labelled or asked[:1]]
@@ -293,7 +293,7 @@ def _with_head_of_its_own(router: Any) -> Any:
     return other
 
 
-def answer_text(one: Answered) -> str:
+def answer_text(one: AnsweredQuestion) -> str:
     """What the model is to say: the option's letter, as prompts ask for it, or the answer itself."""
     if not one.options:
         return one.answer

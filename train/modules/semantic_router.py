@@ -14,10 +14,10 @@ from videorouter.shards.policy import POLICIES
 from videorouter.train.data.question_policy import QuestionPolicy
 from videorouter.train.data.steps import Counts, Microbatch
 from videorouter.train.modules.base import RouterModule
-from videorouter.train.word_noise import worn
+from videorouter.train.word_noise import with_word_noise
 
-WORN_WAYS: Final = 12
-"""Ways in which each question is worn; with cached features, later epochs cost the head alone."""
+NOISE_WAYS: Final = 12
+"""Versions with word noise of each question; with cached features, later epochs cost the head alone."""
 
 
 def policy_loss(logits: Tensor, labels: Tensor, of_step: Counts) -> Tensor:
@@ -64,9 +64,11 @@ class SemanticRouterModule(RouterModule):
         return self._of_texts([item.question for item in batch.items], [item.question for item in batch.items])
 
     def _worn_features(self, items: Sequence[QuestionPolicy]) -> Tensor:
-        """The same of worn questions, worn anew in each of `WORN_WAYS` epochs; words are put in from all training questions."""
-        way, words = self.current_epoch % WORN_WAYS, self.trainer.datamodule.words  # type: ignore[attr-defined]
-        texts = [worn(Random(f"{item.question} {way}"), item.question, self.word_noise, words) for item in items]
+        """The same with word noise, drawn anew in each of `NOISE_WAYS` epochs; words are put in from all training questions."""
+        way, words = self.current_epoch % NOISE_WAYS, self.trainer.datamodule.words  # type: ignore[attr-defined]
+        texts = [
+            with_word_noise(Random(f"{item.question} {way}"), item.question, self.word_noise, words) for item in items
+        ]
         return self._of_texts([(item.question, way) for item in items], texts)
 
     def _of_texts(self, keys: Sequence[Any], texts: Sequence[str]) -> Tensor:

@@ -1,4 +1,4 @@
-"""What words alone tell of a policy: TF-IDF and logistic regression, the floor that a Semantic Router must be seen above (ours)."""
+"""What words alone tell of a policy: TF-IDF and logistic regression, the baseline that a Semantic Router must beat (ours)."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from videorouter.train.data.question_policy import questions_with_policy
 
 
 @dataclass(frozen=True)
-class Floor:
+class TextBaseline:
     """Accuracy in 0..1 on `questions` questions of a split, after learning from `learned` others."""
 
     accuracy: float
@@ -19,7 +19,7 @@ class Floor:
     learned: int
 
 
-def text_floor(shards: str, train: str = "train", test: str = "test") -> Floor:
+def text_baseline(shards: str, train: str = "train", test: str = "test") -> TextBaseline:
     """Learn policies from the words and word pairs of one split's questions, and classify another's.
 
     Raises `ValueError` where a split has no question with a policy, or the first knows one policy only.
@@ -29,7 +29,7 @@ def text_floor(shards: str, train: str = "train", test: str = "test") -> Floor:
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10.0, max_iter=1000)
     )
     classifier.fit(texts, labels)
-    return Floor(float(classifier.score(others, wanted)), len(others), len(texts))
+    return TextBaseline(float(classifier.score(others, wanted)), len(others), len(texts))
 
 
 def _texts_and_policies(shards: str, split: str) -> tuple[list[str], list[str]]:

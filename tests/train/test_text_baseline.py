@@ -1,4 +1,4 @@
-"""The text floor learns policies from words alone."""
+"""The text baseline learns policies from words alone."""
 
 import re
 from pathlib import Path
@@ -8,18 +8,18 @@ import pytest
 from videorouter.shards.reader import ShardDataset
 from videorouter.train.__main__ import main
 from videorouter.train.data.question_policy import questions_with_policy
-from videorouter.train.text_floor import text_floor
+from videorouter.train.text_baseline import text_baseline
 
 
 def test_what_words_tell_is_learned_from_them(qtr: Path) -> None:
-    floor = text_floor(str(qtr), "train", "train")
-    assert floor.accuracy > 0.95
-    assert floor.questions == floor.learned == len(questions_with_policy(ShardDataset(qtr, split="train")))
+    baseline = text_baseline(str(qtr), "train", "train")
+    assert baseline.accuracy > 0.95
+    assert baseline.questions == baseline.learned == len(questions_with_policy(ShardDataset(qtr, split="train")))
 
 
 def test_shards_without_policies_are_refused(flr: Path) -> None:
     with pytest.raises(ValueError, match="no question with a policy label in split 'train'"):
-        text_floor(str(flr))
+        text_baseline(str(flr))
 
 
 def test_the_command_prints_it(qtr: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.systems.base import CompressedVideo
-from videorouter.routers.systems.query import Looks
+from videorouter.routers.systems.query import PassCache
 
 SYSTEMS = ("videorouter(policy=fragment)", "fca+videorouter", "attention_topk", "adapttoken", "adapttoken_lite")
 
@@ -36,8 +36,8 @@ def test_a_pass_over_the_frames_serves_every_system_and_budget_that_needs_it(
     watched = loaded.watch(sorted((world / "videos").iterdir())[0], frames=8)
     alone = watched.query("Which colour is shown?", ("red", "blue"))
 
-    def chosen(looks: Looks | None) -> list[CompressedVideo]:
-        query = replace(alone, looks=looks)
+    def chosen(cache: PassCache | None) -> list[CompressedVideo]:
+        query = replace(alone, cache=cache)
         return [
             loaded.system(spec).compress(watched.all_tokens, query, budget) for spec in SYSTEMS for budget in (64, 96)
         ]
@@ -45,7 +45,7 @@ def test_a_pass_over_the_frames_serves_every_system_and_budget_that_needs_it(
     apart = chosen(None)
     assert passes == {"inspect": 3 * 2, "relevance": 2 * 2}
     passes.clear()
-    shared = chosen(Looks())
+    shared = chosen(PassCache())
     assert passes == {"inspect": 2, "relevance": 1}  # one response token for attention_topk, sixteen for the others
     assert all(torch.equal(one.embeddings, other.embeddings) for one, other in zip(apart, shared, strict=True))
     assert all(one.policy == other.policy for one, other in zip(apart, shared, strict=True))
