@@ -57,7 +57,7 @@ def _checked(config: Path) -> Path:
     try:
         held = yaml.safe_load(config.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{config} is no YAML ({' '.join(str(error).split())}): mend it there") from error
+        raise ValueError(f"{config} is no YAML ({' '.join(str(error).split())}): fix it there") from error
     if not isinstance(held, dict):
         found = "nothing" if held is None else f"a {type(held).__name__}"
         raise ValueError(f"{config} holds {found}, no options by name: write lines such as `out: runs/mine`")

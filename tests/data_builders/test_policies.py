@@ -207,7 +207,7 @@ def test_what_was_probed_is_read_back_and_pays_nothing(
     assert silent.usage.requests == 0
 
 
-def test_probes_of_a_killed_build_are_taken_up(
+def test_probes_of_a_killed_build_are_reused(
     questions: list[VideoQuestion], videos: VideoFolder, teacher: str, tmp_path: Path
 ) -> None:
     (_, first, _), paid = probe_all(questions[:6], videos, teacher, tmp_path)
