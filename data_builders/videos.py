@@ -53,7 +53,7 @@ class FrameConfig:
         """Raises `ValueError` for a folder of videos that is not there, an unknown sampler, and numbers below 1."""
         if not self.videos.is_dir():
             raise ValueError(
-                f"--videos {self.videos} is no folder: give the one that questions' video paths are relative to"
+                f"--videos {self.videos} is not a folder: give the one that questions' video paths are relative to"
             )
         if self.sampler not in SAMPLERS:
             raise ValueError(f"unknown sampler {self.sampler!r}: there are {', '.join(SAMPLERS)}")

@@ -140,7 +140,7 @@ def read_run(path: Path) -> RunFolder:
     try:
         return _read(path)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no run as this version writes it ({error}): {_REMEDY}") from error
+        raise ValueError(f"{path} is not a run as this version writes it ({error}): {_REMEDY}") from error
 
 
 def _read(path: Path) -> RunFolder:

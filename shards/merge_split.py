@@ -45,7 +45,7 @@ def split(folder: Path, out: Path, shares: Mapping[str, float], seed: int = 0, v
     if not shares or min(shares.values()) <= 0:
         raise ValueError(f"shares must be positive weights by split, such as train=9 val=1, not {dict(shares)}")
     if strange := [name for name in shares if not re.fullmatch(r"[A-Za-z0-9_-]+", name)]:
-        raise ValueError(f"{strange[0]!r} is no name of a split: use letters, digits, - and _")
+        raise ValueError(f"{strange[0]!r} is not a name of a split: use letters, digits, - and _")
     source = _Source(folder)
     chosen = {place.entry.key: _drawn(place.entry.uri, shares, seed) for place in source.catalogue.places}
     made = {"split": source.manifest.fingerprint, "shares": dict(shares), "seed": seed}

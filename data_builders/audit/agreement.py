@@ -104,7 +104,7 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}): download it again from the audit's page") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT or "fingerprint" not in found:
-        raise ValueError(f"{path} is no file of verdicts ({FORMAT}), as the audit's page downloads")
+        raise ValueError(f"{path} is not a file of verdicts ({FORMAT}), as the audit's page downloads")
     verdicts = found.get("verdicts")
     if not isinstance(verdicts, dict) or not verdicts:
         raise ValueError(f"{path} holds no `verdicts` by label")

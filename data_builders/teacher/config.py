@@ -34,11 +34,11 @@ class TeacherConfig:
     prices: Path | None = None
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for an endpoint that is no address, and numbers that mean nothing."""
+        """Raises `ValueError` for an endpoint that is not an address, and numbers that mean nothing."""
         for url in self.base_url.split(","):
             if not url.strip().startswith(("http://", "https://")):
                 raise ValueError(
-                    f"--teacher.base_url {url.strip()!r} is no address: give one such as http://127.0.0.1:8000/v1"
+                    f"--teacher.base_url {url.strip()!r} is not an address: give one such as http://127.0.0.1:8000/v1"
                 )
         for name, least in (("concurrency", 1), ("attempts", 0)):
             if getattr(self, name) < least:
@@ -90,5 +90,5 @@ def read_prices(path: Path | None) -> dict[str, Price]:
         return {str(model): Price.model_validate(price) for model, price in yaml.safe_load(path.read_text()).items()}
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, ValidationError) as error:
         raise ValueError(
-            f"{path} is no price table {{model: {{input, output, image}}}}: {' '.join(str(error).split())}"
+            f"{path} is not a price table {{model: {{input, output, image}}}}: {' '.join(str(error).split())}"
         ) from error

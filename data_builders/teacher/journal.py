@@ -32,7 +32,7 @@ class Journal:
     def __init__(self, path: Path | None = None, kept: Callable[["Journal"], None] = lambda journal: None) -> None:
         """`kept` is called, in a thread, after answers became durable.
 
-        Raises `ValueError` where another process holds the journal, or where the file is no journal.
+        Raises `ValueError` where another process holds the journal, or where the file is not a journal.
         """
         self.path = path
         self._kept = kept
@@ -60,7 +60,7 @@ class Journal:
         except sqlite3.DatabaseError as error:
             self._connection.close()
             raise ValueError(
-                f"{path} is no journal of answers ({error}): move it away to ask the teacher again"
+                f"{path} is not a journal of answers ({error}): move it away to ask the teacher again"
             ) from error
 
     def find(self, key: str) -> Answer | None:

@@ -35,7 +35,7 @@ def load(folder: Path, split: str, rows: str | None = None) -> Benchmark:
     for name in ("questions.json", "subset_answers.json"):
         if not (folder / name).is_file():
             raise ValueError(
-                f"{folder} is no EgoSchema folder: {name} is missing. Fetch it from github.com/egoschema/EgoSchema"
+                f"{folder} is not an EgoSchema folder: {name} is missing. Fetch it from github.com/egoschema/EgoSchema"
             )
     answers = read_json(folder / "subset_answers.json")
     if not isinstance(answers, dict):

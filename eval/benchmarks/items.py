@@ -177,7 +177,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no JSON ({error}): fetch it again") from error
+        raise ValueError(f"{path} is not JSON ({error}): fetch it again") from error
 
 
 def json_list(path: Path) -> list[Any]:
@@ -198,7 +198,7 @@ def parquet_rows(files: Sequence[Path]) -> list[dict[str, Any]]:
         try:
             rows += pq.read_table(file).to_pylist()
         except pa.ArrowException as error:
-            raise ValueError(f"{file} is no parquet ({error}): fetch it again") from error
+            raise ValueError(f"{file} is not a parquet file ({error}): fetch it again") from error
     return rows
 
 

@@ -57,7 +57,7 @@ def _rows(folder: Path) -> list[Any]:
     parquets = sorted(folder.glob("validation-*.parquet")) or sorted(folder.glob("*/validation-*.parquet"))
     if not parquets:
         raise ValueError(
-            f"{folder} is no LongVideoBench folder: neither lvb_val.json nor validation-*.parquet is there. "
+            f"{folder} is not a LongVideoBench folder: neither lvb_val.json nor validation-*.parquet is there. "
             f"Fetch it from {PUBLISHED.source}"
         )
     return parquet_rows(parquets)

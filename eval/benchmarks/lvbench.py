@@ -40,7 +40,7 @@ def load(folder: Path, split: str, rows: str | None = None) -> Benchmark:
     file = first_file(folder, ("video_info.meta.jsonl", "data/video_info.meta.jsonl"))
     if file is None:
         raise ValueError(
-            f"{folder} is no LVBench folder: video_info.meta.jsonl is missing. Fetch it from {PUBLISHED.source}"
+            f"{folder} is not an LVBench folder: video_info.meta.jsonl is missing. Fetch it from {PUBLISHED.source}"
         )
     videos = VideoFiles(folder, ("all_videos", "videos", "video", "."))
     return collected(_questions(file), lambda name, row: _item(videos, row))

@@ -70,7 +70,7 @@ def _rows(folder: Path, rows: str | None) -> Iterator[dict[str, Any]]:
     parquets = sorted(folder.glob("*.parquet")) or sorted(folder.glob("*/test-*.parquet"))
     if not parquets:
         raise ValueError(
-            f"{folder} is no MLVU folder: neither 1_plotQA.json (in it, json/ or data/) nor a parquet file. "
+            f"{folder} is not an MLVU folder: neither 1_plotQA.json (in it, json/ or data/) nor a parquet file. "
             f"Fetch it from {PUBLISHED.source}"
         )
     yield from parquet_rows(parquets)

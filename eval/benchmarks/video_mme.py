@@ -46,7 +46,7 @@ def _files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("videomme/test-*.parquet")) or sorted(folder.glob("test-*.parquet"))
     if not files:
         raise ValueError(
-            f"{folder} is no Video-MME folder: videomme/test-00000-of-00001.parquet is missing. "
+            f"{folder} is not a Video-MME folder: videomme/test-00000-of-00001.parquet is missing. "
             f"Fetch it from {PUBLISHED.source}"
         )
     return files

@@ -83,7 +83,7 @@ def convert(config: ConvertConfig) -> Conversion:
     if config.out.exists():
         raise ValueError(f"{config.out} exists already: choose another --out, runs are never mixed")
     if missing := [file for file in config.files if not file.is_file()]:
-        raise ValueError(f"{missing[0]} is no file: give files that {config.toolkit} wrote")
+        raise ValueError(f"{missing[0]} is not a file: give files that {config.toolkit} wrote")
     reading = READERS[config.toolkit](config.files)
     known = _known_items(config)
     broken = Counter(reading.broken)

@@ -30,7 +30,7 @@ def read(files: Sequence[Path]) -> Reading:
         elif match := _SAMPLES.search(file.name):
             _read_samples(file, match[1], reading)
         else:
-            raise ValueError(f"{file} is no file of lmms-eval: give its *_samples_TASK.jsonl and *_results.json")
+            raise ValueError(f"{file} is not a file of lmms-eval: give its *_samples_TASK.jsonl and *_results.json")
     return reading
 
 

@@ -129,7 +129,7 @@ def _seconds(moment: Any) -> float:
     parts = [float(part) for part in str(moment).replace(",", ".").split(":")]
     seconds = sum(part * 60**place for place, part in enumerate(reversed(parts)))
     if not math.isfinite(seconds):
-        raise ValueError(f"{moment!r} is no moment")
+        raise ValueError(f"{moment!r} is not a time")
     return seconds
 
 

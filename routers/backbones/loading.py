@@ -95,7 +95,7 @@ def check_device(device: str | torch.device) -> None:
 def check_place(path: str) -> None:
     """Raise `ValueError` for a checkpoint that is neither a folder nor could be an id on the Hub, before the Hub is asked."""
     if not Path(path).is_dir() and not could_be_on_the_hub(path):
-        raise ValueError(f"{path} is no folder: give the folder of a transformers checkpoint, or its id on the Hub")
+        raise ValueError(f"{path} is not a folder: give the folder of a transformers checkpoint, or its id on the Hub")
 
 
 @contextmanager
@@ -108,7 +108,7 @@ def asking_the_hub(path: str) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"{path} is no folder here, and as an id on the Hub it was not found or not reached: {reason}"
+            f"{path} is not a folder here, and as an id on the Hub it was not found or not reached: {reason}"
         ) from error
 
 

@@ -70,14 +70,14 @@ class TensorRanges:
         self._fill(0, memoryview(length))
         count = int.from_bytes(length, "little")
         if count > size - 8:
-            raise ValueError(f"{self.path} is no safetensors file, or only its beginning: download it again")
+            raise ValueError(f"{self.path} is not a safetensors file, or only its beginning: download it again")
         content = bytearray(count)
         self._fill(8, memoryview(content))
         self._tensors_from = 8 + count
         try:
             header = json.loads(content)
         except ValueError as error:
-            raise ValueError(f"{self.path} is no safetensors file: {error}") from error
+            raise ValueError(f"{self.path} is not a safetensors file: {error}") from error
         self.metadata: dict[str, str] = header.pop("__metadata__", {})
         return header
 

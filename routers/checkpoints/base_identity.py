@@ -30,7 +30,7 @@ def base_identity(path: str, revision: str | None = None) -> BaseModel:
         return BaseModel(path, weights_hash(path))
     if not could_be_on_the_hub(path):
         raise CheckpointError(
-            f"{path} is no folder: give the folder of a transformers checkpoint, or its id on the Hub"
+            f"{path} is not a folder: give the folder of a transformers checkpoint, or its id on the Hub"
         )
     from huggingface_hub import HfApi, hf_hub_download
 

@@ -72,7 +72,7 @@ def router_folder(path: str | Path, revision: str | None = None) -> Path:
         return Path(path)
     if not could_be_on_the_hub(str(path)):
         raise CheckpointError(
-            f"{path} is no folder: give one that `videorouter routers export` wrote, or an id on the Hub"
+            f"{path} is not a folder: give one that `videorouter routers export` wrote, or an id on the Hub"
         )
     from huggingface_hub import snapshot_download
 

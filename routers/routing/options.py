@@ -28,7 +28,7 @@ class RoutingOptions:
     def __post_init__(self) -> None:
         """Raises `ValueError` for values that mean nothing, and for `graded` together with `screen_side`."""
         if not 0 <= self.min_confidence <= 1:
-            raise ValueError(f"min_confidence {self.min_confidence} is no probability")
+            raise ValueError(f"min_confidence {self.min_confidence} is not a probability")
         if self.smoothing < 0 or self.router_scale < 1:
             raise ValueError(
                 f"smoothing {self.smoothing} must be at least 0, router_scale {self.router_scale} at least 1"

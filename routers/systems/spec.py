@@ -44,7 +44,7 @@ def parse_spec(text: str) -> Spec:
             break
         options[name] = yaml.safe_load(value)
     if found is None:
-        raise ValueError(f"{text!r} is no system: write NAME or NAME(option=value, ...)")
+        raise ValueError(f"{text!r} is not a system: write NAME or NAME(option=value, ...)")
     return Spec(found[1], options)
 
 

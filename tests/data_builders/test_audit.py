@@ -136,7 +136,7 @@ def test_verdicts_about_other_labels_are_refused(tmp_path: Path) -> None:
         ({"labels": "other"}, "not those"),
         ({"verdicts": {"a/a-q0": "maybe"}}, "'maybe'"),
         ({"verdicts": []}, "no `verdicts`"),
-        ({"format": "else"}, "no file of verdicts"),
+        ({"format": "else"}, "not a file of verdicts"),
     ):
         path.write_text(json.dumps(judged | change))
         with pytest.raises(ValueError, match=message):

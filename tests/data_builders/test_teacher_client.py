@@ -145,7 +145,7 @@ def test_two_builds_never_share_a_journal(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
     (tmp_path / "j.sqlite").write_bytes(b"not a database at all, but longer than a header" * 50)
-    with pytest.raises(ValueError, match=r"j\.sqlite is no journal"):
+    with pytest.raises(ValueError, match=r"j\.sqlite is not a journal"):
         Journal(tmp_path / "j.sqlite")
 
 
@@ -302,7 +302,7 @@ def test_a_cap_in_dollars_needs_a_price(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="needs the price of 'other'"):
         Ledger.open(tmp_path, prices(tmp_path), Caps(max_usd=1), "other")
     (tmp_path / "prices.yaml").write_text("m: {input: free}\n")
-    with pytest.raises(ValueError, match=r"prices\.yaml is no price table"):
+    with pytest.raises(ValueError, match=r"prices\.yaml is not a price table"):
         Ledger.open(tmp_path, tmp_path / "prices.yaml", Caps(), "m")
 
 

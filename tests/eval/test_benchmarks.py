@@ -192,7 +192,7 @@ def test_questions_come_from_a_data_set_where_one_is_named(tmp_path: Path, monke
 @pytest.mark.parametrize("benchmark", PUBLIC)
 def test_another_folder_is_refused_with_what_to_fetch(benchmark: str, tmp_path: Path) -> None:
     split = PUBLIC[benchmark].SPLITS[0]
-    with pytest.raises(ValueError, match=r"is no .* folder: .*Fetch it from"):
+    with pytest.raises(ValueError, match=r"is not an? .* folder: .*Fetch it from"):
         load_benchmark(benchmark, tmp_path, split)
     with pytest.raises(ValueError, match="no items in split 'train'"):
         load_benchmark(benchmark, tmp_path, "train")
@@ -200,10 +200,10 @@ def test_another_folder_is_refused_with_what_to_fetch(benchmark: str, tmp_path: 
 
 def test_damaged_question_files_are_named(tmp_path: Path) -> None:
     (published.longvideobench(tmp_path / "a") / "lvb_val.json").write_text("[{")
-    with pytest.raises(ValueError, match=r"lvb_val.json is no JSON .*fetch it again"):
+    with pytest.raises(ValueError, match=r"lvb_val.json is not JSON .*fetch it again"):
         load_benchmark("longvideobench", tmp_path / "a", "val")
     (published.video_mme(tmp_path / "b") / "videomme/test-00000-of-00001.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match=r"parquet is no parquet .*fetch it again"):
+    with pytest.raises(ValueError, match=r"parquet is not a parquet file .*fetch it again"):
         load_benchmark("video_mme", tmp_path / "b", "test")
 
 

@@ -188,7 +188,7 @@ def test_user_errors_say_what_to_do(tmp_path: Path) -> None:
         convert(config(tmp_path, file))
     with pytest.raises(ValueError, match=r"give a result table of VLMEvalKit"):
         convert(config(tmp_path, file, toolkit="vlmevalkit"))
-    with pytest.raises(ValueError, match=r"no file of lmms-eval: give its \*_samples_TASK.jsonl"):
+    with pytest.raises(ValueError, match=r"not a file of lmms-eval: give its \*_samples_TASK.jsonl"):
         convert(config(tmp_path, own_run(tmp_path) / ITEMS))
     with pytest.raises(ValueError, match=r"has no benchmark 'mlvu': it has videomme"):
         convert(config(tmp_path, file, benchmark="mlvu", beside=tmp_path / "own"))

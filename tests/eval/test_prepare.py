@@ -37,7 +37,7 @@ def test_a_whole_folder_ends_with_0_and_a_missing_video_with_3(
 
 def test_another_folder_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", "--benchmark", "video_mme", "--data", str(tmp_path)]) == 1
-    assert "is no Video-MME folder" in capsys.readouterr().err
+    assert "is not a Video-MME folder" in capsys.readouterr().err
     assert main(["prepare", "--benchmark", "miniature", "--data", str(tmp_path)]) == 1
     assert "miniature is made, not fetched" in capsys.readouterr().err
 

@@ -64,7 +64,7 @@ def test_the_adjustment_is_named_after_what_it_adjusts() -> None:
         ("adapttoken(layer=2, tau=many)", r"tau cannot be 'many'"),
         ("videorouter(budget=3)", r"no option 'budget'; there are: min_confidence, smoothing"),
         ("videorouter(graded=1)", r"graded cannot be 1"),
-        ("videorouter(min_confidence=2)", r"min_confidence 2 is no probability"),
+        ("videorouter(min_confidence=2)", r"min_confidence 2 is not a probability"),
         ("videorouter(graded=true, screen_side=224)", r"choose one of them"),
         ("dense(name=sparse)", r"no option 'name'; there are: none"),
     ],

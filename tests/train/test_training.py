@@ -128,7 +128,7 @@ def test_a_missing_base_ends_as_one_line(flr: Path, tmp_path: Path, capsys: pyte
     arguments = ["fit", "--config", "miniature/image_router", "--model.init_args.base", str(tmp_path / "nothing")]
     assert main([*arguments, "--data.init_args.shards", str(flr), "--out", str(tmp_path / "out")]) == 1
     line = capsys.readouterr().err.splitlines()[-1]
-    assert re.fullmatch(r"error: .*nothing is no folder: give the folder of a transformers checkpoint.*", line)
+    assert re.fullmatch(r"error: .*nothing is not a folder: give the folder of a transformers checkpoint.*", line)
 
 
 def test_a_tokenizer_of_another_model_is_refused_with_the_remedy(base: Path, tmp_path: Path) -> None:
