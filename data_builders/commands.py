@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, fields
@@ -18,7 +17,7 @@ from videorouter.data_builders.building.build import Notes, build
 from videorouter.data_builders.building.config import BuildConfig, RunConfig
 from videorouter.data_builders.building.labeller import Recipe
 from videorouter.data_builders.building.plan import list_videos, plan_shards, plan_videos
-from videorouter.data_builders.building.reporting import DONE, QUARANTINED, Outcome
+from videorouter.data_builders.building.reporting import DONE, QUARANTINED, Outcome, print_outcome, print_stop
 from videorouter.data_builders.building.run_folder import RunFolder, content_hash, open_folder
 from videorouter.data_builders.flr.annotate import (
     SCORES,
@@ -47,7 +46,7 @@ from videorouter.data_builders.flr.splice import (
 )
 from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.labeller import PolicyRecipe
-from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig, Probing, report
+from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig, Probing, outcome_notes, print_probing
 from videorouter.data_builders.qtr.probe import ProbeConfig
 from videorouter.data_builders.qtr.probing import run_probing
 from videorouter.data_builders.rejects import Reject
@@ -87,7 +86,7 @@ def generate(options: Options) -> int:
     with open_folder(out, recorded, run, teacher) as folder:
         jobs = plan_videos(splits, out, options["videos_per_shard"])
         licences = [config.licence or "unstated"]
-        return build(folder, jobs, GenerateRecipe(config), frames, rejects, licences, _yields).exit_code
+        return _shown(folder, build(folder, jobs, GenerateRecipe(config), frames, rejects, licences, _yields))
 
 
 def spans(options: Options) -> int:
@@ -112,7 +111,7 @@ def splice(options: Options) -> int:
     recorded = _recorded(options, about_clips) | {"clips": durations}
     with open_folder(config.out, recorded, _section(RunConfig, options), None) as folder:
         questions = (ask_of_joined(timelines, about_clips), rejects)
-        return _build(folder, config, questions, SpliceRecipe(timelines), frames, lambda _: notes).exit_code
+        return _build(folder, config, questions, SpliceRecipe(timelines), frames, lambda _: notes)
 
 
 def qtr(options: Options) -> int:
@@ -129,12 +128,13 @@ def qtr(options: Options) -> int:
         try:
             categories, probed, failed = _probe(folder, frames, questions, relevance, scoring, probing, policies)
         except TeacherStopped as error:
-            print(f"error: {error}", file=sys.stderr)
+            print_stop(error)
             return Outcome(stopped=error).exit_code
         recipe = PolicyRecipe(relevance, categories, probed, policies)
         known = [question for question in questions if question.id in categories]
-        notes = report(probed, policies)
-        return _build(folder, config, (known, [*rejects, *failed]), recipe, frames, lambda _: notes).exit_code
+        print_probing(probed, policies)
+        notes = outcome_notes(probed, policies)
+        return _build(folder, config, (known, [*rejects, *failed]), recipe, frames, lambda _: notes)
 
 
 def convert(options: Options) -> int:
@@ -192,7 +192,7 @@ def _label(
     config, run = _section(BuildConfig, options), _section(RunConfig, options)
     questions = _questions(config)
     with open_folder(config.out, _recorded(options, questions[0], prompts), run, teacher) as folder:
-        return _build(folder, config, questions, recipe, _section(FrameConfig, options), notes).exit_code
+        return _build(folder, config, questions, recipe, _section(FrameConfig, options), notes)
 
 
 def _build(
@@ -202,11 +202,17 @@ def _build(
     recipe: Recipe,
     frames: FrameConfig,
     notes: Notes | None = None,
-) -> Outcome:
+) -> int:
     asked, rejects = questions
     jobs = plan_shards(asked, config.out, config.videos_per_shard)
     licences = {question.licence or "unstated" for question in asked}
-    return build(folder, jobs, recipe, frames, rejects, sorted(licences), notes)
+    return _shown(folder, build(folder, jobs, recipe, frames, rejects, sorted(licences), notes))
+
+
+def _shown(folder: RunFolder, outcome: Outcome) -> int:
+    """Print what a build came to; its exit code."""
+    print_outcome(folder, outcome)
+    return outcome.exit_code
 
 
 def _questions(config: BuildConfig) -> Questions:

@@ -25,7 +25,7 @@ def parser() -> ArgumentParser:
     return parser
 
 
-@command(goes_on="the same command continues after the last answer in OUT")
+@command(goes_on={"run": "the same command continues after the last answer in OUT"})
 def main(arguments: list[str]) -> int:
     """Run a subcommand."""
     chosen = parser().parse_args(underscored(with_config_paths(arguments)))
@@ -85,6 +85,7 @@ def _prepare(options: dict[str, Any]) -> int:
 def _run(options: dict[str, Any]) -> int:
     from videorouter.eval.config import EvalConfig, Point
     from videorouter.eval.running.experiment import run
+    from videorouter.eval.running.printing import print_results
     from videorouter.routers.routing.allocation import Scales
 
     def scaled(values: dict[str, Any]) -> dict[str, Any]:
@@ -92,7 +93,11 @@ def _run(options: dict[str, Any]) -> int:
 
     if options["points"] is not None:
         options["points"] = [Point(**scaled(dict(point))) for point in options["points"]]
-    run(EvalConfig(**scaled(options)))
+    results = run(EvalConfig(**scaled(options)))
+    if results is not None:
+        print_results(results)
+        if results.silent:
+            raise ValueError(results.silent[0])
     return 0
 
 

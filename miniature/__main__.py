@@ -40,8 +40,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo-real": ("miniature.pipeline.real_clips:demo_real", "builders and answers on real clips"),
 }
 
+GOES_ON = {
+    "world": "the same command begins again",
+    "train-base": "the same command continues after the last finished part",
+    "compare": "the same command continues after the last answer in OUT",
+    "demo": "the same command begins again",
+}
 
-@command(goes_on="the same command begins again, or continues where it says so")
+
+@command(goes_on=GOES_ON)
 def main(arguments: list[str]) -> int:
     """Run one command; options may be written with dashes or underscores."""
     asked = arguments in (["--help"], ["-h"])

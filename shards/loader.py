@@ -1,6 +1,7 @@
 """A rank's batches, decoded by workers, with a position that can be saved and resumed by any number of ranks."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -9,6 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from videorouter.shards.epoch_order import Batch, EpochOrder, Item, share
 from videorouter.shards.errors import ShardError
+
+_log = logging.getLogger(__name__)
 
 Loaded = TypeVar("Loaded")
 
@@ -122,6 +125,7 @@ class EpochLoader(Generic[Loaded]):
         sound = []
         for one in loaded:
             if isinstance(one, Quarantined):
+                _log.warning("left out, it does not read: %s", one.error)
                 self.quarantine.append(one)
                 if len(self.quarantine) > self.tolerate:
                     raise one.error

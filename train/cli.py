@@ -13,6 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from videorouter.command_line import typed
 from videorouter.train.preemption import EXIT_CODE, SaveWhenTold
+from videorouter.train.run_log import RunLog
 from videorouter.train.strategies import register
 from videorouter.train.throughput import Throughput
 from videorouter.train.trace import Trace
@@ -132,6 +133,7 @@ class RouterCLI(LightningCLI):
         parser.add_lightning_class_args(SaveWhenTold, "preemption")
         parser.add_lightning_class_args(Throughput, "throughput")
         parser.add_lightning_class_args(Trace, "trace")
+        parser.add_lightning_class_args(RunLog, "run_log")
         parser.set_defaults(
             {
                 "checkpoint.filename": "best",
@@ -145,6 +147,7 @@ class RouterCLI(LightningCLI):
         parser.link_arguments("out", "checkpoint.dirpath", compute_fn=checkpoint_folder)
         parser.link_arguments("out", "last.dirpath", compute_fn=checkpoint_folder)
         parser.link_arguments("out", "preemption.path", compute_fn=last_checkpoint)
+        parser.link_arguments("out", "run_log.out")
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: Lightning would unpickle the checkpoint to look for arguments of the model."""

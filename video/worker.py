@@ -4,9 +4,7 @@ First the side that asks (`DecodeWorker`, `DecodePool`), then the side that deco
 """
 
 import multiprocessing
-import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -17,6 +15,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from videorouter.interruption import belong_to_parent
 from videorouter.video.errors import CorruptVideo, VideoError, VideoOutOfMemory, VideoTimeout
 
 Result = TypeVar("Result")
@@ -24,8 +23,6 @@ START = 120.0
 """Seconds a process may take to start, which is no file's fault."""
 MEMORY_INTERVAL = 0.05
 """Seconds between two readings of its memory."""
-PARENT_INTERVAL = 0.5
-"""Seconds between two checks in it whether the parent still lives."""
 GRACE = 5.0
 """Seconds after a deadline at which the kernel ends a process that nobody has killed."""
 OUTSIDE = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM}
@@ -139,9 +136,8 @@ class DecodePool:
 
 def serve(pipe: Connection) -> None:
     """Answer `(deadline, decode, path, arguments)` with frames or an exception, until the other end closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
+    belong_to_parent()  # the pipe's end tells too, but not while decoding, nor where another child of the parent inherited it
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         pipe.send("ready")
         while True:
@@ -186,12 +182,3 @@ def _send(pipe: Connection, answer: Any) -> None:
         ValueError,
     ) as error:  # an exception that cannot be pickled
         pipe.send(RuntimeError(f"{answer!r} ({error})"))
-
-
-def _end_with_parent() -> None:
-    """The pipe's end would tell too, but not while decoding, nor where another child of the parent inherited it."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    while os.getppid() == parent.pid:
-        time.sleep(PARENT_INTERVAL)
-    os._exit(1)

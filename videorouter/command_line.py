@@ -1,16 +1,18 @@
-"""What every command line shares: how it ends, configs found by name, options written with dashes or underscores, logging."""
+"""What every command line shares: how it ends, configs found by name, options written with dashes or underscores."""
 
 import errno
-import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Final
 
 from videorouter import __version__
+from videorouter.interruption import EXIT_CODE as INTERRUPTED
+from videorouter.interruption import ending_soon_after_interrupt
+from videorouter.run_log import log_to_terminal
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -75,16 +77,14 @@ def _underscored(word: str) -> str:
 
 
 Main = Callable[[list[str]], int | None]
-INTERRUPTED: Final = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 
-def command(goes_on: str = "") -> Callable[[Main], Callable[..., int]]:
+def command(goes_on: str | Mapping[str, str] = "") -> Callable[[Main], Callable[..., int]]:
     """Make a command's `main(arguments)` end as people expect: its exit code, or one line on standard error.
 
     A mistake of the user (`ValueError`, `OSError`) is one line and exit code 1, Ctrl-C one line with `goes_on`, which says how to
-    go on, and exit code 130. `--verbose` shows the log and the traceback of an error; `--version` prints the version. Wrong
-    usage is the parser's: exit code 2.
+    go on (for each subcommand where it is a mapping), and exit code 130. `--verbose` shows the log and the traceback of an
+    error; `--version` prints the version. Wrong usage is the parser's: exit code 2.
     """
 
     def around(main: Main) -> Callable[..., int]:
@@ -97,24 +97,27 @@ def command(goes_on: str = "") -> Callable[[Main], Callable[..., int]]:
             if verbose := "--verbose" in given:
                 given.remove("--verbose")
             log_to_terminal(verbose)
-            try:
-                return main(given) or 0
-            except KeyboardInterrupt:
-                print(f"interrupted{': ' + goes_on if goes_on else ''}", file=sys.stderr)
-                return INTERRUPTED
-            except SystemExit as left:
-                if isinstance(left.__context__, KeyboardInterrupt):  # Lightning shuts down by itself
-                    print(f"interrupted{': ' + goes_on if goes_on else ''}", file=sys.stderr)
+            more = goes_on if isinstance(goes_on, str) else goes_on.get(given[0] if given else "", "")
+            line = f"interrupted{': ' + more if more else ''}"
+            with ending_soon_after_interrupt(line, process_ends=arguments is None) as tell:
+                try:
+                    return main(given) or 0
+                except KeyboardInterrupt:
+                    tell()
                     return INTERRUPTED
-                raise
-            except BrokenPipeError:  # `... | head` has seen enough
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                return 1
-            except (ValueError, OSError) as error:
-                if verbose:
-                    traceback.print_exc()
-                print(f"error: {said(error)}", file=sys.stderr)
-                return 1
+                except SystemExit as left:
+                    if isinstance(left.__context__, KeyboardInterrupt):  # Lightning shuts down by itself
+                        tell()
+                        return INTERRUPTED
+                    raise
+                except BrokenPipeError:  # `... | head` has seen enough
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                    return 1
+                except (ValueError, OSError) as error:
+                    if verbose:
+                        traceback.print_exc()
+                    print(f"error: {said(error)}", file=sys.stderr)
+                    return 1
 
         return run
 
@@ -161,16 +164,3 @@ def say_typed(text: str) -> None:
 
 
 _typed: list[str] = []
-
-
-def log_to_terminal(verbose: bool) -> None:
-    """Show warnings of our log on standard error, with `verbose` everything."""
-    from rich.console import Console
-    from rich.logging import RichHandler
-
-    log = logging.getLogger("videorouter")
-    log.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    if not log.handlers:
-        log.addHandler(
-            RichHandler(console=Console(markup=False, stderr=True), show_path=verbose, rich_tracebacks=False)
-        )

@@ -1,15 +1,14 @@
 """One build of a run folder: an executor builds the unfinished shards, what failed is put aside, the result is reported."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-from rich.console import Console
 
 from videorouter.data_builders.building.estimate import estimate
 from videorouter.data_builders.building.executors import EXECUTORS
 from videorouter.data_builders.building.labeller import Recipe
 from videorouter.data_builders.building.plan import ShardJob
-from videorouter.data_builders.building.reporting import Outcome, print_outcome, print_stop, show_progress
+from videorouter.data_builders.building.reporting import Outcome, show_progress
 from videorouter.data_builders.building.run_folder import RunFolder
 from videorouter.data_builders.building.shard_builder import BuildSpec, ShardOutcome
 from videorouter.data_builders.rejects import QUARANTINE, Reject, read_rejects, write_rejects
@@ -18,6 +17,8 @@ from videorouter.data_builders.videos import FrameConfig
 from videorouter.shards.sidecar import read_sidecar, write_manifest
 from videorouter.shards.storage import Storage
 from videorouter.shards.writer import is_finished
+
+_log = logging.getLogger(__name__)
 
 Notes = Callable[[Outcome], Mapping[str, Any]]
 """What the manifest keeps beside the configuration, made from the finished build."""
@@ -34,22 +35,24 @@ def build(
 ) -> Outcome:
     """Build the unfinished ones of `jobs` that the run asks for; write quarantine and, once all are done, the manifest.
 
-    With `dry_run` only an estimate is printed. Exit codes are `Outcome.exit_code`.
+    With `dry_run` there is only an estimate. Exit codes are `Outcome.exit_code`.
     """
     run = folder.run
     todo = [jobs[index] for index in run.slice_of(len(jobs)) if not _settled(jobs[index], run.retry_failed)]
     spec = BuildSpec(folder.out, folder.fingerprint, frames, recipe, folder.ledger, folder.teacher)
-    outcome = Outcome(tolerate=run.tolerate)
+    outcome = Outcome(shards=len(jobs), tolerate=run.tolerate)
     if run.dry_run:
         try:
-            Console(markup=False, soft_wrap=True).print(estimate(spec, todo, run.dry_run).table())
+            outcome.estimate = estimate(spec, todo, run.dry_run)
         except TeacherStopped as error:
             outcome.stopped = error
-            print_stop(error)
         return outcome
 
     def finished(shard: ShardOutcome) -> None:
+        _log.info("%s: %s", shard.job.path.name, f"stopped: {shard.stopped}" if shard.stopped else "done")
         outcome.stopped = outcome.stopped or shard.stopped
+
+    _log.info("%d of %d shards to build, %s with %d workers", len(todo), len(jobs), run.executor, run.workers)
 
     for job in todo:
         job.reset()
@@ -67,7 +70,8 @@ def build(
             licences=sorted(licences),
             notes=notes(outcome) if notes else None,
         )
-    print_outcome(folder, outcome, len(jobs))
+    failed = sum(reject.failed for reject in outcome.rejects)
+    _log.info("%d questions labelled, %d in quarantine, %d shards wait", outcome.labelled, failed, outcome.waiting)
     return outcome
 
 

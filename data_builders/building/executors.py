@@ -1,6 +1,7 @@
 """Who builds the shards: this process, several of this machine, or a ray cluster."""
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import threading
@@ -21,9 +22,15 @@ from videorouter.data_builders.building.shard_builder import (
     ShardOutcome,
 )
 from videorouter.data_builders.rejects import Reject
+from videorouter.interruption import belong_to_parent
+from videorouter.run_log import log_in
+
+_log = logging.getLogger(__name__)
 
 DEATHS = 2
 """Processes that may die of one shard before it is put aside."""
+STOP = "stop"
+"""Sent to a process that is to end without finishing its shards."""
 RAY_RETRIES = 5
 """Times ray starts a task again whose node or process went away."""
 
@@ -40,7 +47,7 @@ def run_local(spec: BuildSpec, jobs: Sequence[ShardJob], run: RunConfig, finishe
         with closing(ShardBuilder(spec)) as builder:
             builder.run(builder.build_all(_each(jobs), finished))
     else:
-        with closing(_Workers(_shared(spec, run.workers), min(run.workers, len(jobs)))) as workers:
+        with _Workers(_shared(spec, run.workers), min(run.workers, len(jobs))) as workers:
             workers.build(jobs, finished)
 
 
@@ -135,11 +142,14 @@ class _Workers:
                     stopped = stopped or outcome.stopped is not None
                     finished(outcome)
 
-    def close(self) -> None:
-        """Let the processes end; kill those that do not."""
+    def __enter__(self) -> "_Workers":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Let the processes end, after an error without finishing their shards; kill those that do not."""
         for worker in self._workers:
             with suppress(OSError):
-                worker.pipe.send(None)
+                worker.pipe.send(None if kind is None else STOP)
         for worker in self._workers:
             worker.process.join(timeout=10)
             worker.process.kill()
@@ -160,6 +170,8 @@ class _Workers:
     def _replace(self, worker: _Worker, finished: Finished) -> list[ShardJob]:
         """Put a new process in the place of a dead one; the shards to try again."""
         worker.process.join()
+        names = ", ".join(job.path.name for job in worker.jobs)
+        _log.warning("a process died with exit code %s of %s: another takes its place", worker.process.exitcode, names)
         again = []
         for job in worker.jobs:
             deaths = self._deaths[job.path.name] = self._deaths.get(job.path.name, 0) + 1
@@ -177,26 +189,33 @@ class _Workers:
 
 
 def _serve(spec: BuildSpec, pipe: Connection) -> None:
-    """Build the shards that come through the pipe, until None comes. Where its other end is gone, exit immediately."""
+    """Build the shards that come through the pipe, until None comes, or `STOP`, after which only answers in flight are awaited.
+
+    Where its other end is gone, exit immediately. Ctrl-C is for the process at the other end, which says what follows from it.
+    """
+    belong_to_parent()
     jobs: asyncio.Queue[ShardJob | None] = asyncio.Queue()
 
-    def receive(loop: asyncio.AbstractEventLoop) -> None:
-        job: ShardJob | None
+    def receive(loop: asyncio.AbstractEventLoop, work: "asyncio.Task[None]") -> None:
+        job: ShardJob | str | None
         try:
-            while (job := pipe.recv()) is not None:
+            while isinstance(job := pipe.recv(), ShardJob):
                 loop.call_soon_threadsafe(jobs.put_nowait, job)
-            loop.call_soon_threadsafe(jobs.put_nowait, None)
+            loop.call_soon_threadsafe(*((work.cancel,) if job == STOP else (jobs.put_nowait, None)))
         except (EOFError, OSError):
             os._exit(1)
 
     async def given() -> AsyncIterator[ShardJob]:
-        threading.Thread(target=receive, args=(asyncio.get_running_loop(),), daemon=True).start()
+        work = asyncio.current_task()
+        threading.Thread(target=receive, args=(asyncio.get_running_loop(), work), daemon=True).start()
         while (job := await jobs.get()) is not None:
             yield job
 
-    with closing(ShardBuilder(spec)) as builder:
+    with log_in(spec.out), closing(ShardBuilder(spec)) as builder:
         try:
             builder.run(builder.build_all(given(), pipe.send))
+        except asyncio.CancelledError:
+            _log.info("stopped")
         except Exception as error:
             pipe.send(error)
 
@@ -205,5 +224,5 @@ def _build_in_ray(spec: BuildSpec, job: ShardJob) -> ShardOutcome:
     """One shard, in a ray worker; one that an attempt before this one had finished is left as it is."""
     if job.done:
         return ShardOutcome(job)
-    with closing(ShardBuilder(spec)) as builder:
+    with log_in(spec.out), closing(ShardBuilder(spec)) as builder:
         return builder.run(builder.build(job))

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from videorouter.data_builders.building.estimate import Estimate
 from videorouter.data_builders.building.ledger import Ledger, Totals
 from videorouter.data_builders.building.run_folder import RunFolder
 from videorouter.data_builders.rejects import QUARANTINE, Reject
@@ -21,13 +22,18 @@ REFRESH = 0.5
 
 @dataclass
 class Outcome:
-    """What a build did; `waiting` counts planned shards that are not done, here or in other shard ranges."""
+    """What a build did; `waiting` counts those of `shards` that are not done, here or in other shard ranges.
 
+    A dry run has an `estimate` alone.
+    """
+
+    shards: int = 0
     labelled: int = 0
     rejects: list[Reject] = field(default_factory=list)
     stopped: TeacherStopped | None = None
     waiting: int = 0
     tolerate: float = 0.0
+    estimate: Estimate | None = None
 
     @property
     def exit_code(self) -> int:
@@ -67,9 +73,20 @@ def show_progress(ledger: Ledger, videos: int) -> Iterator[None]:
             watcher.join()
 
 
-def print_outcome(folder: RunFolder, outcome: Outcome, shards: int) -> None:
-    """What was labelled, put aside and spent; and why it stopped."""
+def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
+    """What was labelled, put aside and spent, or what a dry run estimates; and why it stopped."""
     console = Console(markup=False, highlight=False, soft_wrap=True)
+    if folder.run.dry_run:
+        if outcome.estimate:
+            console.print(outcome.estimate.table())
+    else:
+        _print_totals(console, folder, outcome)
+    if outcome.stopped:
+        print_stop(outcome.stopped)
+
+
+def _print_totals(console: Console, folder: RunFolder, outcome: Outcome) -> None:
+    shards = outcome.shards
     console.print(
         f"{outcome.labelled} questions labelled in {shards - outcome.waiting} of {shards} shards in {folder.out}"
     )
@@ -87,8 +104,6 @@ def print_outcome(folder: RunFolder, outcome: Outcome, shards: int) -> None:
         console.print(
             f"shards {folder.run.shard_range} only; caps count for the whole folder; {outcome.waiting} shards wait"
         )
-    if outcome.stopped:
-        print_stop(outcome.stopped)
 
 
 def print_stop(error: TeacherStopped) -> None:

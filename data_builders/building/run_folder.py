@@ -15,6 +15,7 @@ from typing import Any
 from videorouter.data_builders.building.config import RunConfig
 from videorouter.data_builders.building.ledger import ANSWERS, LEDGER, Ledger
 from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.run_log import log_in
 from videorouter.shards.writer import write_atomically
 
 RECORD = "build.json"
@@ -45,8 +46,8 @@ def open_folder(
 ) -> Iterator[RunFolder]:
     """Open `out` for the configuration `recorded`.
 
-    Raises `ValueError` where another build works in it (runs with a shard range share it), where it belongs to another
-    configuration, or where a cap in dollars has no price.
+    What is done while it is open is logged in its `run.log`. Raises `ValueError` where another build works in it (runs with a
+    shard range share it), where it belongs to another configuration, or where a cap in dollars has no price.
     """
     out.mkdir(parents=True, exist_ok=True)
     with (out / LOCK).open("w") as lock:
@@ -59,7 +60,8 @@ def open_folder(
         fingerprint, record = claim_folder(out, recorded, run.new_run)
         model = teacher.model if teacher else None
         ledger = Ledger.open(out, teacher.prices if teacher else None, run, model)
-        yield RunFolder(out, fingerprint, record, ledger, run, teacher)
+        with log_in(out):
+            yield RunFolder(out, fingerprint, record, ledger, run, teacher)
 
 
 def claim_folder(out: Path, config: Mapping[str, Any], new_run: bool = False) -> tuple[str, dict[str, Any]]:

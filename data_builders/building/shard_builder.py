@@ -1,6 +1,7 @@
 """Builds shards: one code path under every executor. A process makes one `ShardBuilder` for all of its shards."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
@@ -21,6 +22,8 @@ from videorouter.shards.sample import ShardSample
 from videorouter.shards.writer import write_shard
 from videorouter.video.errors import VideoError
 from videorouter.video.verdict_cache import VerdictCache
+
+_log = logging.getLogger(__name__)
 
 VERDICTS = "verdicts"
 SHARDS_AT_ONCE = 2
@@ -125,12 +128,14 @@ class ShardBuilder:
             teacher = Teacher(self.spec.teacher, self._client, journal)
             try:
                 yield teacher
-            except BaseException:
-                await teacher.drain()
+            except BaseException as error:
+                await teacher.drain(error)
                 raise
 
     async def _counted(self, job: VideoJob, labeller: Labeller, count: "_Count") -> Built:
         built = await self.build_video(job, labeller)
+        for reject in built[1]:
+            _log.info("quarantine: %s (%s): %s", reject.item, reject.verdict, reject.reason)
         await asyncio.to_thread(count.add, built)
         return built
 

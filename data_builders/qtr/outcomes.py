@@ -109,15 +109,8 @@ def outcomes(probed: Sequence[Probed], categories: Mapping[str, QuestionCategory
     return {name: _outcome(name, members) for name, members in sorted(by_category.items())}
 
 
-def report(probing: Probing, config: PolicyConfig = BY_CATEGORY) -> dict[str, Any]:
-    """Print the outcomes; the same as notes for the manifest: `probing` by category, `probed_by`, `probes_failed`."""
-    console = Console(markup=False)
-    if not console.is_terminal:
-        console.width = WIDTH
-    console.print(outcome_table(probing.outcomes, config))
-    failed = Counter(reject.verdict for reject in probing.failed)
-    for verdict, count in failed.items():
-        console.print(f"{count} probes failed and count for nothing ({verdict}; {PROBES} keeps the replies)")
+def outcome_notes(probing: Probing, config: PolicyConfig = BY_CATEGORY) -> dict[str, Any]:
+    """The outcomes as notes for the manifest: `probing` by category, `probed_by`, `probes_failed`."""
     return {
         "probing": {
             name: asdict(outcome)
@@ -125,8 +118,22 @@ def report(probing: Probing, config: PolicyConfig = BY_CATEGORY) -> dict[str, An
             for name, outcome in probing.outcomes.items()
         },
         "probed_by": probing.prober,
-        "probes_failed": dict(failed),
+        "probes_failed": _failed(probing),
     }
+
+
+def print_probing(probing: Probing, config: PolicyConfig = BY_CATEGORY) -> None:
+    """Print the outcomes, and how many probes failed."""
+    console = Console(markup=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    console.print(outcome_table(probing.outcomes, config))
+    for verdict, count in _failed(probing).items():
+        console.print(f"{count} probes failed and count for nothing ({verdict}; {PROBES} keeps the replies)")
+
+
+def _failed(probing: Probing) -> dict[str, int]:
+    return dict(Counter(reject.verdict for reject in probing.failed))
 
 
 def outcome_table(outcomes: Mapping[str, CategoryOutcome], config: PolicyConfig = BY_CATEGORY) -> Table:

@@ -1,6 +1,7 @@
 """Sends requests to the endpoints, with retries, backoff and failover: one client a process, shared by all of its shards."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,8 @@ from videorouter.data_builders.teacher.errors import (
 )
 from videorouter.data_builders.teacher.journal import Answer
 from videorouter.data_builders.teacher.request import Request
+
+_log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -100,6 +103,7 @@ class TeacherClient:
                 finally:
                     self._unsettled += -problem.usage
                 return problem
+            _log.info("%s: %s", endpoint.url, problem)
             if wait is None:
                 failures += 1
                 wait = min(LONGEST_WAIT, 0.25 * 2**failures)

@@ -13,6 +13,9 @@ from videorouter.data_builders.teacher.errors import TeacherReplyError
 from videorouter.data_builders.teacher.journal import Answer, Journal
 from videorouter.data_builders.teacher.request import Picture, Request
 
+LAST_ANSWERS = 3.0
+"""Seconds that the answers in flight are awaited after Ctrl-C, which is to end a command within five."""
+
 ReplyModel = TypeVar("ReplyModel", bound=BaseModel)
 Checked = TypeVar("Checked")
 
@@ -57,17 +60,23 @@ class Teacher:
         return checked  # type: ignore[return-value]
 
     async def draining(self, work: Awaitable[Checked]) -> Checked:
-        """Await work that asks; where it is cancelled or fails, await the requests in flight too."""
+        """Await work that asks; where it is cancelled or fails, await the requests in flight as `drain` does."""
         try:
             return await work
-        except BaseException:
-            await self.drain()
+        except BaseException as error:
+            await self.drain(error)
             raise
 
-    async def drain(self) -> None:
-        """Start no request any more, let those in flight end, and keep their answers: they are paid."""
+    async def drain(self, error: BaseException) -> None:
+        """Start no request any more, let those in flight end, and keep their answers: they are paid.
+
+        Where `error` is an interruption they have `LAST_ANSWERS` seconds; what comes later is asked again by the next run.
+        """
         self._client.close()
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        if self._asking:
+            await asyncio.wait(
+                self._asking.values(), timeout=LAST_ANSWERS if isinstance(error, asyncio.CancelledError) else None
+            )
 
     async def _answer(self, request: Request) -> str:
         """The raw reply: kept from before, in flight for another question, or asked for now."""

@@ -1,35 +1,63 @@
 """`eval run`: systems at equal tokens on one benchmark, references apart, router quality where the truth is known."""
 
 import json
-import math
-import sys
+import logging
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from videorouter.eval.benchmarks.items import Item
 from videorouter.eval.benchmarks.registry import load_benchmark, load_items
 from videorouter.eval.config import EvalConfig, Point
 from videorouter.eval.plot import accuracy_against_tokens
-from videorouter.eval.run_folder import FAILURES, ITEMS, PREDICTIONS, VIDEOS, Cell, Prediction, item_row, write_rows
+from videorouter.eval.run_folder import (
+    FAILURES,
+    ITEMS,
+    PREDICTIONS,
+    VIDEOS,
+    Cell,
+    Failure,
+    Prediction,
+    item_row,
+    write_rows,
+)
 from videorouter.eval.running.comparison import compare
 from videorouter.eval.running.distribution import Ranks, packs
 from videorouter.eval.running.prompts import usual_wording
-from videorouter.eval.running.router_quality import measure, router_table
+from videorouter.eval.running.router_quality import RouterQuality, measure
 from videorouter.eval.running.runner import Runner
 from videorouter.eval.running.unfinished_run import Journal, begin, made_manifest
 from videorouter.eval.statistics import Summary, check_equal, summarise
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.checkpoints.base_identity import base_identity
 from videorouter.routers.systems.spec import ROUTED
+from videorouter.run_log import log_in
+
+_log = logging.getLogger(__name__)
 
 
-def run(config: EvalConfig) -> list[Summary]:
-    """Run the comparison, write it to `config.out`, print the tables.
+@dataclass(frozen=True)
+class CellResult:
+    """What the systems came to at one frame count and cap; `apart` names those that are not compared with the others."""
+
+    cell: Cell
+    summaries: list[Summary]
+    apart: list[str]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished comparison: a result a cell, how good the routers are where the truth is known, and what is said of the silent."""
+
+    cells: list[CellResult]
+    routers: list[RouterQuality]
+    silent: list[str]
+
+
+def run(config: EvalConfig) -> Results | None:
+    """Run the comparison and write it to `config.out`; None from ranks other than the first.
 
     Raises `ValueError` for unknown names, an existing output folder, or budgets that cannot be made equal.
     """
@@ -41,21 +69,35 @@ def run(config: EvalConfig) -> list[Summary]:
     device = Ranks.own_device(config.device)
     router = _router_of(config, device)
     benchmark = load_benchmark(config.benchmark, config.data, config.split, config.limit)
-    items, validation = benchmark.items, []
+    validation = []
     if config.validation_split is not None:
         validation = load_items(config.benchmark, config.data, config.validation_split, config.validation_limit)
-    wording = usual_wording(config.benchmark, config.subtitles)
     ranks = Ranks.joined()
+    wording = usual_wording(config.benchmark, config.subtitles)
     if ranks.first:
         begin(config.out, made_manifest(config, router, wording.id, len(benchmark.wrong)))
         if (config.out / PREDICTIONS).exists():
             (config.out / PREDICTIONS).rename(config.out / "answered-0.jsonl")
+    with log_in(config.out, ranks.rank):
+        _log.info(
+            "%s: %d questions, %s on %s", config.benchmark, len(benchmark.items), ", ".join(config.systems), device
+        )
+        results = _compare(config, router, ranks, benchmark.items, validation)
+        for found in results.cells if results else ():
+            for summary in found.summaries:
+                _log.info("%s: %s %.3f, %.1f tokens", found.cell, summary.system, summary.accuracy, summary.tokens_mean)
+    return results
+
+
+def _compare(
+    config: EvalConfig, router: VideoRouter, ranks: Ranks, items: Sequence[Item], validation: Sequence[Item]
+) -> Results | None:
+    """All cells, in the begun folder; None from ranks other than the first."""
     journal = Journal.opened(config.out, ranks)
-    # A log file is no terminal of 80 columns: the table would lose its figures there.
-    console = Console(markup=False) if sys.stdout.isatty() else Console(markup=False, width=150)
+    wording = usual_wording(config.benchmark, config.subtitles)
     runners: dict[int, Runner] = {}
     made: dict[Cell, dict[str, list[Prediction]]] = {}
-    with Progress(console=console, transient=True, disable=not ranks.first) as progress:
+    with Progress(console=Console(markup=False, stderr=True), transient=True, disable=not ranks.first) as progress:
         for point in config.points or [Point(config.budget or router.config.budget)]:
             placed = _router_at(router, config, point)
             frames = placed.config.frames
@@ -85,73 +127,55 @@ def run(config: EvalConfig) -> list[Summary]:
                 config.encoder,
                 mean_tokens=None if router.has_routers else point.budget,
             )
-        qualities, unmeasured = [], []
+        qualities = []
         for name, items_ in ((config.validation_split, validation), (config.split, items)):
             wanted = config.router_quality and router.has_routers and all(item.truth for item in items_)
             if name and ranks.first and wanted:
                 try:
                     qualities.append(measure(placed, items_, name, progress))
                 except ValueError as error:  # too few questions for that; the answers stand all the same
-                    unmeasured.append(f"the routers are not measured: {error}")
+                    _log.warning("the routers are not measured: %s", error)
     _write_results(config, list(runners.values()), items, made)
     if not ranks.first:
         ranks.leave()
-        return []
+        return None
     journal.close()
-    rows: list[dict[str, Any]] = []
-    summaries: list[Summary] = []
-    silent: list[tuple[Cell, str]] = []
-    for cell, found in made.items():
-        answered = [name for name in config.systems if found.get(name)]
-        silent += [(cell, name) for name in config.systems if name not in answered]
-        if not answered:
-            continue
-        summaries = [summarise(found[name]) for name in answered]
-        apart = [name for name in answered if found[name][0].kind != "compared"]
-        compared = {name: [p.fed for p in found[name]] for name in found if name not in apart}
-        if compared:
-            check_equal(compared, ROUTED if ROUTED in compared else next(iter(compared)))
-        rows += [{"frames": cell.frames, "cap": cell.cap, **asdict(summary)} for summary in summaries]
-        name = "accuracy_against_tokens" + (f"-{cell.frames}-{cell.cap}" if len(made) > 1 else "")
-        accuracy_against_tokens(summaries, apart, config.out / f"{name}.png")
-        console.print(
-            f"{cell.benchmark}, {cell.frames} frames, at most {cell.cap} tokens", results_table(summaries, apart)
-        )
+    failures = [failure for runner in runners.values() for failure in runner.failures]
+    silent = [
+        _silent(config, cell, name, failures)
+        for cell, own in made.items()
+        for name in config.systems
+        if not own.get(name)
+    ]
+    cells = [_summarised(config, cell, found) for cell, found in made.items() if any(found.values())]
+    results = Results(cells, qualities, silent)
+    for result in results.cells:
+        name = "accuracy_against_tokens" + (f"-{result.cell.frames}-{result.cell.cap}" if len(made) > 1 else "")
+        accuracy_against_tokens(result.summaries, result.apart, config.out / f"{name}.png")
+    rows = [
+        {"frames": result.cell.frames, "cap": result.cell.cap, **asdict(summary)}
+        for result in results.cells
+        for summary in result.summaries
+    ]
     content = {"systems": rows, "routers": [asdict(quality) for quality in qualities]}
     (config.out / "summary.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
-    for quality in qualities:
-        console.print(router_table(quality))
-    for note in unmeasured:
-        console.print(note)
-    if silent:
-        cell, name = silent[0]
-        failed = [failure for runner in runners.values() for failure in runner.failures if failure.system == name]
-        reason = f"; the first failed so: {failed[0].error}" if failed else ""
-        raise ValueError(f"{name} answered no question at cap {cell.cap}{reason}: {config.out / FAILURES} lists all")
-    return summaries
+    return results
 
 
-def results_table(summaries: Sequence[Summary], references: Sequence[str]) -> Table:
-    """Accuracy with its interval, tokens fed, stage times; references in a section of their own."""
-    table = Table(title=_title(summaries[0]))
-    stages = list(summaries[0].seconds_by_stage)
-    table.add_column("system")
-    for name in ("accuracy", "interval", "tokens", "p95", "unparsed", *stages):
-        table.add_column(name, justify="right")
-    compared = [summary for summary in summaries if summary.system not in references]
-    apart = [summary for summary in summaries if summary.system in references]
-    for position, summary in enumerate([*compared, *apart]):
-        table.add_row(
-            summary.system + (" (reference)" if summary in apart else ""),
-            f"{summary.accuracy:.3f}",
-            f"{summary.low:.3f}-{summary.high:.3f}",
-            _figure(summary.tokens_mean, 1),
-            _figure(summary.tokens_p95, 0),
-            str(summary.unparsed),
-            *(_figure(summary.seconds_by_stage.get(stage, math.nan), 3) for stage in stages),
-            end_section=position == len(compared) - 1,
-        )
-    return table
+def _summarised(config: EvalConfig, cell: Cell, found: dict[str, list[Prediction]]) -> CellResult:
+    """The systems of one cell. Raises `ValueError` where those compared were not fed equal tokens."""
+    answered = [name for name in config.systems if found.get(name)]
+    apart = [name for name in answered if found[name][0].kind != "compared"]
+    compared = {name: [p.fed for p in found[name]] for name in found if name not in apart}
+    if compared:
+        check_equal(compared, ROUTED if ROUTED in compared else next(iter(compared)))
+    return CellResult(cell, [summarise(found[name]) for name in answered], apart)
+
+
+def _silent(config: EvalConfig, cell: Cell, system: str, failures: Sequence[Failure]) -> str:
+    """What to say of a system without any answer."""
+    first = next((f"; the first failed so: {failure.error}" for failure in failures if failure.system == system), "")
+    return f"{system} answered no question at cap {cell.cap}{first}: {config.out / FAILURES} lists all"
 
 
 def _router_of(config: EvalConfig, device: str) -> VideoRouter:
@@ -195,12 +219,3 @@ def _write_results(
     turns = [found.get(name, []) for found in made.values() for name in config.systems]
     order = sorted((asked[p.item], turn, asdict(p)) for turn, those in enumerate(turns) for p in those)
     write_rows(config.out / PREDICTIONS, (row for _, _, row in order))
-
-
-def _figure(value: float, digits: int) -> str:
-    return "?" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _title(any_system: Summary) -> str:
-    guessing = f"guessing reaches {any_system.chance:.3f}"
-    return f"{any_system.items} questions; {guessing}; 95 % interval over videos; seconds a question"

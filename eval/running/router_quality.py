@@ -7,7 +7,6 @@ from itertools import groupby
 import torch
 from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
 
 from videorouter.eval.benchmarks.items import Item
 from videorouter.eval.running.runner import Runner
@@ -60,20 +59,6 @@ def measure(router: VideoRouter, items: Sequence[Item], split: str, progress: Pr
     return RouterQuality(
         split, len(items), len(areas), right / len(items), _mean(areas), _mean(recalls), _mean(precisions)
     )
-
-
-def router_table(quality: RouterQuality) -> Table:
-    """Router figures of one split."""
-    table = Table(title=f"routers on split {quality.split!r}: {quality.questions} questions")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_row("policy accuracy", f"{quality.policy_accuracy:.3f}")
-    table.add_row(
-        f"frame AUROC (macro within {quality.fragment_questions} fragment questions)", f"{quality.image_auroc:.3f}"
-    )
-    table.add_row("frame recall at threshold", f"{quality.image_recall:.3f}")
-    table.add_row("frame precision at threshold", f"{quality.image_precision:.3f}")
-    return table
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,5 +1,6 @@
 """Answers items with systems: a video is decoded and encoded once for all of its questions and all systems of a call."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,9 @@ from videorouter.video.errors import VideoError
 
 FAILS: Final = (VideoError, ValueError, RuntimeError)
 """Errors of a single question, which do not end the run."""
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -246,6 +250,7 @@ class Runner:
             raise error
         if trial.known is not None:
             return
+        _log.info("%s failed on %s: %s: %s", trial.system.name, trial.item.id, type(error).__name__, error)
         item, reason, frames = trial.item, f"{type(error).__name__}: {error}", self.router.config.frames
         self.failures.append(
             Failure(self.benchmark, item.id, item.video.name, self.model, trial.system.name, frames, trial.cap, reason)

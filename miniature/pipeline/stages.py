@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -35,10 +36,23 @@ class Stages:
         self.console.rule(Text(title, style="bold"), align="left")
         self.console.print(f"videorouter {shlex.join(command)}", style="dim", soft_wrap=True, highlight=False)
         started = time.monotonic()
-        code = subprocess.run([sys.executable, "-m", "videorouter", *command], env=quiet_environment()).returncode
+        code = _ended(subprocess.Popen([sys.executable, "-m", "videorouter", *command], env=quiet_environment()))
         self.seconds[title] = time.monotonic() - started
         if code not in accepted:
             raise StageFailed(f"stage {title!r} ended with exit code {code}: videorouter {shlex.join(command)}")
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit code, once it ended; Ctrl-C reaches it too, from the terminal or from here."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        for seconds, end in ((0.5, lambda: process.send_signal(signal.SIGINT)), (2.5, process.kill)):
+            try:
+                process.wait(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                end()
+        raise
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Stage two: sight is frozen, the language model learns to answer about what it sees, from short videos to long ones."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from videorouter.miniature.pretraining.lessons import lessons
 from videorouter.miniature.pretraining.optimisation import WARM_UP, optimisers, step
 from videorouter.miniature.pretraining.packing import IGNORED, Packer
 from videorouter.miniature.pretraining.random_compression import compressed, whole
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def train_language(
             sums[kind] += values
         if (number + 1) % report_every == 0 or number + 1 == course.steps:
             rows.append({"step": number + 1} | {key: round(sum(v) / len(v), 4) for key, v in sorted(sums.items())})
-            progress.console.print(name, *(f"{key}={value:g}" for key, value in rows[-1].items()), soft_wrap=True)
+            _log.info("%s %s", name, " ".join(f"{key}={value:g}" for key, value in rows[-1].items()))
             sums.clear()
         progress.update(task, advance=1, note=f"{frames} frames, answer {losses['answer'].item():.3f}")
     learning.eval()

@@ -1,6 +1,7 @@
 """`videorouter miniature train-base`: both bases from nothing, with one recipe. docs/miniature.md describes what is shipped."""
 
 import json
+import logging
 import platform
 import time
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ from videorouter.miniature.pretraining.lesson_videos import build_scene_bank
 from videorouter.miniature.pretraining.model import new_model, parameters_of, save_base, train_tokenizer
 from videorouter.miniature.pretraining.optimisation import keep_freed_memory
 from videorouter.miniature.pretraining.vision import train_vision
+from videorouter.run_log import log_in
+
+_log = logging.getLogger(__name__)
 
 STAGES: Final = ("dense", "robust")
 LONG: Final = Course(
@@ -85,7 +89,7 @@ def train_base(out: Path = Path("runs/miniature-base"), recipe: Recipe | None = 
     if (out / STAGES[-1] / "config.json").exists():
         raise FileExistsError(f"{out} already holds both bases: choose another --out or delete it")
     place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    with torch.device(place):
+    with torch.device(place), log_in(out):
         _train(out, recipe, Log(out, recipe, place))
 
 
@@ -125,7 +129,7 @@ def _train(out: Path, recipe: Recipe, log: "Log") -> None:
                         part.record(rows=train_language(learner, course, progress, name))
             learner = LanguageLearner(model, tokenizer, scenes, heads, Random(f"examine {recipe.seed}"), robust=False)
             examined = examine(learner, plan[-1], recipe.examined)
-            progress.console.print(f"{stage}:", examined)
+            _log.info("%s: %s", stage, examined)
             log.add(f"{stage} examined", examined)
             if not (out / stage / "config.json").exists():
                 _save(out / stage, model, tokenizer, stage, examined)

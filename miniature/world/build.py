@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from videorouter.interruption import belong_to_parent
 from videorouter.miniature.world.questions import ask
 from videorouter.miniature.world.render import write_video
 from videorouter.miniature.world.scenes import Script, write_script
@@ -83,7 +84,8 @@ def build_world(
     if workers == 1:
         made = list(map(make, jobs))
     else:
-        with ProcessPoolExecutor(min(workers, videos), mp_context=get_context("spawn")) as pool:
+        context = get_context("spawn")
+        with ProcessPoolExecutor(min(workers, videos), mp_context=context, initializer=belong_to_parent) as pool:
             made = list(pool.map(make, jobs))
     _write_lines(out / "questions.jsonl", (question for questions, _, _ in made for question in questions))
     _write_lines(out / "truth.jsonl", (truth for _, truths, _ in made for truth in truths))

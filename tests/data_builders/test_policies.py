@@ -12,7 +12,7 @@ from videorouter.data_builders.building.plan import VideoJob
 from videorouter.data_builders.flr.annotate import ScoringConfig, TeacherLabeller
 from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.labeller import PolicyLabeller
-from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig, Probing, outcomes, report
+from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig, Probing, outcome_notes, outcomes, print_probing
 from videorouter.data_builders.qtr.probe import ProbeConfig, Probed
 from videorouter.data_builders.qtr.probing import UNFINISHED, ProbeLog, categorise, run_probing, to_probe
 from videorouter.data_builders.sources.conversion import read_questions
@@ -246,7 +246,8 @@ def test_a_failed_probe_counts_for_nothing_and_is_reported(
     _, probing, _ = decided
     assert probing.failed
     assert not {reject.item for reject in probing.failed} & set(probing.probed)
-    assert report(probing)["probes_failed"] == {"invalid_reply": len(probing.failed)}
+    assert outcome_notes(probing)["probes_failed"] == {"invalid_reply": len(probing.failed)}
+    print_probing(probing)
     assert f"{len(probing.failed)} probes failed" in capsys.readouterr().out
     members = [q for q in questions if q.id == probing.failed[0].item]
     assert label(members, videos, decided, by_question) == ([], {members[0].id: ("probe", "invalid_reply")})
@@ -319,7 +320,7 @@ def test_what_both_or_neither_solve_is_dropped_by_option_and_counts_no_more(
     kept, aside = label(members, videos, decided, PolicyConfig(both="drop", neither="drop"))
     assert aside == {"q3": ("filter", "both"), "q4": ("filter", "neither"), "q5": ("filter", "neither")}
     assert {(p.policy, p.support, round(p.margin, 3)) for one in kept if (p := one.policy)} == {("global", 3, 0.333)}
-    noted = report(decided[1], PolicyConfig(neither="drop"))["probing"]["action"]
+    noted = outcome_notes(decided[1], PolicyConfig(neither="drop"))["probing"]["action"]
     assert (noted["support"], noted["both"], noted["neither"], noted["counted"]) == (6, 1, 2, 4)
     assert (noted["winner"], noted["margin"], noted["tokens"]) == ("global", 0.25, {"global": 512, "fragment": 300})
 

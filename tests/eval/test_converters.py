@@ -11,7 +11,7 @@ from videorouter.eval.__main__ import main
 from videorouter.eval.benchmarks.items import Item
 from videorouter.eval.converters.convert import ConvertConfig, convert
 from videorouter.eval.run_folder import ITEMS, MANIFEST, PREDICTIONS, VIDEOS, RunFolder, item_row, read_run, write_rows
-from videorouter.eval.running.experiment import results_table
+from videorouter.eval.running.printing import results_table
 from videorouter.eval.statistics import paired_difference, summarise
 
 QUESTIONS = {"What falls?": ("a cup", "a plate", "rain"), "Who sings?": ("a bird", "a cat")}
