@@ -140,7 +140,7 @@ for sample in load_dataset("{name}", split="{first}", streaming=True):
     sample["labels.json"]["questions"]
 ```
 
-With VideoRouter, where every sample is checked as it is read: `shards.ShardDataset("hf://datasets/{name}", split="{first}")`.
+With VideoRouter, where every sample is checked as it is read: `videorouter.ShardDataset("hf://datasets/{name}", split="{first}")`.
 
 Schema version {schema}, fingerprint `{fingerprint}`. Built with:
 
