@@ -67,7 +67,10 @@ def ending_soon_after_interrupt(line: str, process_ends: bool) -> Iterator[Calla
         yield tell
     finally:
         if not process_ends:
-            signal.set_wakeup_fd(before)
+            try:
+                signal.set_wakeup_fd(before)
+            except (ValueError, OSError):  # who had set it has closed it
+                signal.set_wakeup_fd(-1)
             signals.close()
 
 
