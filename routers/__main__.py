@@ -103,7 +103,9 @@ def answer(
     from videorouter.routers.answering.frame_plan import append_plan
     from videorouter.routers.answering.printing import show_answer
     from videorouter.routers.answering.video_router import VideoRouter
+    from videorouter.routers.systems.registry import known_system
 
+    known_system(system)
     loading: dict[str, Any] = {"revision": revision, "device": device, "dtype": dtype, "attn_implementation": attention}
     if model is not None:
         router = VideoRouter.from_pretrained(model, base=base, **loading)

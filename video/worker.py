@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from videorouter.interruption import belong_to_parent
+from videorouter.interruption import belong_to_parent, starting_processes
 from videorouter.video.errors import CorruptVideo, VideoError, VideoOutOfMemory, VideoTimeout
 
 Result = TypeVar("Result")
@@ -93,7 +93,8 @@ class DecodeWorker:
         self.close()
         pipe, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs,), daemon=True)
-        process.start()
+        with starting_processes():
+            process.start()
         theirs.close()
         self._running = process, pipe
         try:

@@ -25,6 +25,15 @@ VERBS = {
 
 
 def main() -> None:
+    """Run a command; Ctrl-C before it has begun, while Python imports, is one line too."""
+    try:
+        _main()
+    except KeyboardInterrupt:
+        print("interrupted: nothing was begun", file=sys.stderr)
+        sys.exit(130)
+
+
+def _main() -> None:
     """Run one command: what `python -m videorouter.COMMAND` runs, or `config [NAME ...]`, which prints shipped configs.
 
     Unlike `python -m`, an installed command does not put the current folder first on the import path.

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Final
 
 EXIT_CODE: Final = 130
@@ -74,9 +75,21 @@ def ending_soon_after_interrupt(line: str, process_ends: bool) -> Iterator[Calla
             signals.close()
 
 
+@contextmanager
+def starting_processes() -> Iterator[None]:
+    """While the body starts processes that `belong_to_parent`: SIGINT waits, and does not reach them while they import."""
+    resource_tracker.ensure_running()  # started with the first process, it would let SIGINT through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def belong_to_parent() -> None:
     """In a process made by `multiprocessing`: leave Ctrl-C to the parent, and end soon after it, however it ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -22,7 +22,7 @@ from videorouter.data_builders.building.shard_builder import (
     ShardOutcome,
 )
 from videorouter.data_builders.rejects import Reject
-from videorouter.interruption import belong_to_parent
+from videorouter.interruption import belong_to_parent, starting_processes
 from videorouter.run_log import log_in
 
 _log = logging.getLogger(__name__)
@@ -158,7 +158,8 @@ class _Workers:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_serve, args=(self._spec, theirs), daemon=False)
-        process.start()
+        with starting_processes():
+            process.start()
         theirs.close()
         return _Worker(process, ours)
 

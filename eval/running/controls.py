@@ -14,6 +14,7 @@ from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.systems.base import CompressedVideo, System
 from videorouter.routers.systems.query import Query, letters
+from videorouter.routers.systems.registry import known_system
 from videorouter.routers.systems.spec import Kind
 
 BLIND: Final = "blind"
@@ -57,6 +58,12 @@ class Shuffled:
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
         """As `inner`, which never reads the options."""
         return self.inner.compress(video_tokens, query, budget)
+
+
+def check_name(spec: str) -> None:
+    """Raise `ValueError` where `spec` writes neither a system nor a control, before anything is loaded."""
+    if spec != BLIND:
+        known_system(spec.removeprefix(SHUFFLED))
 
 
 def system_or_control(router: VideoRouter, spec: str, **options: Any) -> System:

@@ -24,8 +24,9 @@ from videorouter.eval.run_folder import (
     write_rows,
 )
 from videorouter.eval.running.comparison import compare
+from videorouter.eval.running.controls import check_name
 from videorouter.eval.running.distribution import Ranks, packs
-from videorouter.eval.running.prompts import usual_wording
+from videorouter.eval.running.prompts import Wording, usual_wording
 from videorouter.eval.running.router_quality import RouterQuality, measure
 from videorouter.eval.running.runner import Runner
 from videorouter.eval.running.unfinished_run import Journal, begin, made_manifest
@@ -66,6 +67,8 @@ def run(config: EvalConfig) -> Results | None:
             f"{config.out} already holds predictions: choose another --out, runs are never mixed; --retry-failed asks again what "
             "failed there"
         )
+    for name in config.systems:
+        check_name(name)
     device = Ranks.own_device(config.device)
     router = _router_of(config, device)
     benchmark = load_benchmark(config.benchmark, config.data, config.split, config.limit)
@@ -82,7 +85,7 @@ def run(config: EvalConfig) -> Results | None:
         _log.info(
             "%s: %d questions, %s on %s", config.benchmark, len(benchmark.items), ", ".join(config.systems), device
         )
-        results = _compare(config, router, ranks, benchmark.items, validation)
+        results = _compare(config, router, ranks, wording, benchmark.items, validation)
         for found in results.cells if results else ():
             for summary in found.summaries:
                 _log.info("%s: %s %.3f, %.1f tokens", found.cell, summary.system, summary.accuracy, summary.tokens_mean)
@@ -90,11 +93,15 @@ def run(config: EvalConfig) -> Results | None:
 
 
 def _compare(
-    config: EvalConfig, router: VideoRouter, ranks: Ranks, items: Sequence[Item], validation: Sequence[Item]
+    config: EvalConfig,
+    router: VideoRouter,
+    ranks: Ranks,
+    wording: Wording,
+    items: Sequence[Item],
+    validation: Sequence[Item],
 ) -> Results | None:
     """All cells, in the begun folder; None from ranks other than the first."""
     journal = Journal.opened(config.out, ranks)
-    wording = usual_wording(config.benchmark, config.subtitles)
     runners: dict[int, Runner] = {}
     made: dict[Cell, dict[str, list[Prediction]]] = {}
     with Progress(console=Console(markup=False, stderr=True), transient=True, disable=not ranks.first) as progress:

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from videorouter.interruption import belong_to_parent
+from videorouter.interruption import belong_to_parent, starting_processes
 from videorouter.miniature.world.questions import ask
 from videorouter.miniature.world.render import write_video
 from videorouter.miniature.world.scenes import Script, write_script
@@ -86,7 +86,9 @@ def build_world(
     else:
         context = get_context("spawn")
         with ProcessPoolExecutor(min(workers, videos), mp_context=context, initializer=belong_to_parent) as pool:
-            made = list(pool.map(make, jobs))
+            with starting_processes():
+                building = pool.map(make, jobs)
+            made = list(building)
     _write_lines(out / "questions.jsonl", (question for questions, _, _ in made for question in questions))
     _write_lines(out / "truth.jsonl", (truth for _, truths, _ in made for truth in truths))
     _write_lines(out / "scenes.jsonl", (shown for _, _, shown in made))

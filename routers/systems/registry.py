@@ -13,7 +13,7 @@ from videorouter.routers.systems.base import System
 from videorouter.routers.systems.random_drop import RandomDrop
 from videorouter.routers.systems.references import Dense, Oracle
 from videorouter.routers.systems.relevance_pooling import RelevancePooling, load_frame_encoder
-from videorouter.routers.systems.spec import ROUTED, parse_spec, with_options
+from videorouter.routers.systems.spec import ROUTED, Spec, parse_spec, with_options
 from videorouter.routers.systems.uniform_pooling import FrameBudget, UniformPooling
 from videorouter.routers.systems.vidcom2 import FrameCompressionAdjustment, FrameReducer, VidCom2
 from videorouter.routers.systems.videorouter import RoutedCompression
@@ -69,15 +69,21 @@ SYSTEMS: Final = (*BUILDERS, *(ADJUSTED + inner for inner in ("uniform_pooling",
 """All systems; `fca+` is frame compression adjustment around another one."""
 
 
+def known_system(spec: str) -> Spec:
+    """What `spec` writes. Raises `ValueError` naming the systems there are for another name."""
+    written = parse_spec(spec)
+    if written.name not in SYSTEMS:
+        raise ValueError(f"unknown system {written.name!r}: there are {', '.join(SYSTEMS)}")
+    return written
+
+
 def build_system(spec: str, router: RoutedCompression | BaseOnly, options: SystemOptions | None = None) -> System:
     """The system that `spec` writes, `NAME` or `NAME(option=value, ...)`, for the backbone, scales and policy of `router`.
 
     Its options are those of `SystemOptions`, and the system's own: the plain fields of its class, `RoutingOptions` for
     `videorouter`. Raises `ValueError` naming the systems or options there are, or the option or router that is missing.
     """
-    written = parse_spec(spec)
-    if written.name not in SYSTEMS:
-        raise ValueError(f"unknown system {written.name!r}: there are {', '.join(SYSTEMS)}")
+    written = known_system(spec)
     options = options or SystemOptions()
     general = {name: value for name, value in written.options.items() if name in asdict(options)}
     own = {name: value for name, value in written.options.items() if name not in general}

@@ -1,4 +1,4 @@
-"""Ctrl-C ends every long command within five seconds: exit code 130, and one line that says how to go on."""
+"""Ctrl-C ends every long command, and all that it started, within five seconds: exit code 130, one line that says how to go on."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+from videorouter.__main__ import main
 from videorouter.data_builders.building.ledger import Caps, Ledger
 
 SAVED = Path(__file__).parents[1] / "saved" / "0.1.0"
@@ -55,7 +56,8 @@ def interrupted(folder: Path, begun: Callable[[], bool], *arguments: str, whole_
                 process.send_signal(signal.SIGINT)
             code = process.wait(timeout=30)
             seconds = time.monotonic() - started
-            left = [one for one in psutil.process_iter(["pid", "status", "cmdline"]) if _in_group(one, process.pid)]
+            while (left := _group(process.pid)) and time.monotonic() < started + SECONDS:
+                time.sleep(0.05)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -91,6 +93,34 @@ def test_a_build_keeps_what_is_paid_and_says_that_the_same_command_continues(
     assert "interrupted" in (saved / "build" / "run.log").read_text(encoding="utf-8")
 
 
+def test_processes_that_a_build_has_just_started(
+    saved: Path, start_teacher: Callable[..., AbstractContextManager[str]]
+) -> None:
+    """They are still importing: a terminal's Ctrl-C must not end them with a page of Python."""
+
+    def started() -> bool:
+        return any(_is_worker_in(process, saved) for process in psutil.process_iter())
+
+    with start_teacher() as url:
+        command = ["data_builders", "flr", "annotate", "--config", "miniature/flr_annotate"]
+        command += ["--questions", "world/questions.jsonl", "--videos", "world", "--teacher.base_url", url]
+        command += ["--out", "build", "--frames", "16", "--workers", "2"]
+        lines = interrupted(saved, started, *command, whole_group=True)
+    assert lines == [line for line in lines if line.startswith("interrupted: ")], lines
+
+
+def test_a_command_that_is_still_importing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runpy.run_module", interrupt)
+    monkeypatch.setattr("sys.argv", ["videorouter", "video"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "interrupted: nothing was begun\n"
+
+
 def test_a_training(saved: Path) -> None:
     config = "image-router/csv/version_0/config.yaml"
     command = ["train", "fit", "--config", config, "--out", "trained", "--trainer.max_epochs", "10000"]
@@ -101,7 +131,7 @@ def test_a_training(saved: Path) -> None:
 
 def test_an_evaluation(saved: Path) -> None:
     command = ["eval", "run", "--model", "router", "--benchmark", "miniature", "--data", "world", "--out", "run"]
-    command += ["--systems", "[videorouter,uniform,dense,vidcom2]", "--scoring", "generate"]
+    command += ["--systems", "[videorouter,uniform_pooling,dense,vidcom2]", "--scoring", "generate"]
     lines = interrupted(saved, lambda: _says(saved / "run" / "run.log", "questions"), *command)
     assert says_how_to_go_on(lines, "after the last answer"), lines
     assert _says(saved / "run" / "run.log", "interrupted")
@@ -130,11 +160,20 @@ def test_a_teacher(saved: Path) -> None:
     assert len(lines) <= 1, lines
 
 
-def _in_group(process: psutil.Process, group: int) -> bool:
-    """Whether it belongs to the process group and has not ended."""
+def _group(group: int) -> list[str]:
+    """Command lines of the processes of a group that have not ended."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+def _is_worker_in(process: psutil.Process, folder: Path) -> bool:
     try:
-        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, ProcessLookupError):
+        return "spawn_main" in " ".join(process.cmdline()) and Path(process.cwd()) == folder
+    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return False
 
 
