@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from videorouter.command_line import command, typed, underscored, with_config_paths
+from videorouter.command_line import command, typed_command, underscored, with_config_paths
 from videorouter.data_builders import commands
 from videorouter.data_builders.building.config import BuildConfig, RunConfig
 from videorouter.data_builders.flr.annotate import AnnotateConfig, ScoringConfig
@@ -45,7 +45,7 @@ BUILDERS: Registry[Callable[[list[str]], int]] = Registry("videorouter.builders"
 def parser() -> ArgumentParser:
     """The command line of all builders."""
     more = f"\n\nOf installed packages: {', '.join(BUILDERS)}." if len(BUILDERS) else ""
-    whole = ArgumentParser(prog=typed("data_builders"), description=f"{__doc__}{more}")
+    whole = ArgumentParser(prog=typed_command("data_builders"), description=f"{__doc__}{more}")
     builders = whole.add_subcommands(dest="builder")
     flr = ArgumentParser(description="Frame relevance labels.")
     builders.add_subcommand("flr", flr)
@@ -72,7 +72,7 @@ def parser() -> ArgumentParser:
     return whole
 
 
-@command(goes_on="the same command continues; answers that arrived are kept and not paid again")
+@command(how_to_resume="the same command continues; answers that arrived are kept and not paid again")
 def main(arguments: list[str]) -> int:
     """Run a builder; the exit codes are listed in the module's docstring."""
     if arguments and arguments[0] in BUILDERS:

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from videorouter.command_line import command, typed, underscored, with_config_paths
+from videorouter.command_line import command, typed_command, underscored, with_config_paths
 from videorouter.usage import ArgumentParser
 
 
 def parser() -> ArgumentParser:
     """The command line of `videorouter eval`."""
-    parser = ArgumentParser(prog=typed("eval"), description=__doc__)
+    parser = ArgumentParser(prog=typed_command("eval"), description=__doc__)
     subcommands = parser.add_subcommands()
     for name, options in (
         ("prepare", _preparing()),
@@ -25,7 +25,7 @@ def parser() -> ArgumentParser:
     return parser
 
 
-@command(goes_on={"run": "the same command continues after the last answer in OUT"})
+@command(how_to_resume={"run": "the same command continues after the last answer in OUT"})
 def main(arguments: list[str]) -> int:
     """Run a subcommand."""
     chosen = parser().parse_args(underscored(with_config_paths(arguments)))

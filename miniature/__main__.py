@@ -5,7 +5,7 @@ from importlib import import_module
 
 from jsonargparse import auto_cli
 
-from videorouter.command_line import command, typed, underscored
+from videorouter.command_line import command, typed_command, underscored
 from videorouter.usage import ArgumentParser
 
 # Named, not imported: a world should not wait for torch, nor a teacher for matplotlib.
@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo-real": ("miniature.pipeline.real_clips:demo_real", "builders and answers on real clips"),
 }
 
-GOES_ON = {
+HOW_TO_RESUME = {
     "world": "the same command begins again",
     "train-base": "the same command continues after the last finished part",
     "compare": "the same command continues after the last answer in OUT",
@@ -48,18 +48,20 @@ GOES_ON = {
 }
 
 
-@command(goes_on=GOES_ON)
+@command(how_to_resume=HOW_TO_RESUME)
 def main(arguments: list[str]) -> int:
     """Run one command; options may be written with dashes or underscores."""
     asked = arguments in (["--help"], ["-h"])
     if not arguments or arguments[0] not in COMMANDS:
         listed = "\n".join(f"  {name:16} {what}" for name, (_, what) in COMMANDS.items())
-        print(f"usage: {typed('miniature')} COMMAND --help\n\n{listed}", file=sys.stdout if asked else sys.stderr)
+        print(
+            f"usage: {typed_command('miniature')} COMMAND --help\n\n{listed}", file=sys.stdout if asked else sys.stderr
+        )
         return 0 if asked else 2
     name, *options = arguments
     module, _, function = COMMANDS[name][0].partition(":")
     run = getattr(import_module(f"videorouter.{module}"), function)
-    prog = f"{typed('miniature')} {name}"
+    prog = f"{typed_command('miniature')} {name}"
     auto_cli(run, args=underscored(options), as_positional=False, prog=prog, parser_class=ArgumentParser)
     return 0
 

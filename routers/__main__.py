@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from videorouter.command_line import command, typed, underscored
+from videorouter.command_line import command, typed_command, underscored
 from videorouter.shards.policy import Policy
 from videorouter.usage import ArgumentParser
 
@@ -263,7 +263,7 @@ def parser() -> ArgumentParser:
     estimating.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
     probing = ArgumentParser(description="Find a model's reference layer for AdaptToken.")
     probing.add_function_arguments(probe_layer)
-    whole = ArgumentParser(prog=typed("routers"), description=__doc__)
+    whole = ArgumentParser(prog=typed_command("routers"), description=__doc__)
     subcommands = whole.add_subcommands()
     subcommands.add_subcommand("export", exporting)
     subcommands.add_subcommand("answer", answering)

@@ -8,7 +8,7 @@ from typing import Any
 
 from jsonargparse import auto_cli
 
-from videorouter.command_line import command, typed
+from videorouter.command_line import command, typed_command
 from videorouter.usage import ArgumentParser
 
 
@@ -138,7 +138,7 @@ def push(folder: Path, repo_id: str, private: bool = False) -> int:
     return 0
 
 
-@command(goes_on="the same command begins again; nothing unfinished was left")
+@command(how_to_resume="the same command begins again; nothing unfinished was left")
 def main(arguments: list[str]) -> int:
     """Run a subcommand."""
     commands: dict[str, Any] = {
@@ -149,7 +149,7 @@ def main(arguments: list[str]) -> int:
         "split": split,
         "push": push,
     }
-    code: int = auto_cli(commands, args=arguments, prog=typed("shards"), parser_class=ArgumentParser)
+    code: int = auto_cli(commands, args=arguments, prog=typed_command("shards"), parser_class=ArgumentParser)
     return code
 
 

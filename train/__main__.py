@@ -4,7 +4,7 @@ import sys
 
 from jsonargparse import auto_cli
 
-from videorouter.command_line import command, typed, with_config_paths
+from videorouter.command_line import command, typed_command, with_config_paths
 from videorouter.usage import ArgumentParser
 
 USAGE = """usage: {typed} {{fit,check,floor,...}} ...
@@ -39,21 +39,21 @@ def floor(shards: str, train: str = "train", test: str = "test") -> None:
     print(f"{found.accuracy:.4f} of {found.questions} questions, after learning from {found.learned}")
 
 
-@command(goes_on="the same command with --resume auto resumes from OUT/checkpoints/last.ckpt, where there is one")
+@command(how_to_resume="the same command with --resume auto resumes from OUT/checkpoints/last.ckpt, where there is one")
 def main(arguments: list[str]) -> int:
     """Run one of them; shipped configs are found by name from any folder.
 
     `check` takes what `fit` takes, and `--ranks N` where the training will have another number of processes.
     """
     if arguments in ([], ["-h"], ["--help"], ["check", "-h"], ["check", "--help"]):
-        print(USAGE.format(typed=typed("train")), file=sys.stdout if arguments else sys.stderr)
+        print(USAGE.format(typed=typed_command("train")), file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2
     found = with_config_paths(arguments)
     try:
         if found[:1] == ["check"]:
             return check(*_ranks(found[1:]))
         if found[:1] == ["floor"]:
-            auto_cli(floor, args=found[1:], prog=f"{typed('train')} floor", parser_class=ArgumentParser)
+            auto_cli(floor, args=found[1:], prog=f"{typed_command('train')} floor", parser_class=ArgumentParser)
             return 0
         from videorouter.train.cli import run  # Lightning takes seconds to import
 

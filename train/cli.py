@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from videorouter.command_line import typed
+from videorouter.command_line import typed_command
 from videorouter.train.preemption import EXIT_CODE, SaveWhenTold
 from videorouter.train.run_log import RunLog
 from videorouter.train.strategies import register
@@ -187,11 +187,11 @@ def resumed_from(asked: str, last: Path) -> Path | None:
 def run(arguments: list[str] | None) -> None:
     """Parse a command line (the process's own where None) and run it. Raises `ValueError` for what Lightning refuses."""
     try:
-        RouterCLI(**OPTIONS, args=arguments, parser_kwargs={"prog": typed("train")})
+        RouterCLI(**OPTIONS, args=arguments, parser_kwargs={"prog": typed_command("train")})
     except MisconfigurationException as error:
         raise ValueError(f"the trainer refuses this configuration: {' '.join(str(error).split())}") from error
 
 
 def parse(arguments: list[str]) -> Namespace:
     """Parse a command line without making or loading anything."""
-    return _ParsedCLI(**OPTIONS, args=arguments, parser_kwargs={"prog": typed("train")}).config
+    return _ParsedCLI(**OPTIONS, args=arguments, parser_kwargs={"prog": typed_command("train")}).config

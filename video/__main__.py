@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jsonargparse import auto_cli
 
-from videorouter.command_line import command, typed
+from videorouter.command_line import command, typed_command
 from videorouter.usage import ArgumentParser
 
 
@@ -29,7 +29,7 @@ def sample(file: Path, count: int = 8, sampler: str = "segment_midpoint") -> Non
 @command()
 def main(arguments: list[str]) -> None:
     """Print the sampled frames of a file."""
-    auto_cli(sample, args=arguments, prog=typed("video"), parser_class=ArgumentParser)
+    auto_cli(sample, args=arguments, prog=typed_command("video"), parser_class=ArgumentParser)
 
 
 if __name__ == "__main__":

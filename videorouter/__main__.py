@@ -62,9 +62,9 @@ def _main() -> None:
 
 
 def _run(package: str, arguments: list[str]) -> None:
-    from videorouter.command_line import say_typed
+    from videorouter.command_line import set_typed_command
 
-    say_typed("videorouter" if sys.argv[1] in VERBS else f"videorouter {package}")
+    set_typed_command("videorouter" if sys.argv[1] in VERBS else f"videorouter {package}")
     sys.argv[1:] = arguments
     runpy.run_module(f"videorouter.{package}", run_name="__main__", alter_sys=True)
 

@@ -79,11 +79,11 @@ def _underscored(word: str) -> str:
 Main = Callable[[list[str]], int | None]
 
 
-def command(goes_on: str | Mapping[str, str] = "") -> Callable[[Main], Callable[..., int]]:
+def command(how_to_resume: str | Mapping[str, str] = "") -> Callable[[Main], Callable[..., int]]:
     """Make a command's `main(arguments)` end as people expect: its exit code, or one line on standard error.
 
-    A mistake of the user (`ValueError`, `OSError`) is one line and exit code 1, Ctrl-C one line with `goes_on`, which says how to
-    go on (for each subcommand where it is a mapping), and exit code 130. `--verbose` shows the log and the traceback of an
+    A mistake of the user (`ValueError`, `OSError`) is one line and exit code 1, Ctrl-C one line with `how_to_resume` (for each
+    subcommand where it is a mapping), and exit code 130. `--verbose` shows the log and the traceback of an
     error; `--version` prints the version. Wrong usage is the parser's: exit code 2.
     """
 
@@ -97,7 +97,7 @@ def command(goes_on: str | Mapping[str, str] = "") -> Callable[[Main], Callable[
             if verbose := "--verbose" in given:
                 given.remove("--verbose")
             log_to_terminal(verbose)
-            more = goes_on if isinstance(goes_on, str) else goes_on.get(given[0] if given else "", "")
+            more = how_to_resume if isinstance(how_to_resume, str) else how_to_resume.get(given[0] if given else "", "")
             line = f"interrupted{': ' + more if more else ''}"
             with ending_soon_after_interrupt(line, process_ends=arguments is None) as tell:
                 try:
@@ -116,7 +116,7 @@ def command(goes_on: str | Mapping[str, str] = "") -> Callable[[Main], Callable[
                 except (ValueError, OSError) as error:
                     if verbose:
                         traceback.print_exc()
-                    print(f"error: {said(error)}", file=sys.stderr)
+                    print(f"error: {error_line(error)}", file=sys.stderr)
                     return 1
 
         return run
@@ -124,7 +124,7 @@ def command(goes_on: str | Mapping[str, str] = "") -> Callable[[Main], Callable[
     return around
 
 
-def said(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """An error as one line: our own messages as they are written, those of libraries without their line breaks."""
     raised = error.__traceback__
     while raised is not None and raised.tb_next is not None:
@@ -149,18 +149,18 @@ REMEDIES: Final = {
 """What the operating system says of a path, and what to do."""
 
 
-def typed(package: str) -> str:
+def typed_command(package: str) -> str:
     """The command as it was typed: `videorouter routers`, or `python -m routers` in a checkout."""
-    if _typed:
-        return _typed[-1]
+    if _typed_command:
+        return _typed_command[-1]
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     name = spec.name.removesuffix(".__main__") if spec is not None else ""
     return f"python -m {name}" if name.rpartition(".")[2] == package else f"videorouter {package}"
 
 
-def say_typed(text: str) -> None:
-    """Let `typed` give `text`: `videorouter answer` where the verb stands at top level."""
-    _typed.append(text)
+def set_typed_command(text: str) -> None:
+    """Let `typed_command` give `text`: `videorouter answer` where the verb stands at top level."""
+    _typed_command.append(text)
 
 
-_typed: list[str] = []
+_typed_command: list[str] = []
