@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 from transformers import AutoConfig
 
-from videorouter.routers.backbones.loading import loading_from
+from videorouter.routers.backbones.loading import check_format, loading_from
 from videorouter.routers.backbones.tokenizer import load_tokenizer
 from videorouter.routers.checkpoints.base_identity import base_identity
 from videorouter.routers.checkpoints.router_folder import read_config
@@ -98,7 +98,8 @@ def _base_of(asked: Namespace) -> str:
 def _base_text(base: str) -> str:
     found = base_identity(base)
     with loading_from(base):
-        load_tokenizer(base, AutoConfig.from_pretrained(base, revision=found.revision), found.revision)
+        check_format(base, revision=found.revision)
+        load_tokenizer(base, AutoConfig.from_pretrained(base, revision=found.revision), revision=found.revision)
     return f"{base}, weights {found.sha256[:12]}{f', revision {found.revision[:12]}' if found.revision else ''}"
 
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from videorouter.eval.benchmarks.items import Item
 from videorouter.routers.answering.video_router import VideoRouter
-from videorouter.routers.backbones.layout import chat_prompt
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.systems.base import CompressedVideo, System
@@ -77,7 +76,7 @@ def system_or_control(router: VideoRouter, spec: str, **options: Any) -> System:
 
 def prompt_without_video(backbone: Backbone, text: str) -> Prompt:
     """The chat prompt of a question alone, as the model's template words one."""
-    embedded = backbone.embed_text(chat_prompt(backbone.tokenizer, text))
+    embedded = backbone.embed_message(text)
     return Prompt(embedded[None], torch.zeros(0, dtype=torch.int64, device=embedded.device))
 
 

@@ -18,8 +18,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
-from videorouter.routers.backbones.prompt import Prompt, SharedPrefix, unseen
+from videorouter.routers.backbones.finite import finite
+from videorouter.routers.backbones.prompt import Prompt, SharedPrefix, unseen, whole_cache
+from videorouter.routers.backbones.rope import rotated_for
 
+LOGITS: Final = "a logit of the answer"
 INCOMPLETE: Final = "\ufffd"
 """What tokenizers show for bytes that are no character yet."""
 
@@ -68,13 +71,14 @@ def hidden_states(language_model: Any, prompt: Prompt, cache: DynamicCache | Non
         visual = torch.zeros(prompt.embeddings.shape[:2], dtype=torch.bool, device=prompt.embeddings.device)
         visual[0, prompt.visual] = True
         more = {"visual_pos_masks": visual, "deepstack_visual_embeds": list(prompt.deepstack)}
-    return language_model(
-        inputs_embeds=embeddings,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=cache is not None,
-        **more,
-    ).last_hidden_state
+    with rotated_for(language_model, [len(prompt)]):
+        return language_model(
+            inputs_embeds=embeddings,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            **more,
+        ).last_hidden_state
 
 
 @torch.no_grad()
@@ -100,7 +104,7 @@ def decode(
     uncertain: list[Tensor] = []
     first = 0.0
     while True:
-        logits = model.lm_head(states[:, -1:])[0, 0]
+        logits = finite(model.lm_head(states[:, -1:])[0, 0], LOGITS, model.name_or_path)
         if entropies:
             uncertain.append(entropy(logits))
         ids.append(int(logits.argmax()))  # waits for the device
@@ -108,20 +112,21 @@ def decode(
         told(ids)
         if ids[-1] in ends or len(ids) >= max_new_tokens:
             break
-        states = language_model(
-            inputs_embeds=embed(torch.tensor([ids[-1:]], device=prompt.embeddings.device)),
-            position_ids=prompt.positions_after(len(ids) - 1),
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state
+        with rotated_for(language_model, [len(prompt)]):
+            states = language_model(
+                inputs_embeds=embed(torch.tensor([ids[-1:]], device=prompt.embeddings.device)),
+                position_ids=prompt.positions_after(len(ids) - 1),
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state
     nats = torch.stack(uncertain) if uncertain else torch.empty(0)
     return Decoded(ids, nats, first - started, time.perf_counter() - first)
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Nats, float32, of the distribution that logits `[..., V]` are of."""
+    """Nats, float32, of the distribution that finite logits `[..., V]` are of."""
     logs = logits.float().log_softmax(-1)
-    return -(logs.exp() * logs).nan_to_num().sum(-1)
+    return -(logs.exp() * logs).sum(-1)
 
 
 @torch.no_grad()
@@ -140,24 +145,26 @@ def decode_together(
         started = time.perf_counter()
         own: Any = (shared or SharedPrefix()).cache_for(prompt, language_model)
         states = hidden_states(language_model, prompt, own)
-        made.append([int(model.lm_head(states[:, -1]).argmax())])  # waits for the device
+        logits = finite(model.lm_head(states[:, -1]), LOGITS, model.name_or_path)
+        made.append([int(logits.argmax())])  # waits for the device
         filled.append([(layer.keys, layer.values) for layer in own.layers])
         prefills.append(time.perf_counter() - started)
     started = time.perf_counter()
     rounds = 1
-    cache, attended = _side_by_side(filled, language_model)
+    cache, attended = _side_by_side(filled)
     placed = [prompt.positioned() for prompt in prompts]
     while rounds < max_new_tokens and not all(ids[-1] in ends for ids in made):
         last = torch.tensor([[ids[-1]] for ids in made], device=attended.device)
         attended = pad(attended, (0, 1), value=1)
-        states = language_model(
-            inputs_embeds=embed(last),
-            attention_mask=attended,
-            position_ids=torch.cat([_after(prompt, rounds - 1) for prompt in placed], dim=-2),
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state
-        likeliest = model.lm_head(states[:, -1]).argmax(-1).tolist()
+        with rotated_for(language_model, [len(prompt) for prompt in prompts]):
+            states = language_model(
+                inputs_embeds=embed(last),
+                attention_mask=attended,
+                position_ids=torch.cat([_after(prompt, rounds - 1) for prompt in placed], dim=-2),
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state
+        likeliest = finite(model.lm_head(states[:, -1]), LOGITS, model.name_or_path).argmax(-1).tolist()
         for ids, token in zip(made, likeliest, strict=True):
             if ids[-1] not in ends:  # one that has ended keeps its place, and nothing of it is heard
                 ids.append(token)
@@ -166,14 +173,14 @@ def decode_together(
     return [Decoded(ids, torch.empty(0), prefill, seconds) for ids, prefill in zip(made, prefills, strict=True)]
 
 
-def _side_by_side(filled: Sequence[list[tuple[Tensor, Tensor]]], language_model: Any) -> tuple[DynamicCache, Tensor]:
+def _side_by_side(filled: Sequence[list[tuple[Tensor, Tensor]]]) -> tuple[DynamicCache, Tensor]:
     """One cache of B prompts, padded on the left to the longest, L, and int64 `[B, L]`, 0 for padding. Empties `filled`."""
     lengths = [own[0][0].shape[-2] for own in filled]
     gaps = [max(lengths) - length for length in lengths]
     attended = torch.ones(len(filled), max(lengths), dtype=torch.long, device=filled[0][0][0].device)
     for row, gap in enumerate(gaps):
         attended[row, :gap] = 0
-    cache = DynamicCache(config=language_model.config)
+    cache = whole_cache()
     for number in range(len(filled[0])):
         layer = [own.pop(0) for own in filled]  # so that all is held twice for one layer alone
         keys, values = (

@@ -7,9 +7,9 @@ import copy
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Pre
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
+from videorouter.routers.backbones.loading_options import HubAccess
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
 
 WHOLE = "model.safetensors"
@@ -31,33 +32,35 @@ class WeightFiles:
     file_of: dict[str, str]
     index_bytes: int
     revision: str | None = None
+    access: HubAccess = field(default_factory=HubAccess, repr=False)
 
     def path(self, name: str) -> Path:
         """The file `name`, downloaded (or found in the cache) where the checkpoint is on the Hub. Raises `ValueError`."""
-        path = _found(self.source, name, self.revision)
+        path = _found(self.source, name, {**self.access, "revision": self.revision})
         if path is None:
             raise ValueError(f"{self.source} lacks {name}, which its {INDEX} names: download the checkpoint again")
         return path
 
 
-def weight_files(source: str, revision: str | None = None) -> WeightFiles:
+def weight_files(source: str, **access: Unpack[HubAccess]) -> WeightFiles:
     """Locate the tensors of a checkpoint folder or Hub id: by the header of its single file, or by its index.
 
     Raises `ValueError` where there are no safetensors weights, and what huggingface_hub raises for a repository that is
     missing, private or unreachable.
     """
-    whole = _found(source, WHOLE, revision)  # first, as transformers does where there are both
+    whole = _found(source, WHOLE, access)  # first, as transformers does where there are both
     if whole is not None:
         with TensorRanges(whole) as tensors:
-            return WeightFiles(source, dict.fromkeys(tensors.header, WHOLE), tensors.bytes_read, _commit(source, whole))
-    index = _found(source, INDEX, revision)
+            names, read = dict.fromkeys(tensors.header, WHOLE), tensors.bytes_read
+        return WeightFiles(source, names, read, _commit(source, whole), access)
+    index = _found(source, INDEX, access)
     if index is None:
         raise ValueError(f"{source} holds no safetensors weights: neither {WHOLE} nor {INDEX}")
     content = index.read_bytes()
-    return WeightFiles(source, json.loads(content)["weight_map"], len(content), _commit(source, index))
+    return WeightFiles(source, json.loads(content)["weight_map"], len(content), _commit(source, index), access)
 
 
-def _found(source: str, name: str, revision: str | None) -> Path | None:
+def _found(source: str, name: str, access: HubAccess) -> Path | None:
     if Path(source).is_dir():
         path = Path(source) / name
         return path if path.is_file() else None
@@ -65,7 +68,7 @@ def _found(source: str, name: str, revision: str | None) -> Path | None:
     from huggingface_hub.errors import EntryNotFoundError
 
     try:
-        return Path(hf_hub_download(source, name, revision=revision))
+        return Path(hf_hub_download(source, name, **access))
     except EntryNotFoundError:
         return None
 
@@ -99,17 +102,16 @@ def load_early(
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | str | None = None,
-    revision: str | None = None,
+    **access: Unpack[HubAccess],
 ) -> EarlyModel:
     """Load the early part of the checkpoint folder or Hub id `source`; without `dtype` in the checkpoint's own.
 
     Raises `ValueError` for more layers than there are, a checkpoint without safetensors weights, one that lacks a tensor
     of the early part, and damaged files.
     """
-    located = weight_files(source, revision)
-    config = early_config(
-        AutoConfig.from_pretrained(source, revision=located.revision, trust_remote_code=False), layers
-    )
+    located = weight_files(source, **access)
+    asked: HubAccess = {**access, "revision": located.revision}
+    config = early_config(AutoConfig.from_pretrained(source, trust_remote_code=False, **asked), layers)
     with torch.device("meta"):
         empty: Any = AutoModel.from_config(config)
     wanted = early_names(located.file_of, empty)

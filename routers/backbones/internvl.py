@@ -9,7 +9,8 @@ from torch import Tensor
 from transformers import InternVLForConditionalGeneration
 
 from videorouter.routers.backbones.layout import NO_FRAME, chat_prompt, lay_out, texts_around
-from videorouter.routers.backbones.native import Loading, NativeBackbone, span_counts
+from videorouter.routers.backbones.loading_options import Loading
+from videorouter.routers.backbones.native import NativeBackbone, span_counts
 from videorouter.routers.backbones.pixels import IMAGENET
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import FrameSpan, Kept
@@ -18,6 +19,7 @@ from videorouter.routers.backbones.protocol import FrameSpan, Kept
 class InternVLBackbone(NativeBackbone):
     """Frames are lines `Frame-{i}: <img>...</img>`, i counting the frames fed from 1; positions are contiguous.
 
+    So InternVL was trained, and so its report asks; `frame_label` "Frame1" is what transformers' processor writes.
     What is written between frames stands between their lines, as it is given.
     """
 
@@ -25,12 +27,14 @@ class InternVLBackbone(NativeBackbone):
     normalisation = IMAGENET
 
     def __init__(self, path: str, **loading: Unpack[Loading]) -> None:
+        """As `NativeBackbone`; `frame_label` is this family's alone."""
         super().__init__(path, **loading)
         config: Any = self.model.config
         self.frame_size: int = config.vision_config.image_size[0]
         self._cell = round(config.vision_config.patch_size[0] / config.downsample_ratio)
         self.grid = self.grid_at(self.frame_size)
         self.image_token_id: int = config.image_token_id
+        self._label = loading.get("frame_label") or "Frame-1"
         self.image_token = str(self.tokenizer.convert_ids_to_tokens(config.image_token_id))
 
     def grid_at(self, side: int) -> tuple[int, int]:
@@ -46,7 +50,7 @@ class InternVLBackbone(NativeBackbone):
         """`Frame-{i}: <img><IMG_CONTEXT>..</img>` a line, i counting the frames fed from 1, then `text`, in the chat template."""
         written = [*([""] * len(spans)), text]
         pieces = self._pieces(spans, written, [span.tokens for span in spans])
-        return chat_prompt(self.tokenizer, "".join(piece for _, piece in pieces))
+        return chat_prompt(self.tokenizer, "".join(piece for _, piece in pieces), self.system_prompt)
 
     @torch.no_grad()
     def embed_prompt(
@@ -60,7 +64,9 @@ class InternVLBackbone(NativeBackbone):
         spans = kept.spans
         written = texts_around(between, [span.frame for span in spans], kept.total_frames)
         written[-1] += text
-        layout = lay_out(self.tokenizer, self._pieces(spans, written, [1] * len(spans)), self.image_token_id)
+        layout = lay_out(
+            self.tokenizer, self._pieces(spans, written, [1] * len(spans)), self.image_token_id, self.system_prompt
+        )
         layout = layout.expanded(span_counts(spans))
         embeddings = self._with_tokens(layout.ids, layout.placeholder, kept.embeddings)
         return Prompt(embeddings, layout.placeholder.nonzero()[:, 0].to(self.device))
@@ -71,5 +77,7 @@ class InternVLBackbone(NativeBackbone):
         pieces: list[tuple[int, str]] = []
         for number, (span, count) in enumerate(zip(spans, placeholders, strict=True), start=1):
             pieces.append((NO_FRAME, written[number - 1]))
-            pieces.append((span.frame, f"Frame-{number}: <img>{self.image_token * count}</img>\n"))
+            pieces.append(
+                (span.frame, f"{self._label.removesuffix('1')}{number}: <img>{self.image_token * count}</img>\n")
+            )
         return [*pieces, (NO_FRAME, written[-1])]

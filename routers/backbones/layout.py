@@ -29,17 +29,21 @@ class Layout:
         return Layout(self.ids[places], self.owners[places], self.placeholder[places])
 
 
-def lay_out(tokenizer: Any, pieces: Sequence[tuple[int, str]], placeholder_id: int) -> Layout:
+def lay_out(
+    tokenizer: Any, pieces: Sequence[tuple[int, str]], placeholder_id: int, system: str | None = None
+) -> Layout:
     """Tokenise (owner, text) `pieces` as one user message in the tokenizer's chat template, on the CPU.
 
-    A token belongs to the piece in which it begins. Raises as `chat_prompt`, and `ValueError` for text that holds the placeholder.
+    A token belongs to the piece in which it begins. `system` and errors as `chat_prompt`; raises `ValueError` as well for text
+    that holds the placeholder.
     """
     content = "".join(text for _, text in pieces)
-    prompt = chat_prompt(tokenizer, content)
-    encoded = tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+    prompt = chat_prompt(tokenizer, content, system)
+    encoded = tokenised(tokenizer, prompt, return_offsets_mapping=True)
     begins = torch.tensor([begin for begin, _ in encoded.offset_mapping])
     stripped = len(content) - len(content.lstrip())  # by `chat_prompt`
-    lengths = [prompt.index(content.strip()) - stripped, *(len(text) for _, text in pieces)]
+    behind = 0 if system is None else prompt.index(system.strip()) + len(system.strip())
+    lengths = [prompt.index(content.strip(), behind) - stripped, *(len(text) for _, text in pieces)]
     owners = torch.tensor([NO_FRAME, *(owner for owner, _ in pieces), NO_FRAME])
     ids = torch.tensor(encoded.input_ids)
     owner = owners[torch.bucketize(begins, torch.tensor(lengths).cumsum(0), right=True)]
@@ -51,18 +55,32 @@ def lay_out(tokenizer: Any, pieces: Sequence[tuple[int, str]], placeholder_id: i
     return Layout(ids, owner, placeholder)
 
 
-def chat_prompt(tokenizer: Any, content: str) -> str:
-    """One user message in the chat template, up to where the answer begins.
+def chat_prompt(tokenizer: Any, content: str, system: str | None = None) -> str:
+    """One user message in the chat template, up to where the answer begins, after what the `system` says where that is given.
 
-    Templates want the message as a string or as a list of parts. Raises `ValueError` for one that shows it in neither form.
+    Templates want messages as strings or as lists of parts. Raises `ValueError` for one that shows them in neither form.
     """
-    content = content.strip()  # as many templates do
-    for form in (content, [{"type": "text", "text": content}]):
-        message = {"role": "user", "content": form}
-        prompt = str(tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True))
-        if content in prompt:
+    said = [("user", content.strip())]  # as many templates do
+    if system is not None:
+        said.insert(0, ("system", system.strip()))
+    for form in (lambda text: text, lambda text: [{"type": "text", "text": text}]):
+        messages = [{"role": role, "content": form(text)} for role, text in said]
+        prompt = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        if all(text in prompt for _, text in said):
             return prompt
-    raise ValueError(f"the chat template of {tokenizer.name_or_path} leaves out what a user says")
+    raise ValueError(
+        f"the chat template of {tokenizer.name_or_path} leaves out what a {' or a '.join(role for role, _ in said)} says"
+    )
+
+
+def tokenised(tokenizer: Any, prompt: str, **more: Any) -> Any:
+    """A whole prompt as the model's own processor has it tokenised: with the `<s>` that its tokenizer begins texts with, once.
+
+    Tokenizers of Llama and InternLM add one, which templates may have written already; Qwen's have none.
+    """
+    begin = tokenizer.bos_token
+    written = begin is not None and prompt.startswith(begin)
+    return tokenizer(prompt, add_special_tokens=not written, **more)
 
 
 def texts_around(between: Sequence[str] | None, frames: Sequence[int], total: int | None = None) -> list[str]:

@@ -10,7 +10,8 @@ from torch.nn import functional
 from transformers import LlavaOnevisionForConditionalGeneration
 
 from videorouter.routers.backbones.layout import NO_FRAME, lay_out, texts_around
-from videorouter.routers.backbones.native import Loading, NativeBackbone
+from videorouter.routers.backbones.loading_options import Loading
+from videorouter.routers.backbones.native import NativeBackbone
 from videorouter.routers.backbones.pixels import HALF
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import FrameSpan, Kept
@@ -70,7 +71,7 @@ class LlavaOneVisionBackbone(NativeBackbone):
             rows[-1] = torch.cat([rows[-1], torch.tensor([True])])
         written = texts_around(between, [span.frame for span in spans], kept.total_frames)
         written[-1] += text
-        layout = lay_out(self.tokenizer, self._pieces(spans, written), self.video_token_id)
+        layout = lay_out(self.tokenizer, self._pieces(spans, written), self.video_token_id, self.system_prompt)
         layout = layout.expanded(torch.tensor([len(row) for row in rows]))
         newline = torch.cat(rows)
         shown = self.model.model.image_newline.to(kept.embeddings).expand(len(newline), -1).clone()

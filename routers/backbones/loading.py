@@ -1,60 +1,51 @@
 """A checkpoint behind its family's `Backbone`, chosen from its config."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Unpack
 
 import torch
 from safetensors import SafetensorError
 
+from videorouter.json_files import read_object
+from videorouter.routers.backbones.loading_options import HubAccess, Loading, hub_access
 from videorouter.routers.backbones.protocol import Backbone
 
 FAMILIES = ("internvl", "qwen2_5_vl", "qwen3_vl", "llava_onevision")
 """`model_type` of the checkpoints that can be loaded."""
+OWN_OPTIONS: Final = {
+    "internvl": "frame_label",
+    "qwen2_5_vl": "frame_size",
+    "qwen3_vl": "frame_size",
+    "llava_onevision": "newlines",
+}
+"""What one family alone can be asked for."""
 
 
 def load_backbone(
-    path: str,
-    *,
-    device: str | torch.device = "cpu",
-    dtype: torch.dtype | str | None = None,
-    device_map: str | dict[str, Any] | None = None,
-    attn_implementation: str | None = None,
-    early_layers: int | None = None,
-    revision: str | None = None,
-    frame_size: int | None = None,
-    newlines: str | None = None,
+    path: str, *, frame_size: int | None = None, newlines: str | None = None, **loading: Unpack[Loading]
 ) -> Backbone:
     """Load the checkpoint folder (or Hub id) `path` behind its family's `Backbone`.
 
     `frame_size` is the side, in pixels, of the square to which Qwen-VL frames are squeezed (448); `newlines` the layout of
-    LLaVA-OneVision ("video") or LLaVA-Video ("grid"); the rest is `videorouter.routers.backbones.native.Loading`.
+    LLaVA-OneVision ("video") or LLaVA-Video ("grid"); the rest is `videorouter.routers.backbones.loading_options.Loading`.
     Raises `ValueError` for a path where nothing is, a device that is not there, a family that is not supported, weights in the
     authors' remote-code format, or an option that the family does not have.
     """
     check_place(path)
-    check_device(device)
+    check_device(loading.get("device"))
+    check_format(path, **hub_access(loading))
 
     from transformers import AutoConfig
 
-    from videorouter.routers.backbones.native import Loading
-
-    loading: Loading = {
-        "device": device,
-        "dtype": dtype,
-        "device_map": device_map,
-        "attn_implementation": attn_implementation,
-        "early_layers": early_layers,
-        "revision": revision,
-    }
     with loading_from(path):
-        family = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False).model_type
-    asked = {"frame_size": frame_size, "newlines": newlines}
+        family = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_access(loading)).model_type
+    asked = {"frame_size": frame_size, "newlines": newlines, "frame_label": loading.get("frame_label")}
     options: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    own = {"qwen2_5_vl": "frame_size", "qwen3_vl": "frame_size", "llava_onevision": "newlines"}
-    if family in FAMILIES and (foreign := options.keys() - {own.get(family)}):
+    if family in FAMILIES and (foreign := options.keys() - {OWN_OPTIONS[family]}):
         raise ValueError(f"{path} is a {family!r} checkpoint, which has no option {', '.join(sorted(foreign))}")
+    options.pop("frame_label", None)
     match family:
         case "internvl":
             from videorouter.routers.backbones.internvl import InternVLBackbone
@@ -78,8 +69,48 @@ def load_backbone(
     )
 
 
-def check_device(device: str | torch.device) -> None:
-    """Raise `ValueError` for a device that torch does not know, or that is not there."""
+def check_format(path: str, **access: Unpack[HubAccess]) -> None:
+    """Raise `ValueError` for a checkpoint in its authors' own format, naming the repository in transformers' format to take."""
+    from transformers.utils.hub import cached_file
+
+    with loading_from(path):
+        file = cached_file(path, "config.json", **access)
+        family = read_object(Path(str(file)), "fetch the checkpoint anew").get("model_type")
+    if (instead := FOREIGN_FORMATS.get(str(family))) is not None:
+        raise ValueError(
+            f"{path} is in its authors' own format ({family!r}), whose code is not run here: take {instead(Path(path).name)}, "
+            "the same model in transformers' format"
+        )
+
+
+def _internvl_in_transformers_format(name: str) -> str:
+    if "InternVL3_5" in name:
+        return f"OpenGVLab/{name}-HF"
+    if "InternVL2_5" in name:
+        return f"OpenGVLab/{name.removesuffix('-MPO')}-MPO-hf"
+    return f"OpenGVLab/{name if 'InternVL3' in name else 'InternVL3-8B'}-hf"
+
+
+def _llava_in_transformers_format(name: str) -> str:
+    return f"llava-hf/{name if 'onevision' in name else 'llava-onevision-qwen2-7b-ov'}-hf"
+
+
+FOREIGN_FORMATS: Final[dict[str, Callable[[str], str]]] = {
+    "internvl_chat": _internvl_in_transformers_format,
+    "llava_qwen": _llava_in_transformers_format,
+}
+"""`model_type` of checkpoints in their authors' formats, and the repository to take instead, by the name of the one given."""
+
+
+def usual_device() -> str:
+    """Where a model goes if nothing is said: a GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def check_device(device: str | torch.device | None) -> None:
+    """Raise `ValueError` for a device that torch does not know, or that is not there; None is the usual one."""
+    if device is None:
+        return
     try:
         known = torch.device(device)
     except RuntimeError:
@@ -118,14 +149,18 @@ def loading_from(path: str) -> Iterator[None]:
     try:
         with asking_the_hub(path):
             yield
-    except (ValueError, OSError, ImportError, SafetensorError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         if isinstance(error, ValueError | OSError) and path in reason:
             raise
         if isinstance(error, SafetensorError):
             reason = f"damaged weights ({reason})"
         remedy = "check the folder, or fetch it anew" if Path(path).is_dir() else "check its id"
-        if isinstance(error, ImportError):
+        if isinstance(error, torch.OutOfMemoryError):
+            remedy = "take another --device, spread it with --device_map auto, or quantise it"
+        elif isinstance(error, RuntimeError):
+            remedy = "take another device, or a checkpoint in another form"
+        elif isinstance(error, ImportError):
             remedy = "install that, or do without the option that needs it"
         raise ValueError(f"{path} cannot be loaded: {reason.rstrip('.')}: {remedy}") from error
 

@@ -1,10 +1,11 @@
 """What the families share: a transformers class loaded as it is, text, greedy answers, and a look at its attention."""
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import torch
@@ -12,37 +13,30 @@ from torch import Tensor
 from transformers import AutoConfig
 
 from videorouter.routers.backbones.attention_tap import attention_tap
-from videorouter.routers.backbones.decoding import Decoded, TextStreamer, decode, decode_together, hidden_states
+from videorouter.routers.backbones.decoding import (
+    LOGITS,
+    Decoded,
+    TextStreamer,
+    decode,
+    decode_together,
+    hidden_states,
+)
 from videorouter.routers.backbones.early_loading import load_early
+from videorouter.routers.backbones.finite import finite, finite_frames
 from videorouter.routers.backbones.language_weights import apply_language
-from videorouter.routers.backbones.loading import loading_from
+from videorouter.routers.backbones.layout import chat_prompt, tokenised
+from videorouter.routers.backbones.loading import loading_from, usual_device
+from videorouter.routers.backbones.loading_options import Loading, hub_access
 from videorouter.routers.backbones.pixels import Normalisation
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.protocol import FrameSpan, Generated, Inspected, Kept, PositionPolicy
+from videorouter.routers.backbones.quantised import check_not_quantised, quantisation, quantisation_of
+from videorouter.routers.backbones.rope import beyond_positions, longest_prompt, make_prompt_wise
 from videorouter.routers.backbones.shadow import ShadowStack
 from videorouter.routers.backbones.tokenizer import check_rows, load_tokenizer
 from videorouter.video.frames import resize_frames
 
-
-class Loading(TypedDict, total=False):
-    """How a checkpoint is loaded; every entry may be left out.
-
-    Args:
-        device: torch device, "cpu" if left out
-        dtype: of the weights; float32 on a CPU, where bfloat16 is slow on most machines, the checkpoint's own elsewhere
-        device_map: "auto" spreads a model over the devices there are, or module names to devices; `device` is then not read
-        attn_implementation: "sdpa", "flash_attention_2", "eager", ...; transformers' own choice if left out
-        early_layers: read vision tower, projector, embeddings and that many decoder layers only, which is all that
-            routers need; such a backbone cannot answer
-        revision: commit, branch or tag of a checkpoint on the Hub
-    """
-
-    device: str | torch.device
-    dtype: torch.dtype | str | None
-    device_map: str | dict[str, Any] | None
-    attn_implementation: str | None
-    early_layers: int | None
-    revision: str | None
+_log = logging.getLogger(__name__)
 
 
 class NativeBackbone(ABC):
@@ -61,15 +55,20 @@ class NativeBackbone(ABC):
         """Load a checkpoint folder or Hub id. Raises what transformers raises for a folder that is not the family's, and
         `ValueError` for a tokenizer of another model."""
         self.path = path
-        self.device = torch.device(loading.get("device", "cpu"))
-        revision = loading.get("revision")
+        self._access = hub_access(loading)
+        self.device = torch.device(loading.get("device") or usual_device())
         with loading_from(path):
-            config: Any = AutoConfig.from_pretrained(path, revision=revision)
+            config: Any = AutoConfig.from_pretrained(path, **self._access)
         self._own_dtype = None if loading.get("dtype") is not None else config.dtype
-        self._spread = loading.get("device_map") is not None
-        self.tokenizer = load_tokenizer(path, config, revision)
-        self.model: Any = self._load(path, loading)
+        quantised = quantisation_of(config, loading.get("quantization_config"))
+        self._spread = loading.get("device_map") is not None or quantised is not None
+        self.system_prompt = loading.get("system_prompt")
+        self._told = False
+        self._long_prompts = bool(loading.get("long_prompts"))
+        self.tokenizer = load_tokenizer(path, config, **self._access)
+        self.model: Any = self._load(path, loading, quantised)
         self.model.requires_grad_(False).eval()
+        make_prompt_wise(self.model.model.language_model)
         if self._spread:
             embeddings = self.model.get_input_embeddings()
             hook = getattr(embeddings, "_hf_hook", None)
@@ -102,21 +101,26 @@ class NativeBackbone(ABC):
     def to(self, device: torch.device) -> None:
         """Move the model; weights that are float32 only for a CPU's sake become the checkpoint's own again on a GPU."""
         if self._spread:
-            raise ValueError(f"{self.path} was spread over devices by `device_map` and cannot be moved as a whole")
+            raise ValueError(
+                f"{self.path} was spread over devices by `device_map`, or quantised, and cannot be moved as a whole"
+            )
         self.device = device
         torch.nn.Module.to(self.model, device)
         if device.type != "cpu" and self._own_dtype is not None:
-            torch.nn.Module.to(self.model, self._own_dtype)
+            cast_weights(self.model, self._own_dtype)
 
     @torch.no_grad()
     def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32, side: int | None = None) -> Tensor:
-        """As `Backbone`; memory is that of `frames_at_once` frames, rounded up to whole patches. Waits for the device."""
+        """As `Backbone`; memory is that of `frames_at_once` frames, rounded up to whole patches. Waits for the device.
+
+        Raises `NotFiniteError` naming the first frame whose tokens are none.
+        """
         started = time.perf_counter()
         step = -(-frames_at_once // self.frames_per_patch) * self.frames_per_patch
         side = self.frame_size if side is None else side
         self.grid_at(side)  # refuses a side before anything is resized to it
         chunks = [self._encode(frames[start : start + step], side) for start in range(0, len(frames), step)]
-        tokens = torch.cat(chunks).to(self.device)
+        tokens = finite_frames(torch.cat(chunks).to(self.device), of=self.path)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.encoding_seconds += time.perf_counter() - started
@@ -131,22 +135,28 @@ class NativeBackbone(ABC):
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids[0]
         return self.embed_ids(ids)
 
+    def embed_message(self, text: str) -> Tensor:
+        prompt = chat_prompt(self.tokenizer, text, self.system_prompt)
+        return self.embed_ids(tokenised(self.tokenizer, prompt, return_tensors="pt").input_ids[0])
+
     def embed_ids(self, ids: Tensor) -> Tensor:
         embeddings = self.model.get_input_embeddings()
         check_rows(ids, embeddings.num_embeddings, self.tokenizer)
         return embeddings(ids.to(self.device))
 
     def shadow_stack(self, layers: int = 4, own_weights: bool = False) -> ShadowStack:
-        stack = ShadowStack(self.model.model.language_model, layers, own_weights or self._spread)
+        language_model = self.model.model.language_model
+        if any(
+            parameter.is_meta for parameter in language_model.layers[:layers].parameters()
+        ):  # on disk: read them again
+            dtype = self.model.dtype
+            language_model = load_early(self.path, layers, dtype=dtype, **self._access).model.model.language_model
+            make_prompt_wise(language_model)
+        stack = ShadowStack(language_model, layers, own_weights or self._spread)
         if self._spread:
             from accelerate.hooks import remove_hook_from_module
 
             remove_hook_from_module(stack, recurse=True)  # the copy lies on one device
-            if any(parameter.is_meta for parameter in stack.parameters()):
-                raise ValueError(
-                    f"the first {layers} layers of {self.path} do not fit into memory: give routers a base of their own, "
-                    "loaded with `early_layers`"
-                )
             stack.to(self.device)
         return stack
 
@@ -156,10 +166,11 @@ class NativeBackbone(ABC):
     ) -> Tensor:
         if answer_prefix:
             prompt = prompt.followed_by(self.embed_text(answer_prefix))
+        self.check_positions(prompt)
         language_model = self.model.model.language_model
         cache = None if shared is None else shared.cache_for(prompt, language_model)
         states = hidden_states(language_model, prompt, cache)
-        return self.model.lm_head(states[:, -1:])[0, 0]
+        return finite(self.model.lm_head(states[:, -1:])[0, 0], LOGITS, self.path)
 
     def generate(
         self,
@@ -169,6 +180,7 @@ class NativeBackbone(ABC):
         shared: SharedPrefix | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Generated:
+        self.check_positions(prompt)
         streamed = TextStreamer(self.tokenizer, on_text or (lambda text: None))
         told = streamed.so_far if on_text else lambda ids: None
         decoded = decode(self.model, prompt, max_new_tokens, self._ends(), shared=shared, told=told)
@@ -179,15 +191,36 @@ class NativeBackbone(ABC):
     def generate_together(
         self, prompts: Sequence[Prompt], max_new_tokens: int, *, shared: SharedPrefix | None = None
     ) -> list[Generated]:
+        for prompt in prompts:
+            self.check_positions(prompt)
         made = decode_together(self.model, prompts, max_new_tokens, self._ends(), shared=shared)
         return [Generated(self._text(one), one.prefill_seconds, one.generate_seconds) for one in made]
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:
         if not 0 <= layer < self.layers:
             raise ValueError(f"layer {layer} is outside 0..{self.layers - 1}, the decoder layers of {self.path}")
+        self.check_positions(prompt)
         with attention_tap(self.model.model.language_model, layer, prompt) as seen:
             decoded = decode(self.model, prompt, max_new_tokens, self._ends(), entropies=True)
-        return Inspected(seen[0].to(self.device), decoded.entropies.to(self.device), self._text(decoded))
+        attention = finite(seen[0].to(self.device), f"the attention of layer {layer}", self.path, self.model.dtype)
+        return Inspected(attention, decoded.entropies.to(self.device), self._text(decoded))
+
+    def check_positions(self, prompt: Prompt) -> None:
+        """Warn, once a model, of a prompt beyond the positions that it was made for; the log has all of them.
+
+        Raises `ValueError` for one beyond all that it can be scaled to, unless it was loaded with `long_prompts`.
+        """
+        text = self.model.config.get_text_config()
+        told = beyond_positions(prompt.positions, text, self.path)
+        if told is None:
+            return
+        most = longest_prompt(text)
+        if most is not None and prompt.positions > most and not self._long_prompts:
+            raise ValueError(
+                f"{told}, {most:,} with scaling: take fewer frames or a smaller budget, or allow it with --long_prompts"
+            )
+        _log.log(logging.INFO if self._told else logging.WARNING, "%s", told)
+        self._told = True
 
     def use_language_of(self, folder: Path) -> None:
         self.model = apply_language(folder, self.model)
@@ -199,15 +232,20 @@ class NativeBackbone(ABC):
             raise ValueError(f"{text!r} is {len(ids)} tokens in the tokenizer of {self.path}, one is needed")
         return ids[0]
 
-    def _load(self, path: str, loading: Loading) -> Any:
+    def _load(self, path: str, loading: Loading, quantised: str | None) -> Any:
         on_cpu = not torch.cuda.is_available() if self._spread else self.device.type == "cpu"
-        dtype = loading.get("dtype") or (torch.float32 if on_cpu else "auto")
+        dtype = loading.get("dtype") or (torch.float32 if on_cpu and quantised is None else "auto")
         if (layers := loading.get("early_layers")) is not None:
-            return load_early(path, layers, dtype=dtype, revision=loading.get("revision")).model
-        more = {name: loading.get(name) for name in ("device_map", "attn_implementation", "revision")}
-        given = {name: value for name, value in more.items() if value is not None}
+            check_not_quantised(path, quantised)
+            return load_early(path, layers, dtype=dtype, **self._access).model
+        names = ("device_map", "max_memory", "offload_folder", "attn_implementation")
+        given: dict[str, Any] = {name: value for name in names if (value := loading.get(name)) is not None}
+        if quantised is not None:
+            given.setdefault("device_map", {"": self.device})
+            if (asked := loading.get("quantization_config")) is not None:
+                given["quantization_config"] = quantisation(asked)
         with loading_from(path):
-            return self.model_class.from_pretrained(path, dtype=dtype, **given)
+            return self.model_class.from_pretrained(path, dtype=dtype, **given, **self._access)
 
     def _ends(self) -> set[int]:
         """The end tokens of the checkpoint's generation settings, as `generate` takes them."""
@@ -237,6 +275,19 @@ class NativeBackbone(ABC):
             raise ValueError(
                 f"{self.path} has contiguous positions: original ones are for models with M-RoPE (Qwen-VL)"
             )
+
+
+def cast_weights(model: Any, dtype: torch.dtype) -> None:
+    """Weights and saved buffers in `dtype`; what a model computes for itself, such as rotary frequencies, keeps its precision."""
+    computed = {
+        id(buffer)
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if name in module._non_persistent_buffers_set
+    }
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.is_floating_point() and id(tensor) not in computed:
+            tensor.data = tensor.data.to(dtype)
 
 
 def span_counts(spans: Sequence[FrameSpan]) -> Tensor:

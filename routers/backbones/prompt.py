@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from videorouter.routers.backbones.rope import same_frequencies
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -34,6 +36,11 @@ class Prompt:
 
     def __len__(self) -> int:
         return self.embeddings.shape[1]
+
+    @property
+    def positions(self) -> int:
+        """The highest position plus one: what a model's positions must hold, and fewer than tokens under M-RoPE."""
+        return len(self) if self.position_ids is None else int(self.position_ids.max()) + 1
 
     def to(self, dtype: torch.dtype) -> "Prompt":
         """The same prompt in another dtype."""
@@ -73,6 +80,15 @@ class Prompt:
         return places.expand(*self.position_ids.shape[:-1], count)
 
 
+def whole_cache() -> DynamicCache:
+    """An empty cache that keeps every token in every layer, those of sliding-window attention included.
+
+    transformers' own forgets in such a layer what has left the window, and what was forgotten cannot be cropped back to. Masks
+    hide it from the layer all the same (ours; costs the memory of a layer without a window).
+    """
+    return DynamicCache()
+
+
 @dataclass
 class SharedPrefix:
     """Keys and values of the last prompt. One that has its visual tokens, and stands around them as it does, continues from them.
@@ -85,9 +101,11 @@ class SharedPrefix:
 
     def cache_for(self, prompt: Prompt, language_model: Any) -> DynamicCache:
         """A cache that holds what `prompt` shares with the last one: all of its video, or nothing."""
-        shared = 0 if self.prompt is None else _shared_tokens(self.prompt, prompt)
+        shared = 0
+        if self.prompt is not None and same_frequencies(language_model, len(self.prompt), len(prompt)):
+            shared = _shared_tokens(self.prompt, prompt)
         if self.cache is None or not shared:
-            self.cache = DynamicCache(config=language_model.config)
+            self.cache = whole_cache()
         elif (surplus := self.cache.get_seq_length() - shared) > 0:
             self.cache.crop(-surplus)
         self.prompt = prompt

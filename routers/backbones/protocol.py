@@ -122,6 +122,10 @@ class Backbone(Protocol):
         """(rows, columns) of a frame's tokens when it is encoded at `side` pixels. Raises `ValueError` where it cannot be."""
         ...
 
+    def embed_message(self, text: str) -> Tensor:
+        """A whole chat prompt of one user message without a video -> `[L, D]`."""
+        ...
+
     def embed_text(self, text: str) -> Tensor:
         """Plain text -> token embeddings `[L, D]`, no special tokens added. Raises as `embed_ids`."""
         ...

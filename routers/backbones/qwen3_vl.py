@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import Qwen3VLForConditionalGeneration
 
 from videorouter.routers.backbones.layout import NO_FRAME
-from videorouter.routers.backbones.native import Loading
+from videorouter.routers.backbones.loading_options import Loading
 from videorouter.routers.backbones.pixels import HALF
 from videorouter.routers.backbones.qwen_vl import MRopeBackbone
 

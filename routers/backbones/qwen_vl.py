@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from videorouter.routers.backbones.layout import NO_FRAME, Layout, lay_out, texts_around
-from videorouter.routers.backbones.native import Loading, NativeBackbone, span_counts
+from videorouter.routers.backbones.loading_options import Loading
+from videorouter.routers.backbones.native import NativeBackbone, span_counts
 from videorouter.routers.backbones.pixels import patchify
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import Kept, PositionPolicy
@@ -78,7 +79,9 @@ class MRopeBackbone(NativeBackbone):
         laid = left if policy == "contiguous" else range(total)
         written = texts_around(between, laid, kept.total_frames)
         written[-1] += text
-        layout = lay_out(self.tokenizer, self._pieces(laid, written, seconds, set(left)), self.video_token_id)
+        layout = lay_out(
+            self.tokenizer, self._pieces(laid, written, seconds, set(left)), self.video_token_id, self.system_prompt
+        )
         if policy == "contiguous":
             return self._prompt(layout.expanded(span_counts(spans)), kept)
         layout = layout.expanded(torch.full((total,), self.tokens_per_frame))

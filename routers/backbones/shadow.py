@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
+from videorouter.routers.backbones.prompt import whole_cache
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel  # which takes two seconds to import
 
@@ -51,7 +53,7 @@ class ShadowStack(nn.Module):
 
     def frames(self, video_tokens: Tensor) -> tuple[Tensor, DynamicCache]:
         """States of `[T, M, D]` image tokens, positions from 0 in every frame, and the cache questions continue from."""
-        cache = DynamicCache(config=self.stack.config)
+        cache = whole_cache()
         states = self.stack(
             inputs_embeds=self._taken(video_tokens), past_key_values=cache, use_cache=True
         ).last_hidden_state

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from videorouter.routers.backbones.finite import NotFiniteError
 from videorouter.routers.backbones.protocol import Backbone
 
 
@@ -67,7 +68,10 @@ class LazyTokens:
         return -(-len(self.frames) // self.backbone.frames_per_patch)
 
     def __getitem__(self, frames: list[int], /) -> Tensor:
-        """`[t, M, channels]`, the same as encoding all frames and picking these."""
+        """`[t, M, channels]`, the same as encoding all frames and picking these. Raises as `Backbone.encode_frames`."""
         merged, last = self.backbone.frames_per_patch, len(self.frames) - 1
         sampled = [min(frame * merged + step, last) for frame in frames for step in range(merged)]
-        return self.backbone.encode_frames(self.frames[sampled])
+        try:
+            return self.backbone.encode_frames(self.frames[sampled])
+        except NotFiniteError as error:
+            raise error.renumbered(frames) from None

@@ -1,29 +1,71 @@
 """The tokenizer of a checkpoint, checked against the model it belongs to."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Unpack
 
 from torch import Tensor
 from transformers import AutoTokenizer
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file, list_repo_templates
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.loading import loading_from
+from videorouter.routers.backbones.loading_options import HubAccess
 
 
-def load_tokenizer(path: str, config: Any, revision: str | None = None) -> Any:
+def load_tokenizer(path: str, config: Any, **access: Unpack[HubAccess]) -> Any:
     """The tokenizer of the checkpoint folder or Hub id `path`, whose model's config is `config`; no weight is read.
 
-    Older checkpoints keep their chat template in `chat_template.json`. Raises `ValueError` for a tokenizer of another model.
+    Its chat template is the processor's where that has one, as transformers takes it. Raises `ValueError` for a tokenizer of
+    another model, and for template files that contradict each other.
     """
     with loading_from(path):
-        tokenizer: Any = AutoTokenizer.from_pretrained(path, revision=revision)
+        tokenizer: Any = AutoTokenizer.from_pretrained(path, **access)
     _check_same_model(tokenizer, config, path)
-    if tokenizer.chat_template is None:
-        quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-        if (file := cached_file(path, "chat_template.json", revision=revision, **quiet)) is not None:
-            tokenizer.chat_template = read_object(Path(file))["chat_template"]
+    tokenizer.chat_template = _processor_template(path, access) or tokenizer.chat_template
     return tokenizer
+
+
+def _processor_template(path: str, access: HubAccess) -> Any:
+    """The processor's own template; None where it has none but the tokenizer's.
+
+    That is, in this order, an entry of `processor_config.json` and the older `chat_template.json`. A `chat_template.jinja` is
+    the tokenizer's as well, and was read with it.
+    """
+    for name in ("processor_config.json", "chat_template.json"):
+        file = _file(path, name, access)
+        template = None if file is None else read_object(file, "fetch the checkpoint anew").get("chat_template")
+        if template is not None and name == "chat_template.json" and _has_more_templates(path, access):
+            raise ValueError(
+                f"{path} holds an old chat_template.json beside a folder {_MORE_TEMPLATES}, which contradict each other: "
+                "remove one of them, or fetch the checkpoint anew"
+            )
+        if template is not None:
+            return template
+    return None
+
+
+def _has_more_templates(path: str, access: HubAccess) -> bool:
+    if Path(path).is_dir():
+        return any((Path(path) / _MORE_TEMPLATES).glob("*.jinja"))
+    asked: Any = {"local_files_only": False, **access}
+    with loading_from(path):
+        return bool(list_repo_templates(path, **asked))
+
+
+def _file(path: str, name: str, access: HubAccess) -> Path | None:
+    quiet: Any = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    found = cached_file(path, name, **access, **quiet)
+    return None if found is None else Path(found)
+
+
+PLACEHOLDERS: Final = {
+    "internvl": ("image_token_id", "<IMG_CONTEXT>"),
+    "qwen2_5_vl": ("video_token_id", "<|video_pad|>"),
+    "qwen3_vl": ("video_token_id", "<|video_pad|>"),
+    "llava_onevision": ("video_token_id", "<video>"),
+}
+"""By `model_type`: the config's entry that says which id visual tokens stand at, and what the tokenizer calls it."""
+_MORE_TEMPLATES: Final = "additional_chat_templates"
 
 
 def check_rows(ids: Tensor, rows: int, tokenizer: Any) -> None:
@@ -40,20 +82,18 @@ def _check_same_model(tokenizer: Any, config: Any, path: str) -> None:
     """Entries without an embedding row are those with a role that the model does not play, and no others.
 
     transformers' conversion gave InternVL3's tokenizer a `<video>`, named as `video_token`, for which its model has no row.
-    Placeholders of visual tokens are special tokens of the model's own tokenizer; in another's their ids are something else.
+    The placeholder of visual tokens is the family's own in the model's own tokenizer; in another's its id is something else.
     """
     rows = config.get_text_config().vocab_size
     without = {entry for entry, number in tokenizer.get_vocab().items() if number >= rows}
     unnamed = without - set(tokenizer.all_special_tokens)
-    named = (getattr(config, name, None) for name in ("image_token_id", "video_token_id"))
-    placeholders = {number for number in named if isinstance(number, int)}
-    known = {number for number, entry in tokenizer.added_tokens_decoder.items() if entry.special}
+    role, written = PLACEHOLDERS.get(config.model_type, ("", ""))
+    number = getattr(config, role, None)
     if unnamed:
         found = f"{len(unnamed)} of the {len(tokenizer)} entries of its tokenizer have no row among the model's {rows}"
-    elif placeholders - known:
-        number = min(placeholders - known)
+    elif isinstance(number, int) and tokenizer.convert_ids_to_tokens(number) != written:
         found = (
-            f"token {number} stands for visual tokens in config.json, "
+            f"token {number} stands for visual tokens in config.json, where the family writes {written!r}, "
             f"and is {tokenizer.convert_ids_to_tokens(number)!r} in the tokenizer"
         )
     else:

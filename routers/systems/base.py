@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from videorouter.routers.backbones.finite import finite_frames
 from videorouter.routers.backbones.protocol import FrameSpan, PositionPolicy
 from videorouter.routers.routing.allocation import Allocation
 from videorouter.routers.routing.pooling import covering_cells, grids_within, pool_to, pooled_grid
@@ -102,11 +103,14 @@ def pooled_video(
 def averaged(
     tokens: Tensor, frames: Sequence[int], grids: Mapping[int, tuple[int, int]], grid: tuple[int, int]
 ) -> dict[int, Tensor]:
-    """`[t, M, D]` tokens on `grid` of the frames numbered `frames` -> by number `[M', D]` on the grid of each."""
+    """`[t, M, D]` tokens on `grid` of the frames numbered `frames` -> by number `[M', D]` on the grid of each.
+
+    Raises `NotFiniteError` naming the first frame that holds NaN.
+    """
     pooled: dict[int, Tensor] = {}
     for kept in {grids[frame] for frame in frames}:
         places = [place for place, frame in enumerate(frames) if grids[frame] == kept]
-        members = pool_to(tokens[places], kept, grid)
+        members = finite_frames(pool_to(tokens[places], kept, grid), [frames[place] for place in places])
         pooled |= {frames[place]: member for place, member in zip(places, members, strict=True)}
     return pooled
 
@@ -132,10 +136,11 @@ def assembled(
 
 
 def kept_tokens(video_tokens: Tensor, indices: Tensor, positions: PositionPolicy | None = None) -> CompressedVideo:
-    """The tokens of `[T, M, D]` at sorted flat `indices` int64 `[N]`, as they are."""
+    """The tokens of `[T, M, D]` at sorted flat `indices` int64 `[N]`, as they are. Raises as `averaged`."""
     per_frame = video_tokens.shape[1]
     frames, cells = indices // per_frame, indices % per_frame
-    return CompressedVideo(video_tokens[frames, cells], frames, cells, positions, total_frames=len(video_tokens))
+    kept = finite_frames(video_tokens[frames, cells], frames.tolist())
+    return CompressedVideo(kept, frames, cells, positions, total_frames=len(video_tokens))
 
 
 def pooled_sizes(grid: tuple[int, int]) -> np.ndarray:

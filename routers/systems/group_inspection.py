@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from videorouter.routers.backbones.finite import finite_frames
 from videorouter.routers.backbones.layout import texts_around
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.backbones.sources import TokenSource
@@ -128,7 +129,7 @@ class Inspection:
         self, video_tokens: TokenSource, frames: Sequence[int], seconds: Sequence[float] | None = None
     ) -> InspectedGroup:
         """Run the model on all tokens of `frames`, as on a video of these frames alone; `seconds` `[T]` are the whole video's."""
-        whole = whole_video(video_tokens[list(frames)])
+        whole = whole_video(finite_frames(video_tokens[list(frames)], list(frames)))
         shown = None if seconds is None else [seconds[frame] for frame in frames]
         written = None if self.between is None else texts_around(self.between, frames, len(video_tokens))
         key = ("inspection", self.text, written and tuple(written), self.layer, self.max_new_tokens, tuple(frames))

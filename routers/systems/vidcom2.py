@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from videorouter.routers.backbones.finite import finite_frames
 from videorouter.routers.systems.base import CompressedVideo, kept_tokens
 from videorouter.routers.systems.frame_retention import (
     as_tensor,
@@ -43,7 +44,7 @@ def token_similarity(features: Tensor) -> TokenSimilarity:
     """Sums of Gaussian kernels around the video's and the frame's mean token, over the half of the channels that varies least.
 
     `features` `[T, M, C]` of any float type, read as float32. Memory beyond them is O(T * M + T * C) and one chunk.
-    Raises `ValueError` for another shape or an empty one.
+    Raises `ValueError` for another shape or an empty one, `NotFiniteError` naming the first frame that holds NaN.
     """
     if features.ndim != 3 or not features.numel():
         raise ValueError(f"features of shape {list(features.shape)}: [frames, tokens a frame, channels] are needed")
@@ -66,7 +67,7 @@ def least_varying_channels(features: Tensor) -> Tensor:
         mean = chunk.mean(1)
         means.append(mean)
         variances.append((chunk - mean[:, None]).square_().mean(1))
-    mean = torch.cat(means).double()
+    mean = finite_frames(torch.cat(means)).double()
     # Frames are equally large: the variance of all tokens is that within frames plus that between them.
     variance = torch.cat(variances).double().mean(0) + mean.var(0, correction=0)
     kept = torch.zeros_like(variance, dtype=torch.bool)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from videorouter.routers.backbones.finite import finite, finite_frames
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.backbones.sources import TokenSource
 from videorouter.routers.routing.allocation import Allocation, Scales, allocate
@@ -141,7 +142,7 @@ class RoutedCompression:
         """The policy forced, or the more probable one for an embedded question `[L, D]`; `global` where that is not confident."""
         if self.policy is not None:
             return self.policy
-        probabilities = self.semantic([question])[0]
+        probabilities = finite(self.semantic([question])[0], "the Semantic Router's score")
         best = int(probabilities.argmax())
         return POLICIES[best] if float(probabilities[best]) >= self.options.min_confidence else "global"
 
@@ -174,7 +175,8 @@ class RoutedCompression:
     def _scores(self, video_tokens: Tensor, questions: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """`relevance` before it is smoothed."""
         seen = pool_frames(video_tokens[..., : self.backbone.hidden_size], self.options.router_scale, grid)
-        return self.image(seen, questions)
+        scores = self.image(finite_frames(seen), questions)
+        return finite(scores, "the Image Router's score")
 
     def _screened(self, full: TokenSource, query: Query, budget: int, side: int) -> CompressedVideo:
         if query.frames is None or len(query.frames) != len(full):

@@ -120,9 +120,7 @@ def test_a_model_spread_over_devices_is_the_same_model(backbone: Any, spread: st
     torch.testing.assert_close(mapped.next_token_logits(prompt), backbone.next_token_logits(prompt))
     torch.testing.assert_close(mapped.inspect(prompt, 3, 2).attention, backbone.inspect(prompt, 3, 2).attention)
     words = mapped.embed_text("Why?").unsqueeze(0)
-    torch.testing.assert_close(mapped.shadow_stack(2).text(words), backbone.shadow_stack(2).text(words))
-    if spread != "auto":
-        with pytest.raises(ValueError, match="do not fit into memory"):
-            mapped.shadow_stack(4)
+    for count in (2, 4):  # the fourth lies on disk where it was put by hand
+        torch.testing.assert_close(mapped.shadow_stack(count).text(words), backbone.shadow_stack(count).text(words))
     with pytest.raises(ValueError, match="device_map"):
         mapped.to(torch.device("cpu"))

@@ -53,7 +53,9 @@ def test_a_shorter_tokenizer_of_another_model_is_refused_by_its_placeholder(long
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     config["image_token_id"] = 65
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"token 65 stands for visual tokens in config\.json, and is 'b' in the tok"):
+    with pytest.raises(
+        ValueError, match=r"token 65 stands for visual tokens in config\.json, .*, and is 'b' in the tok"
+    ):
         load_backbone(str(tmp_path / "model"))
 
 

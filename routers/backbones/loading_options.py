@@ -1,0 +1,118 @@
+"""How a base model is loaded and asked: the options that every command and every way into the library takes (ours).
+
+Loads without torch.
+"""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+if TYPE_CHECKING:
+    import torch
+
+FrameLabel = Literal["Frame-1", "Frame1"]
+"""What stands before InternVL's frames: its training and report wrote `Frame-1: `, transformers' processor writes `Frame1: `."""
+
+
+class HubAccess(TypedDict, total=False):
+    """How the Hub is asked for a checkpoint; every entry may be left out.
+
+    Args:
+        revision: commit, branch or tag
+        token: of the Hub, for private and gated repositories; the one logged in with if left out
+        cache_dir: the Hub's cache, if not where it usually is
+        local_files_only: take what the cache holds and ask nobody
+    """
+
+    revision: str | None
+    token: str | bool | None
+    cache_dir: str | None
+    local_files_only: bool
+
+
+class Loading(HubAccess, total=False):
+    """How a checkpoint is loaded; every entry may be left out.
+
+    Args:
+        device: torch device; a GPU where there is one, else the CPU
+        dtype: of the weights; float32 on a CPU, where bfloat16 is slow on most machines, the checkpoint's own elsewhere
+        device_map: "auto" spreads a model over the devices there are, or module names to devices; `device` is then not read
+        max_memory: the most that a device map puts on each device, such as `{0: "20GiB", "cpu": "60GiB"}`
+        offload_folder: where a device map puts weights that no device holds
+        attn_implementation: "sdpa", "flash_attention_2", "eager", ...; transformers' own choice if left out
+        quantization_config: how to quantise while loading: transformers' object, or its entries
+        early_layers: read vision tower, projector, embeddings and that many decoder layers only, which is all that
+            routers need; such a backbone cannot answer
+        frame_label: what stands before InternVL's frames; "Frame-1" if left out
+        system_prompt: what the system says before the user; what the checkpoint's template writes by itself if left out
+        long_prompts: feed prompts beyond all positions that a model can be scaled to, which are refused otherwise
+    """
+
+    device: "str | torch.device | None"
+    dtype: "torch.dtype | str | None"
+    device_map: str | dict[str, Any] | None
+    max_memory: dict[Any, Any] | None
+    offload_folder: str | None
+    attn_implementation: str | None
+    quantization_config: Any
+    early_layers: int | None
+    frame_label: FrameLabel | None
+    system_prompt: str | None
+    long_prompts: bool
+
+
+def hub_access(loading: Loading) -> HubAccess:
+    """Of these options those that say how the Hub is asked, without what says nothing."""
+    access: Any = {name: loading.get(name) for name in HubAccess.__annotations__}
+    return {name: value for name, value in access.items() if value}  # type: ignore[return-value]
+
+
+@dataclass(kw_only=True)
+class LoadingOptions:
+    """The same for command lines and YAML files. `revision` is a command's own: a router may have one as well as a base.
+
+    Args:
+        device: torch device; a GPU where there is one, else cpu, where null
+        dtype: of the weights; float32 on a CPU, the checkpoint's own elsewhere where null
+        device_map: auto spreads the base over the GPUs there are, then main memory and the offload folder; `device` is then not
+            read. Or module names to devices
+        max_memory: the most that a device map puts on each device, such as {"0": "20GiB", "cpu": "60GiB"}
+        offload_folder: where a device map puts weights that no device holds
+        attn_implementation: sdpa, flash_attention_2, eager, ...; transformers' own choice where null
+        quantization_config: how to quantise while loading, such as {"quant_method": "bitsandbytes", "load_in_4bit": true}
+        token: of the Hub, for private and gated repositories; the one logged in with where null
+        cache_dir: the Hub's cache, where not the usual one
+        local_files_only: take what the Hub's cache holds and ask nobody
+        frame_label: what stands before InternVL's frames, with a colon; the router's where null
+        system_prompt: what the system says before the user; the router's, or what the base's template writes, where null
+        long_prompts: feed prompts beyond all positions that the base can be scaled to, which are refused otherwise
+    """
+
+    device: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    device_map: str | dict[str, Any] | None = None
+    max_memory: dict[str, str | int] | None = None
+    offload_folder: str | None = None
+    attn_implementation: str | None = None
+    quantization_config: dict[str, Any] | None = None
+    token: str | None = None
+    cache_dir: str | None = None
+    local_files_only: bool = False
+    frame_label: FrameLabel | None = None
+    system_prompt: str | None = None
+    long_prompts: bool = False
+
+    def loading(self) -> Loading:
+        """What was asked for."""
+        asked: Any = {field.name: getattr(self, field.name) for field in fields(LoadingOptions)}
+        if self.max_memory is not None:  # GPUs go by number
+            asked["max_memory"] = {
+                int(name) if name.isdigit() else name: most for name, most in self.max_memory.items()
+            }
+        return {name: value for name, value in asked.items() if value not in (None, False)}  # type: ignore[return-value]
+
+
+def loading_among(options: dict[str, Any]) -> Loading:
+    """Take the fields of `LoadingOptions` out of a command's `options` and say what they ask for."""
+    return LoadingOptions(
+        **{field.name: options.pop(field.name) for field in fields(LoadingOptions) if field.name in options}
+    ).loading()
