@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, Pre
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
-from videorouter.routers.backbones.loading_options import HubAccess
+from videorouter.routers.backbones.loading_options import HubSource
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
 
 WHOLE = "model.safetensors"
@@ -32,7 +32,7 @@ class WeightFiles:
     file_of: dict[str, str]
     index_bytes: int
     revision: str | None = None
-    access: HubAccess = field(default_factory=HubAccess, repr=False)
+    access: HubSource = field(default_factory=HubSource, repr=False)
 
     def path(self, name: str) -> Path:
         """The file `name`, downloaded (or found in the cache) where the checkpoint is on the Hub. Raises `ValueError`."""
@@ -42,7 +42,7 @@ class WeightFiles:
         return path
 
 
-def weight_files(source: str, **access: Unpack[HubAccess]) -> WeightFiles:
+def weight_files(source: str, **access: Unpack[HubSource]) -> WeightFiles:
     """Locate the tensors of a checkpoint folder or Hub id: by the header of its single file, or by its index.
 
     Raises `ValueError` where there are no safetensors weights, and what huggingface_hub raises for a repository that is
@@ -60,7 +60,7 @@ def weight_files(source: str, **access: Unpack[HubAccess]) -> WeightFiles:
     return WeightFiles(source, json.loads(content)["weight_map"], len(content), _commit(source, index), access)
 
 
-def _found(source: str, name: str, access: HubAccess) -> Path | None:
+def _found(source: str, name: str, access: HubSource) -> Path | None:
     if Path(source).is_dir():
         path = Path(source) / name
         return path if path.is_file() else None
@@ -102,7 +102,7 @@ def load_early(
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | str | None = None,
-    **access: Unpack[HubAccess],
+    **access: Unpack[HubSource],
 ) -> EarlyModel:
     """Load the early part of the checkpoint folder or Hub id `source`; without `dtype` in the checkpoint's own.
 
@@ -110,7 +110,7 @@ def load_early(
     of the early part, and damaged files.
     """
     located = weight_files(source, **access)
-    asked: HubAccess = {**access, "revision": located.revision}
+    asked: HubSource = {**access, "revision": located.revision}
     config = early_config(AutoConfig.from_pretrained(source, trust_remote_code=False, **asked), layers)
     with torch.device("meta"):
         empty: Any = AutoModel.from_config(config)

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 
 from videorouter.json_files import read_object
-from videorouter.routers.backbones.loading_options import HubAccess, Loading, hub_access
+from videorouter.routers.backbones.loading_options import HubSource, Loading, hub_source
 from videorouter.routers.backbones.protocol import Backbone
 
 FAMILIES = ("internvl", "qwen2_5_vl", "qwen3_vl", "llava_onevision")
@@ -35,12 +35,12 @@ def load_backbone(
     """
     check_place(path)
     check_device(loading.get("device"))
-    check_format(path, **hub_access(loading))
+    check_format(path, **hub_source(loading))
 
     from transformers import AutoConfig
 
     with loading_from(path):
-        family = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_access(loading)).model_type
+        family = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_source(loading)).model_type
     asked = {"frame_size": frame_size, "newlines": newlines, "frame_label": loading.get("frame_label")}
     options: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if family in FAMILIES and (foreign := options.keys() - {OWN_OPTIONS[family]}):
@@ -69,7 +69,7 @@ def load_backbone(
     )
 
 
-def check_format(path: str, **access: Unpack[HubAccess]) -> None:
+def check_format(path: str, **access: Unpack[HubSource]) -> None:
     """Raise `ValueError` for a checkpoint in its authors' own format, naming the repository in transformers' format to take."""
     from transformers.utils.hub import cached_file
 

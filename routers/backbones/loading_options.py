@@ -4,7 +4,7 @@ Loads without torch.
 """
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 if TYPE_CHECKING:
     import torch
@@ -14,22 +14,30 @@ FrameLabel = Literal["Frame-1", "Frame1"]
 
 
 class HubAccess(TypedDict, total=False):
-    """How the Hub is asked for a checkpoint; every entry may be left out.
+    """How the Hub is asked; every entry may be left out.
 
     Args:
-        revision: commit, branch or tag
         token: of the Hub, for private and gated repositories; the one logged in with if left out
         cache_dir: the Hub's cache, if not where it usually is
         local_files_only: take what the cache holds and ask nobody
     """
 
-    revision: str | None
     token: str | bool | None
     cache_dir: str | None
     local_files_only: bool
 
 
-class Loading(HubAccess, total=False):
+class HubSource(HubAccess, total=False):
+    """What the Hub is asked for, and how.
+
+    Args:
+        revision: commit, branch or tag of the repository
+    """
+
+    revision: str | None
+
+
+class Loading(HubSource, total=False):
     """How a checkpoint is loaded; every entry may be left out.
 
     Args:
@@ -60,10 +68,12 @@ class Loading(HubAccess, total=False):
     long_prompts: bool
 
 
-def hub_access(loading: Loading) -> HubAccess:
-    """Of these options those that say how the Hub is asked, without what says nothing."""
-    access: Any = {name: loading.get(name) for name in HubAccess.__annotations__}
-    return {name: value for name, value in access.items() if value}  # type: ignore[return-value]
+def hub_source(loading: Loading) -> HubSource:
+    """Of these options those that say what the Hub is asked for, without what says nothing."""
+    return {name: value for name in _ASKED if (value := loading.get(name))}  # type: ignore[return-value]
+
+
+_ASKED: Final = ("revision", *HubAccess.__annotations__)
 
 
 @dataclass(kw_only=True)

@@ -26,7 +26,7 @@ from videorouter.routers.backbones.finite import finite, finite_frames
 from videorouter.routers.backbones.language_weights import apply_language
 from videorouter.routers.backbones.layout import chat_prompt, tokenised
 from videorouter.routers.backbones.loading import loading_from, usual_device
-from videorouter.routers.backbones.loading_options import Loading, hub_access
+from videorouter.routers.backbones.loading_options import Loading, hub_source
 from videorouter.routers.backbones.pixels import Normalisation
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.protocol import FrameSpan, Generated, Inspected, Kept, PositionPolicy
@@ -55,17 +55,17 @@ class NativeBackbone(ABC):
         """Load a checkpoint folder or Hub id. Raises what transformers raises for a folder that is not the family's, and
         `ValueError` for a tokenizer of another model."""
         self.path = path
-        self._access = hub_access(loading)
+        self._source = hub_source(loading)
         self.device = torch.device(loading.get("device") or usual_device())
         with loading_from(path):
-            config: Any = AutoConfig.from_pretrained(path, **self._access)
+            config: Any = AutoConfig.from_pretrained(path, **self._source)
         self._own_dtype = None if loading.get("dtype") is not None else config.dtype
         quantised = quantisation_of(config, loading.get("quantization_config"))
         self._spread = loading.get("device_map") is not None or quantised is not None
         self.system_prompt = loading.get("system_prompt")
         self._told = False
         self._long_prompts = bool(loading.get("long_prompts"))
-        self.tokenizer = load_tokenizer(path, config, **self._access)
+        self.tokenizer = load_tokenizer(path, config, **self._source)
         self.model: Any = self._load(path, loading, quantised)
         self.model.requires_grad_(False).eval()
         make_prompt_wise(self.model.model.language_model)
@@ -150,7 +150,7 @@ class NativeBackbone(ABC):
             parameter.is_meta for parameter in language_model.layers[:layers].parameters()
         ):  # on disk: read them again
             dtype = self.model.dtype
-            language_model = load_early(self.path, layers, dtype=dtype, **self._access).model.model.language_model
+            language_model = load_early(self.path, layers, dtype=dtype, **self._source).model.model.language_model
             make_prompt_wise(language_model)
         stack = ShadowStack(language_model, layers, own_weights or self._spread)
         if self._spread:
@@ -237,7 +237,7 @@ class NativeBackbone(ABC):
         dtype = loading.get("dtype") or (torch.float32 if on_cpu and quantised is None else "auto")
         if (layers := loading.get("early_layers")) is not None:
             check_not_quantised(path, quantised)
-            return load_early(path, layers, dtype=dtype, **self._access).model
+            return load_early(path, layers, dtype=dtype, **self._source).model
         names = ("device_map", "max_memory", "offload_folder", "attn_implementation")
         given: dict[str, Any] = {name: value for name in names if (value := loading.get(name)) is not None}
         if quantised is not None:
@@ -245,7 +245,7 @@ class NativeBackbone(ABC):
             if (asked := loading.get("quantization_config")) is not None:
                 given["quantization_config"] = quantisation(asked)
         with loading_from(path):
-            return self.model_class.from_pretrained(path, dtype=dtype, **given, **self._access)
+            return self.model_class.from_pretrained(path, dtype=dtype, **given, **self._source)
 
     def _ends(self) -> set[int]:
         """The end tokens of the checkpoint's generation settings, as `generate` takes them."""

@@ -9,10 +9,10 @@ from transformers.utils.hub import cached_file, list_repo_templates
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.loading import loading_from
-from videorouter.routers.backbones.loading_options import HubAccess
+from videorouter.routers.backbones.loading_options import HubSource
 
 
-def load_tokenizer(path: str, config: Any, **access: Unpack[HubAccess]) -> Any:
+def load_tokenizer(path: str, config: Any, **access: Unpack[HubSource]) -> Any:
     """The tokenizer of the checkpoint folder or Hub id `path`, whose model's config is `config`; no weight is read.
 
     Its chat template is the processor's where that has one, as transformers takes it. Raises `ValueError` for a tokenizer of
@@ -25,7 +25,7 @@ def load_tokenizer(path: str, config: Any, **access: Unpack[HubAccess]) -> Any:
     return tokenizer
 
 
-def _processor_template(path: str, access: HubAccess) -> Any:
+def _processor_template(path: str, access: HubSource) -> Any:
     """The processor's own template; None where it has none but the tokenizer's.
 
     That is, in this order, an entry of `processor_config.json` and the older `chat_template.json`. A `chat_template.jinja` is
@@ -44,7 +44,7 @@ def _processor_template(path: str, access: HubAccess) -> Any:
     return None
 
 
-def _has_more_templates(path: str, access: HubAccess) -> bool:
+def _has_more_templates(path: str, access: HubSource) -> bool:
     if Path(path).is_dir():
         return any((Path(path) / _MORE_TEMPLATES).glob("*.jinja"))
     asked: Any = {"local_files_only": False, **access}
@@ -52,7 +52,7 @@ def _has_more_templates(path: str, access: HubAccess) -> bool:
         return bool(list_repo_templates(path, **asked))
 
 
-def _file(path: str, name: str, access: HubAccess) -> Path | None:
+def _file(path: str, name: str, access: HubSource) -> Path | None:
     quiet: Any = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     found = cached_file(path, name, **access, **quiet)
     return None if found is None else Path(found)
