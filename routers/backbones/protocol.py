@@ -86,6 +86,7 @@ class Backbone(Protocol):
     Where `frames_per_patch` is above 1 the model merges that many sampled frames into one patch, and "frame" means that patch
     everywhere but in what `encode_frames` takes. `channels` is the width of an encoded token: D, and D more for each
     deepstack level, whose features travel behind it; systems score `tokens[..., :hidden_size]` and keep all channels.
+    `readable_layers` are those at which `inspect` can read attention: all but those of sliding-window attention.
     `encoding_seconds` grows by what `encode_frames` takes.
     """
 
@@ -96,6 +97,7 @@ class Backbone(Protocol):
     hidden_size: int
     channels: int
     layers: int
+    readable_layers: Sequence[int]
     position_policy: PositionPolicy
     device: torch.device
     encoding_seconds: float

@@ -34,12 +34,16 @@ DEPTH: Final = 0.55
 
 
 def reference_layer(backbone: Backbone) -> int:
-    """The published layer of a published model; else the one at `DEPTH` of the model's depth (ours)."""
+    """The published layer of a published model; else the one at `DEPTH` of the model's depth (ours).
+
+    Where that sees a window of its prompt alone, the nearest that sees all of it, of two the deeper.
+    """
     name = backbone.path.lower().replace("_", ".")
     for model, layer in PUBLISHED.items():
         if model in name and layer < backbone.layers:
             return layer
-    return min(backbone.layers - 1, round(backbone.layers * DEPTH))
+    usual = min(backbone.layers - 1, round(backbone.layers * DEPTH))
+    return min(backbone.readable_layers, key=lambda layer: (abs(layer - usual), -layer), default=usual)
 
 
 def checked_layer(layer: int | None, backbone: Backbone) -> int:

@@ -117,11 +117,11 @@ def probe_layers(
     layers: Sequence[int] | None = None,
     after_question: Callable[[], None] = lambda: None,
 ) -> list[LayerQuality]:
-    """Attention of every one of `layers` (all where None) on every question, averaged over questions, in layer order.
+    """Attention of every one of `layers` (all that can be read where None) on every question, averaged over questions, in layer order.
 
     Costs a prefill a question and layer. Raises `ValueError` for a layer that there is not, or no question.
     """
-    chosen = [checked_layer(layer, backbone) for layer in (range(backbone.layers) if layers is None else layers)]
+    chosen = [checked_layer(layer, backbone) for layer in (backbone.readable_layers if layers is None else layers)]
     found: dict[int, list[tuple[float, float]]] = {layer: [] for layer in chosen}
     chances = []
     for haystack in haystacks:

@@ -18,6 +18,7 @@ class AttentiveBackbone:
     device = torch.device("cpu")
     channels = hidden_size = 6
     layers = 8
+    readable_layers = range(8)
     frames_per_patch = 1
     frame_size = 2
 

@@ -199,6 +199,6 @@ def test_reference_layers_are_the_published_ones_or_lie_at_0_55_of_the_depth() -
         ("Qwen/Qwen2.5-VL-7B-Instruct", 28, 20), ("/models/InternVL2_5-8B-hf", 32, 15), ("lmms-lab/LLaVA-Video-7B-Qwen2", 28, 19),
         ("OpenGVLab/InternVL3-8B-hf", 28, 15), ("lmms-lab/LLaVA-Video-72B-Qwen2", 80, 44), ("tiny", 1, 0),
     ):  # fmt: skip
-        itself.path, itself.layers = path, layers
+        itself.path, itself.layers, itself.readable_layers = path, layers, range(layers)
         AdaptToken(backbone).compress(video(4), QUERY, 4)
         assert itself.asked[-1][0] == expected, path

@@ -115,17 +115,20 @@ def attention_by_eager(backbone: Any, prompt: Any, layer: int) -> torch.Tensor:
 
 
 def _internvl(
-    tokenizer: Any, tower: str, vision: dict[str, Any] | None = None, **more: Any
+    tokenizer: Any,
+    tower: str,
+    vision: dict[str, Any] | None = None,
+    text: dict[str, Any] | None = None,
+    **more: Any,
 ) -> InternVLForConditionalGeneration:
     seen = {
         "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64,
         "image_size": [112, 112], "patch_size": [14, 14],
     }  # fmt: skip
     image = tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>")
-    text = _text(tokenizer, tower)
     config = InternVLConfig(
         vision_config=seen | (vision or {}),
-        text_config=text,
+        text_config=_text(tokenizer, tower) | (text or {}),
         image_token_id=image,
         image_seq_length=16,
         tie_word_embeddings=False,
