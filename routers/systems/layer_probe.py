@@ -117,7 +117,7 @@ def probe_layers(
     layers: Sequence[int] | None = None,
     after_question: Callable[[], None] = lambda: None,
 ) -> list[LayerQuality]:
-    """Attention of every one of `layers` (all that can be read where None) on every question, averaged over questions, in layer order.
+    """Attention of every one of `layers` (all that can be read where None) on every question, averaged over these, in layer order.
 
     Costs a prefill a question and layer. Raises `ValueError` for a layer that there is not, or no question.
     """

@@ -53,7 +53,7 @@ def test_float16_that_overflows_in_a_layer_is_no_answer(folder: Path) -> None:
     ):
         with pytest.raises(NotFiniteError, match=told):
             use()
-    with pytest.raises(NotFiniteError, match="attention of layer 3 in float16|a logit of the answer"):
+    with pytest.raises(NotFiniteError, match=r"attention of layer 3 in float16|a logit of the answer"):
         backbone.inspect(prompt, 3, 1)
 
 
