@@ -3,10 +3,11 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.routers.tiny_backbones import tiny_tokenizer, write_tiny
+from tests.routers.tiny_backbones import all_kept, tiny_tokenizer, video, write_tiny
 from videorouter.routers.backbones.loading import load_backbone
 
 
@@ -87,3 +88,20 @@ def test_another_models_tokenizer_is_known_by_what_stands_for_visual_tokens(
         ValueError, match=rf"the family writes .*, and is '{other}' in the tokenizer: they belong to diff"
     ):
         load_backbone(str(folder), device="cpu")
+
+
+def test_a_base_quantised_by_bitsandbytes_answers_and_routes(tmp_path: Path) -> None:
+    """Where that package is installed: quantised while loading, and saved so; its kernels want widths of 64."""
+    pytest.importorskip("bitsandbytes", reason="a package of its own, which the project does without")
+    wide = {"vision": {"hidden_size": 64, "intermediate_size": 128}, "text": {"intermediate_size": 128}}
+    entries = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    whole = write_tiny(tmp_path / "whole", "internvl", **wide)
+    made: Any = load_backbone(str(whole), device="cpu", quantization_config=entries)
+    made.model.save_pretrained(tmp_path / "saved")
+    made.tokenizer.save_pretrained(tmp_path / "saved")
+    saved: Any = load_backbone(str(tmp_path / "saved"), device="cpu")
+    for backbone in (made, saved):
+        prompt = backbone.embed_prompt(all_kept(backbone.encode_frames(video(2))), "Why?")
+        assert backbone.generate(prompt, 2).prefill_seconds > 0
+        assert backbone.inspect(prompt, 1, 1).attention.isfinite().all()
+        assert backbone.shadow_stack(2).text(backbone.embed_text("Why?")[None]).isfinite().all()

@@ -124,6 +124,7 @@ def test_another_precision_of_weights_leaves_computed_frequencies_as_they_are(tm
     rotary = [module for name, module in backbone.model.named_modules() if hasattr(module, "inv_freq")]
     before = [module.inv_freq.clone() for module in rotary]
     cast_weights(backbone.model, torch.bfloat16)
-    assert rotary and {weight.dtype for weight in backbone.model.parameters()} == {torch.bfloat16}
+    assert rotary
+    assert {weight.dtype for weight in backbone.model.parameters()} == {torch.bfloat16}
     for module, frequencies in zip(rotary, before, strict=True):
         assert torch.equal(module.inv_freq, frequencies)

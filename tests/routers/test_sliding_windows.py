@@ -1,4 +1,4 @@
-"""Decoders with sliding windows (GPT-OSS in InternVL3.5-20B-A4B): frames longer than the window are routed, shared and cropped right."""
+"""Decoders with sliding windows (GPT-OSS, in InternVL3.5-20B-A4B): frames longer than the window are routed and cropped right."""
 
 from pathlib import Path
 from typing import Any
