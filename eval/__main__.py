@@ -49,7 +49,9 @@ def _running() -> ArgumentParser:
 
     options = ArgumentParser(description="Compare systems at equal tokens on one benchmark.")
     options.add_argument("--config", action="config", help="YAML file, or the name of a shipped one")
-    options.add_class_arguments(EvalConfig, nested_key=None)
+    options.add_class_arguments(EvalConfig, nested_key=None, skip={"accept_base"})
+    accepting = "use a base that is another one than the routers were trained on, and say what differs"
+    options.add_argument("--accept_base", action="store_true", help=accepting)
     return options
 
 

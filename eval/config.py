@@ -51,6 +51,7 @@ class EvalConfig:
         router_quality: whether the routers themselves are measured, too, where the ground truth is known
         encoder: CLIP or SigLIP checkpoint that relevance_pooling compares frames and questions with
         base: base model, folder or Hub id; with a router only if it does not lie where the router folder says
+        accept_base: use a base that is another one than the routers were trained on, and say what differs
         device: torch device; `cuda` is each rank's own GPU under torchrun
     """
 
@@ -77,6 +78,7 @@ class EvalConfig:
     router_quality: bool = True
     encoder: str | None = None
     base: str | None = None
+    accept_base: bool = False
     device: str = "cpu"
 
     def __post_init__(self) -> None:

@@ -14,6 +14,8 @@ from videorouter.usage import ArgumentParser
 if TYPE_CHECKING:
     from videorouter.routers.cost.estimate import Estimate
 
+ACCEPT_BASE = "use a base model that is another one than the routers were trained on, and say what differs"
+
 
 def export(
     out: Path,
@@ -22,6 +24,7 @@ def export(
     routing: str | None = None,
     *,
     checkpoint: list[str],
+    accept_base: bool = False,
 ) -> None:
     """Write a router folder from training checkpoints.
 
@@ -41,7 +44,12 @@ def export(
     if routing is not None:
         options = with_options(RoutingOptions(), parse_spec(f"videorouter({routing})").options, "--routing")
     folder = export_folder(
-        [Path(path) for path in checkpoint], out, scales=Scales(*scales), threshold=threshold, routing=options
+        [Path(path) for path in checkpoint],
+        out,
+        scales=Scales(*scales),
+        threshold=threshold,
+        routing=options,
+        accept_base=accept_base,
     )
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"exported to {folder} ({size / 1e6:.2f} MB)")
@@ -68,6 +76,7 @@ def answer(
     json_output: bool = False,
     estimate_only: bool = False,
     stream: bool = False,
+    accept_base: bool = False,
 ) -> None:
     """Answer a question about a video with an exported router, or with a base model alone and a system that needs no router.
 
@@ -108,7 +117,7 @@ def answer(
     known_system(system)
     loading: dict[str, Any] = {"revision": revision, "device": device, "dtype": dtype, "attn_implementation": attention}
     if model is not None:
-        router = VideoRouter.from_pretrained(model, base=base, **loading)
+        router = VideoRouter.from_pretrained(model, base=base, accept_base=accept_base, **loading)
     else:
         router = VideoRouter.from_base(base or "", **loading)
     result = router.answer(
@@ -133,7 +142,9 @@ def answer(
         show_answer(result, options)
 
 
-def push(folder: Path, repo_id: str, base: str | None = None, private: bool = False) -> None:
+def push(
+    folder: Path, repo_id: str, base: str | None = None, private: bool = False, *, accept_base: bool = False
+) -> None:
     """Upload a router folder to the Hub as one commit; repeatable.
 
     Args:
@@ -144,7 +155,8 @@ def push(folder: Path, repo_id: str, base: str | None = None, private: bool = Fa
     """
     from videorouter.routers.checkpoints.hub import push as pushed
 
-    print(f"pushed to {pushed(folder, repo_id, base=base, private=private).url}")
+    done = pushed(folder, repo_id, base=base, accept_base=accept_base, private=private)
+    print(f"pushed to {done.url}")
 
 
 def estimate(
@@ -249,15 +261,17 @@ def parser() -> ArgumentParser:
     """The command line of this package."""
     exporting = ArgumentParser(description="Write a router folder from training checkpoints.")
     exporting.add_argument("--checkpoint", nargs="+", required=True, metavar="CKPT", help="checkpoints of both routers")
-    exporting.add_function_arguments(export, skip={"checkpoint"})
+    exporting.add_function_arguments(export, skip={"checkpoint", "accept_base"})
     answering = ArgumentParser(description="Answer a question about a video with an exported router.")
-    answering.add_function_arguments(answer, skip={"options", "json_output", "estimate_only", "stream"})
+    answering.add_function_arguments(answer, skip={"options", "json_output", "estimate_only", "stream", "accept_base"})
     answering.add_argument("--options", nargs="+", metavar="TEXT", help="the answer options, in order")
     answering.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
     answering.add_argument("--stream", action="store_true", help="print the answer as it is decoded")
     answering.add_argument("--estimate", dest="estimate_only", action="store_true", help="print the cost, load nothing")
     pushing = ArgumentParser(description="Upload a router folder to the Hub.")
-    pushing.add_function_arguments(push, as_positional=True)
+    pushing.add_function_arguments(push, as_positional=True, skip={"accept_base"})
+    for one in (exporting, answering, pushing):
+        one.add_argument("--accept_base", action="store_true", help=ACCEPT_BASE)
     estimating = ArgumentParser(description="Print what a model costs before it is loaded.")
     estimating.add_function_arguments(estimate, skip={"json_output"})
     estimating.add_argument("--json", dest="json_output", action="store_true", help="print JSON")

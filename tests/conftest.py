@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
@@ -26,6 +27,9 @@ class RefusedNames(MetaPathFinder):
 sys.meta_path.insert(0, RefusedNames())
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
+HASHES = tempfile.TemporaryDirectory(prefix="videorouter-hashes-")
+"""Of the tests' own files, which nobody else wants to remember."""
+os.environ.setdefault("VIDEOROUTER_CACHE", HASHES.name)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -90,6 +90,8 @@ class RouterCLI(LightningCLI):
                 "nothing says which checkpoint is the best: give the config a section `checkpoint:` with monitor and mode, such as "
                 "val/image_auroc and max, or --checkpoint.monitor and --checkpoint.mode"
             )
+        if asked.accept_base and "accept_base" in asked.model.init_args:
+            asked.model.init_args.accept_base = True
         if local and everywhere:
             asked.trainer.devices, asked.trainer.num_nodes = local, everywhere // local
         if asked.trainer.logger is None:
@@ -127,6 +129,12 @@ class RouterCLI(LightningCLI):
             "--resume",
             default="none",
             help="none, auto (from OUT/checkpoints/last.ckpt where there is one) or a checkpoint file",
+        )
+        parser.add_argument(
+            "--accept_base",
+            "--accept-base",
+            action="store_true",
+            help="use another base than the routers, or the training that is resumed, were trained on; say what differs",
         )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(ModelCheckpoint, "last")

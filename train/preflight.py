@@ -23,8 +23,9 @@ from transformers import AutoConfig
 
 from videorouter.routers.backbones.loading import check_format, loading_from
 from videorouter.routers.backbones.tokenizer import load_tokenizer
-from videorouter.routers.checkpoints.base_identity import base_identity
+from videorouter.routers.checkpoints.base_identity import BaseModel, base_identity
 from videorouter.routers.checkpoints.router_folder import read_config
+from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD, read_record
 from videorouter.train.cli import last_checkpoint, parse, resumed_from
 from videorouter.train.strategy_memory import Memory, memory_of
@@ -59,12 +60,12 @@ def check(arguments: list[str], ranks: int | None = None, console: Console | Non
 
 def findings_of(asked: Namespace, ranks: int) -> Iterator[Finding]:
     """Base, memory, data, output folder, checkpoint and devices of a parsed `fit`, in this order."""
-    base = _base_of(asked)
-    yield _finding("base", lambda: _base_text(base))
-    yield _finding("memory", lambda: _memory_text(memory_of(asked, base, ranks), asked))
+    base, revision = _base_of(asked)
+    yield _finding("base", lambda: _base_text(asked, base, revision))
+    yield _finding("memory", lambda: _memory_text(memory_of(asked, base, ranks, revision), asked))
     yield _finding("data", lambda: _data_text(asked, ranks))
     yield _finding("output", lambda: _output_text(Path(asked.out)))
-    yield _finding("checkpoint", lambda: _checkpoint_text(asked, base))
+    yield _finding("checkpoint", lambda: _checkpoint_text(asked, base, revision))
     yield _finding("devices", lambda: _device_text(asked, ranks))
 
 
@@ -85,22 +86,33 @@ def _finding(subject: str, look: Callable[[], str]) -> Finding:
         return Finding(subject, False, str(error))
 
 
-def _base_of(asked: Namespace) -> str:
+def _base_of(asked: Namespace) -> tuple[str, str | None]:
+    """Where the base is, and its revision on the Hub where a router folder names one."""
     options = asked.model.init_args
     if "routers" in options and options.get("base") is None:
         try:
-            return read_config(Path(options.routers)).base.path
+            base = read_config(Path(options.routers)).base
         except ValueError:
-            return options.routers
-    return options.base
+            return options.routers, None
+        return base.path, base.revision
+    return options.base, None
 
 
-def _base_text(base: str) -> str:
-    found = base_identity(base)
+def _base_text(asked: Namespace, base: str, revision: str | None) -> str:
+    found = base_identity(base, revision)
+    if "routers" in asked.model.init_args:
+        folder = Path(asked.model.init_args.routers)
+        remedy = "give the right one as --model.init_args.base"
+        same_base(read_config(folder).base, found, remedy=remedy, folder=folder, accept=_accepted(asked))
     with loading_from(base):
         check_format(base, revision=found.revision)
         load_tokenizer(base, AutoConfig.from_pretrained(base, revision=found.revision), revision=found.revision)
     return f"{base}, weights {found.sha256[:12]}{f', revision {found.revision[:12]}' if found.revision else ''}"
+
+
+def _accepted(asked: Namespace) -> bool:
+    """Whether another base than the one trained on is taken."""
+    return bool(asked.accept_base or asked.model.init_args.get("accept_base"))
 
 
 def _memory_text(memory: Memory, asked: Namespace) -> str:
@@ -145,7 +157,7 @@ def _output_text(out: Path) -> str:
     return f"{out} can be written, {shutil.disk_usage(there).free / 1e9:.0f} GB free"
 
 
-def _checkpoint_text(asked: Namespace, base: str) -> str:
+def _checkpoint_text(asked: Namespace, base: str, revision: str | None) -> str:
     found = resumed_from(asked.resume, Path(last_checkpoint(asked.out)))
     if found is None:
         there = Path(last_checkpoint(asked.out)).exists()
@@ -153,8 +165,10 @@ def _checkpoint_text(asked: Namespace, base: str) -> str:
             f"; {asked.out} holds one already, which --resume auto would resume" if there else ""
         )
     record = read_record(found)
-    if record[RECORD]["base"]["sha256"] != base_identity(base).sha256:
-        raise ValueError(f"{found} was trained on another base than {base}: resume with the base it was started with")
+    remedy = f"resume {found} with the base it was started with"
+    same_base(
+        BaseModel(**record[RECORD]["base"]), base_identity(base, revision), remedy=remedy, accept=_accepted(asked)
+    )
     return f"resumes from {found}, step {record['steps']}"
 
 

@@ -49,13 +49,13 @@ def shadow_parameters(config: Any, layers: int, weights: ShadowWeights) -> int:
     return sum(tensor.numel() for name, tensor in adapters.items() if any(part in name for part in first))
 
 
-def memory_of(asked: Namespace, base: str, ranks: int) -> Memory:
-    """Of a parsed `fit` on the base model `base`. Raises what transformers raises where that has no config."""
+def memory_of(asked: Namespace, base: str, ranks: int, revision: str | None = None) -> Memory:
+    """Of a parsed `fit` on the base model `base`, at `revision`. Raises what transformers raises where that has no config."""
     from transformers import AutoConfig
 
     check_place(base)
     with loading_from(base):
-        config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
     options, width = asked.model.init_args, config.get_text_config().hidden_size
     computed = 2 if torch.cuda.is_available() and "bf16" in str(asked.trainer.precision) else 4
     if "routers" not in options:

@@ -188,7 +188,9 @@ def _silent(config: EvalConfig, cell: Cell, system: str, failures: Sequence[Fail
 def _router_of(config: EvalConfig, device: str) -> VideoRouter:
     """The router, or the base model alone, named by its hash as a router's is."""
     if config.model is not None:
-        return VideoRouter.from_pretrained(config.model, base=config.base, device=device)
+        return VideoRouter.from_pretrained(
+            config.model, base=config.base, accept_base=config.accept_base, device=device
+        )
     identity = base_identity(config.base or "")
     router = VideoRouter.from_base(identity.path, revision=identity.revision, device=device)
     return router.identified(identity)

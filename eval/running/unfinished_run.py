@@ -22,7 +22,8 @@ def made_manifest(config: Any, router: VideoRouter, prompt: str, left_out: int) 
     """Versions, machine, model, and every option of the dataclass `config`; `left_out` rows of the benchmark made no question."""
     base = router.config.base
     options = json.loads(json.dumps(asdict(config), default=str))
-    options.pop("retry_failed")
+    for name in ("retry_failed", "accept_base"):  # the base that was taken is named below
+        options.pop(name)
     parameter = next(router.backbone.model.parameters())  # type: ignore[attr-defined]
     return {
         "config": options,

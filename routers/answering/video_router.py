@@ -142,23 +142,24 @@ class VideoRouter:
         *,
         revision: str | None = None,
         base: str | None = None,
+        accept_base: bool = False,
         device: str = "cpu",
         dtype: torch.dtype | str | None = None,
         attn_implementation: str | None = None,
     ) -> Self:
         """Load a router folder, or the Hub repository of that id at `revision`, and its base model.
 
-        `base` overrides where the base model lies.
+        `base` overrides where the base model lies; it must be the one that the routers were trained on, in whatever files, unless
+        `accept_base` takes another: a line of the log then says what differs.
 
         `dtype` is float32 on a CPU and the checkpoint's own elsewhere where it is None; `attn_implementation` is "sdpa",
         "flash_attention_2", ... or transformers' choice.
-        Raises `CheckpointError` for a folder that is not an export, or a base with another hash.
+        Raises `CheckpointError` for a folder that is not an export, or for another base.
         """
         folder = router_folder(path, revision)
         config = read_config(folder)
-        if base is not None:
-            config = replace(config, base=replace(config.base, path=base, revision=None))
-        check_base(config, config.base.path)
+        where, at = (base, None) if base is not None else (config.base.path, config.base.revision)
+        config = check_base(config, where, revision=at, folder=folder, accept=accept_base, download=True)
         backbone = load_backbone(
             config.base.path,
             device=device,

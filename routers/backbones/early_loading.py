@@ -13,7 +13,7 @@ from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, PreTrainedModel
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoModelForImageTextToText, PreTrainedModel
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
@@ -148,6 +148,26 @@ def early_names(names: Iterable[str], empty: PreTrainedModel) -> dict[str, str]:
     transformers renames and converts tensors of older checkpoints while it loads them; the same rules decide here. A name
     stays as it is, unless the embeddings are kept under the head's name, as where the two are one.
     """
+    places = empty.state_dict()
+    placed = _placed(names, empty)
+    wanted = {name: name for name, at in placed.items() if at in places and at != _FINAL_NORM}
+    if _EMBEDDINGS not in placed.values():
+        wanted |= {name: _EMBEDDINGS for name in placed if name.endswith("lm_head.weight")}
+    return wanted
+
+
+def placed_names(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, str]:
+    """A checkpoint's tensor `names`, each with its name in the native class of its config.json, whichever version wrote them.
+
+    Raises what transformers raises for a config that it does not know.
+    """
+    read = CONFIG_MAPPING[config["model_type"]].from_dict(dict(config))
+    with torch.device("meta"):
+        whole: Any = AutoModelForImageTextToText.from_config(read)
+    return _placed(names, whole)
+
+
+def _placed(names: Iterable[str], empty: PreTrainedModel) -> dict[str, str]:
     rules = get_model_conversion_mapping(empty)
     renamings = [rule for rule in rules if isinstance(rule, WeightRenaming)]
     converters = [rule for rule in rules if isinstance(rule, WeightConverter)]
@@ -159,11 +179,7 @@ def early_names(names: Iterable[str], empty: PreTrainedModel) -> dict[str, str]:
             renamed, _ = rename_source_key(name, [], [], prefix, places)
         return renamed
 
-    placed = {name: place(name) for name in names}
-    wanted = {name: name for name, at in placed.items() if at in places and at != _FINAL_NORM}
-    if _EMBEDDINGS not in placed.values():
-        wanted |= {name: _EMBEDDINGS for name in placed if name.endswith("lm_head.weight")}
-    return wanted
+    return {name: place(name) for name in names}
 
 
 _EMBEDDINGS = "language_model.embed_tokens.weight"

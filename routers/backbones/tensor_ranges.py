@@ -4,6 +4,7 @@
 systems it is much. The format is eight bytes of length, a JSON header, and the tensors (github.com/huggingface/safetensors).
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Collection, Iterator
@@ -19,6 +20,8 @@ DTYPES = {
     "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
 }  # fmt: skip
+
+_CHUNK = 16 * 2**20
 
 
 class TensorRanges:
@@ -51,6 +54,21 @@ class TensorRanges:
             raise ValueError(f"{self.path} lacks the tensor {absent[0]}, which its index places there")
         for name in sorted(names, key=lambda name: self.header[name]["data_offsets"]):
             yield name, self._tensor(name, self.header[name])
+
+    def sha256(self) -> Iterator[tuple[str, str]]:
+        """Every tensor's name and the sha256 of its bytes, in the file's order; 16 MiB are held at a time.
+
+        Raises `ValueError` where the file ends too early.
+        """
+        buffer = memoryview(bytearray(_CHUNK))
+        for name in sorted(self.header, key=lambda name: self.header[name]["data_offsets"]):
+            start, end = self.header[name]["data_offsets"]
+            digest = hashlib.sha256()
+            for offset in range(start, end, _CHUNK):
+                part = buffer[: min(_CHUNK, end - offset)]
+                self._fill(self._tensors_from + offset, part)
+                digest.update(part)
+            yield name, digest.hexdigest()
 
     def _tensor(self, name: str, entry: dict[str, Any]) -> Tensor:
         dtype = DTYPES.get(entry["dtype"])

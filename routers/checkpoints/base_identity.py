@@ -3,8 +3,11 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
-from videorouter.routers.backbones.loading import asking_the_hub, could_be_on_the_hub
+from videorouter.routers.backbones.loading import could_be_on_the_hub
+from videorouter.routers.checkpoints.hub_snapshot import CONFIG, HubAccess, hub_files
+from videorouter.routers.checkpoints.remembered_hashes import file_sha256
 
 
 class CheckpointError(ValueError):
@@ -13,18 +16,26 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class BaseModel:
-    """The frozen video model that the routers were trained on: where it was, and the hash of its weights."""
+    """The frozen video model that the routers were trained on: where it was, and the hash of its weights.
+
+    `sha256` is of its files. `tensors` is of its tensors alone, whatever files they are in, as base.json lists them; None where the
+    weights were not at hand when the export was made, and in exports of 0.1.0.
+    """
 
     path: str
     sha256: str
     revision: str | None = None
+    tensors: str | None = None
 
 
-def base_identity(path: str, revision: str | None = None) -> BaseModel:
-    """Name and hash of a checkpoint folder or Hub id; for the latter no weight is downloaded: the Hub knows their sha256.
+def base_identity(path: str, revision: str | None = None, **access: Unpack[HubAccess]) -> BaseModel:
+    """Name and hash of a checkpoint folder or Hub id; for the latter no weight is downloaded or read: the Hub knows their sha256.
 
-    A folder and the repository it was downloaded from have the same hash. Raises `CheckpointError` where there are no
-    safetensors weights, and what huggingface_hub raises for a repository that is missing, private or unreachable.
+    A folder and the repository it was downloaded from have the same hash. Offline the Hub's cache tells it; no request is tried
+    with HF_HUB_OFFLINE or `local_files_only`. A folder's files are read once on a machine (`remembered_hashes`).
+
+    Raises `CheckpointError` where there are no safetensors weights, and what huggingface_hub raises for a repository that is
+    missing, private or unreachable.
     """
     if Path(path).is_dir():
         return BaseModel(path, weights_hash(path))
@@ -32,15 +43,8 @@ def base_identity(path: str, revision: str | None = None) -> BaseModel:
         raise CheckpointError(
             f"{path} is not a folder: give the folder of a transformers checkpoint, or its id on the Hub"
         )
-    from huggingface_hub import HfApi, hf_hub_download
-
-    with asking_the_hub(path):
-        info = HfApi().model_info(path, revision=revision, files_metadata=True)
-    hashes = {file.rfilename: file.lfs.sha256 for file in info.siblings or [] if file.lfs is not None}
-    weights = {name: sha for name, sha in hashes.items() if "/" not in name and name.endswith(".safetensors")}
-    config = Path(hf_hub_download(path, "config.json", revision=info.sha))
-    with config.open("rb") as file:
-        return BaseModel(path, _total(path, hashlib.file_digest(file, "sha256").hexdigest(), weights), info.sha)
+    found = hub_files(path, revision, **access)
+    return BaseModel(path, _total(path, found.config, found.weights), found.commit)
 
 
 def weights_hash(folder: str | Path) -> str:
@@ -48,12 +52,10 @@ def weights_hash(folder: str | Path) -> str:
 
     Raises `CheckpointError` where the folder holds no weights.
     """
-    hashes = {}
-    for path in [Path(folder) / "config.json", *Path(folder).glob("*.safetensors")]:
-        if path.is_file():
-            with path.open("rb") as file:
-                hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return _total(str(folder), hashes.pop("config.json", ""), hashes)
+    config = Path(folder) / CONFIG
+    told = hashlib.sha256(config.read_bytes()).hexdigest() if config.is_file() else ""
+    weights = {path.name: file_sha256(path) for path in Path(folder).glob("*.safetensors") if path.is_file()}
+    return _total(str(folder), told, weights)
 
 
 def _total(where: str, config: str, weights: dict[str, str]) -> str:

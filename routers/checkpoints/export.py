@@ -1,6 +1,7 @@
 """Training checkpoints -> one router folder with its card: trained tensors only, no pickle, no GPU, any strategy."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,8 +9,10 @@ from torch import Tensor
 
 from videorouter.routers.backbones.language_weights import write_language
 from videorouter.routers.backbones.shadow import ShadowWeights
-from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError
-from videorouter.routers.checkpoints.router_folder import RouterConfig, check_base, write_folder
+from videorouter.routers.checkpoints.base_content import content_here, write_content
+from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
+from videorouter.routers.checkpoints.router_folder import RouterConfig, write_folder
+from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD, STATE, TrainedFileError, read_record, read_tensors
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.options import RoutingOptions
@@ -76,13 +79,18 @@ def export(
     scales: Scales | None = None,
     threshold: float | None = None,
     routing: RoutingOptions | None = None,
+    accept_base: bool = False,
 ) -> Path:
     """Join the trained heads of one or more training checkpoints in the router folder `out`.
 
     `scales`, `threshold` and `routing` are what the folder is used with where nothing else is asked for; the threshold is
-    the one calibrated on validation data where it is None. Later checkpoints win where two hold the same head. Raises
-    `CheckpointError` where a head is missing, the checkpoints disagree about the base model, or the base no longer has the
-    hash it was trained with.
+    the one calibrated on validation data where it is None. Later checkpoints win where two hold the same head.
+
+    The base's tensors are hashed and listed in base.json, which reads its weights once on a machine; where they are not all on
+    this machine (routers trained on a Hub id read its early layers alone) nothing is downloaded for that, and base.json left out.
+
+    Raises `CheckpointError` where a head is missing, the checkpoints disagree about the base model, or the base is no longer the
+    one they were trained with and `accept_base` does not take it.
     """
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"threshold is {threshold}: give a probability, from 0 to 1")
@@ -106,25 +114,28 @@ def export(
     shared = {"shadow_layers", "hidden", "frames", "sampler", "budget"}
     semantic, image = records["semantic"], records["image"]
     unequal = [name for name in ("shadow_layers", "hidden") if semantic[name] != image[name]]
-    if semantic["base"]["sha256"] != image["base"]["sha256"]:
-        unequal.append("base models")
     if unequal:
         raise CheckpointError(
             f"the two checkpoints were trained with different {', '.join(unequal)}: export a matching pair"
         )
+    found, remedy = base_identity(image["base"]["path"], image["base"]["revision"]), "export a matching pair"
+    for record in (semantic, image):
+        base = same_base(BaseModel(**record["base"]), found, remedy=remedy, accept=accept_base)
+    content = content_here(base.path, base.revision)
     config = RouterConfig(
         **{name: image[name] for name in shared},
-        base=BaseModel(**image["base"]),
+        base=replace(base, tensors=None if content is None else content.total),
         scales=scales or Scales(),
         threshold=image["threshold"] if threshold is None else threshold,
         routing=routing or RoutingOptions(**image["routing"]),
         semantic_shadow=ShadowWeights(**semantic.get("shadows", {}).get("semantic", {})),
         image_shadow=ShadowWeights(**image.get("shadows", {}).get("image", {})),
     )
-    check_base(config, config.base.path)
     metrics = {name: value for record in records.values() for name, value in record["metrics"].items()}
     data = {origin["fingerprint"]: origin for record in records.values() for origin in record["data"]}
     write_folder(out, config, tensors, model_card(config, metrics, list(data.values())))
+    if content is not None:
+        write_content(out, content)
     for head, record in records.items():
         if record["config"] is not None:
             (out / f"training-{head}.yaml").write_text(record["config"], encoding="utf-8")

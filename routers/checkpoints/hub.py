@@ -9,10 +9,12 @@ from typing import Final
 
 from videorouter.routers.backbones.language_weights import ADAPTER, WHOLE
 from videorouter.routers.backbones.loading import asking_the_hub, could_be_on_the_hub
+from videorouter.routers.checkpoints.base_content import BASE
 from videorouter.routers.checkpoints.base_identity import CheckpointError, base_identity
 from videorouter.routers.checkpoints.router_folder import WEIGHTS, read_config, write_config
+from videorouter.routers.checkpoints.same_base import same_base
 
-BESIDE: Final = ("README.md", "training-*.yaml", f"{ADAPTER}/*", f"{WHOLE}/*")
+BESIDE: Final = ("README.md", BASE, "training-*.yaml", f"{ADAPTER}/*", f"{WHOLE}/*")
 FILES: Final = ("config.json", WEIGHTS, *BESIDE)
 """Of a router folder; whatever else lies in it stays at home."""
 
@@ -30,13 +32,19 @@ class Pushed:
 
 
 def push(
-    folder: Path, repo_id: str, *, base: str | None = None, private: bool = False, revision: str | None = None
+    folder: Path,
+    repo_id: str,
+    *,
+    base: str | None = None,
+    accept_base: bool = False,
+    private: bool = False,
+    revision: str | None = None,
 ) -> Pushed:
     """Upload a router folder as model repository `repo_id`, made where there is none. The folder itself stays as it is.
 
     Others must find the base model: where the folder names one on this machine, `base` is its id on the Hub, whose weights must
-    be the same. The token and address are huggingface_hub's (`hf auth login`, HF_TOKEN, HF_ENDPOINT). What the Hub holds
-    already is not sent again; a push that failed is repeated with the same command.
+    be the same (`same_base`), unless `accept_base` takes others. The token and address are huggingface_hub's (`hf auth login`,
+    HF_TOKEN, HF_ENDPOINT). What the Hub holds already is not sent again; a push that failed is repeated with the same command.
 
     Raises:
         CheckpointError: where the folder is no export, or its base is not to be found by others; nothing is sent.
@@ -44,12 +52,8 @@ def push(
     """
     config = read_config(folder)
     if base is not None:
-        found = base_identity(base)
-        if found.sha256 != config.base.sha256:
-            raise CheckpointError(
-                f"{base} has hash {found.sha256[:12]}, the routers were trained on {config.base.sha256[:12]}: give the id of "
-                "that very model"
-            )
+        remedy = "give the id of that very model"
+        found = same_base(config.base, base_identity(base), remedy=remedy, folder=folder, accept=accept_base)
         config = replace(config, base=found)
     elif not could_be_on_the_hub(config.base.path) or Path(config.base.path).is_dir():
         raise CheckpointError(

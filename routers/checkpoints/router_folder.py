@@ -2,9 +2,9 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -14,6 +14,8 @@ from videorouter.json_files import read_object
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.backbones.shadow import ShadowStack, ShadowWeights
 from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
+from videorouter.routers.checkpoints.hub_snapshot import HubAccess
+from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.options import RoutingOptions
 from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
@@ -125,7 +127,7 @@ def _config_of(folder: Path, content: dict[str, Any]) -> RouterConfig:
     base = BaseModel(**content.pop("base"))
     local = (folder / base.path).resolve()
     if local.is_dir():
-        base = BaseModel(str(local), base.sha256, base.revision)
+        base = replace(base, path=str(local))
     routing = RoutingOptions(**content.pop("routing", {}))
     semantic, image = (ShadowWeights(**content.pop(name, {})) for name in ("semantic_shadow", "image_shadow"))
     scales = Scales(**content.pop("scales"))
@@ -154,11 +156,21 @@ def load_weights(folder: Path, config: RouterConfig, semantic: SemanticRouter, i
         tensor.data.copy_(held[name])
 
 
-def check_base(config: RouterConfig, base: str) -> None:
-    """Raise `CheckpointError` unless `base`, a folder or Hub id, is the very model the routers were trained on."""
-    found = base_identity(base, config.base.revision).sha256
-    if found != config.base.sha256:
-        raise CheckpointError(
-            f"the base model in {base} has hash {found[:12]}, the routers were trained on {config.base.sha256[:12]}: "
-            "pass the right one with --base"
-        )
+def check_base(
+    config: RouterConfig,
+    base: str,
+    *,
+    revision: str | None = None,
+    folder: Path | None = None,
+    accept: bool = False,
+    download: bool = False,
+    **access: Unpack[HubAccess],
+) -> RouterConfig:
+    """`config` with its base where it was found: `base`, a folder or Hub id (there at `revision`).
+
+    `folder` is the router folder that `config` was read from; the rest is as in `same_base`. Raises `CheckpointError` where it is
+    another model than the routers were trained on and not accepted.
+    """
+    found, remedy = base_identity(base, revision, **access), "pass the right one with --base"
+    named = same_base(config.base, found, remedy=remedy, folder=folder, accept=accept, download=download, **access)
+    return replace(config, base=named)

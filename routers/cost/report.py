@@ -29,16 +29,16 @@ def model_cost(model: str, *, base: str | None = None, dtype: str | None = None,
     `changes` are fields of `Workload`; those that are None keep their value. `base` overrides where a router's base lies.
     Raises `ValueError` for a family without formulas and unworkable options, `OSError` where there is no such checkpoint.
     """
-    workload = Workload()
+    workload, revision = Workload(), None
     if is_router(model):
         router = read_config(Path(model))
         workload = Workload(router.frames, router.budget, router.scales, shadow_layers=router.shadow_layers)
         workload = replace(workload, router_pool=router.routing.router_scale)
-        model = base or router.base.path
+        model, revision = (base, None) if base else (router.base.path, router.base.revision)
     workload = replace(workload, **{name: value for name, value in changes.items() if value is not None})
     check_place(model)
     with loading_from(model):
-        config = AutoConfig.from_pretrained(model, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False)
     return estimate(config, workload, None if dtype is None else getattr(torch, dtype))
 
 
@@ -57,16 +57,19 @@ def answer_cost(
         raise ValueError(f"the cost of {system!r} has no formula: there are {', '.join(SYSTEMS)}")
     if "router_scale" in written.options:
         changes["router_pool"] = written.options["router_scale"]
-    path = (base or read_config(Path(model)).base.path) if is_router(model) else model
+    path, revision = base or model, None
+    if base is None and is_router(model):
+        named = read_config(Path(model)).base
+        path, revision = named.path, named.revision
     query = Query(question, tuple(options) if options else None)
-    return model_cost(model, base=base, **(text_tokens(path, query) | changes))
+    return model_cost(model, base=base, **(text_tokens(path, query, revision) | changes))
 
 
-def text_tokens(path: str, query: Query) -> dict[str, int]:
-    """The token counts of a `Workload` that depend on words, by the tokenizer of the checkpoint `path`."""
+def text_tokens(path: str, query: Query, revision: str | None = None) -> dict[str, int]:
+    """The token counts of a `Workload` that depend on words, by the tokenizer of the checkpoint `path` (at `revision`)."""
     check_place(path)
     with loading_from(path):
-        tokenizer = load_tokenizer(path, AutoConfig.from_pretrained(path))
+        tokenizer = load_tokenizer(path, AutoConfig.from_pretrained(path, revision=revision), revision)
 
     def count(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False).input_ids)

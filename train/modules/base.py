@@ -47,6 +47,7 @@ class RouterModule(TrainedModule):
         frames: int = 64,
         sampler: str = "segment_midpoint",
         budget: int = 12_288,
+        accept_base: bool = False,
     ) -> None:
         """Load the frozen base.
 
@@ -65,8 +66,9 @@ class RouterModule(TrainedModule):
             frames: frames sampled a video at run time, stored in the export
             sampler: frame sampler at run time, stored in the export
             budget: visual tokens at run time, stored in the export
+            accept_base: resume with another base than the training was started with, and say what differs
         """
-        super().__init__(base, learning_rate, weight_decay, warmup_share)
+        super().__init__(base, learning_rate, weight_decay, warmup_share, accept_base=accept_base)
         self.below = ShadowWeights(shadow, shadow_rank)
         if self.below.own and cache_features:
             raise ValueError(f"features change while the shadow learns: shadow {shadow!r} goes without cache_features")

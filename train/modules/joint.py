@@ -25,6 +25,7 @@ from videorouter.routers.checkpoints.router_folder import (
     read_config,
     trained_tensors,
 )
+from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.pooling import pool_frames
 from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
@@ -74,6 +75,7 @@ class JointModule(TrainedModule):
         learning_rate: float = 5e-6,
         weight_decay: float = 0.05,
         warmup_share: float = 0.03,
+        accept_base: bool = False,
     ) -> None:
         """Load a router folder and its base.
 
@@ -93,11 +95,13 @@ class JointModule(TrainedModule):
             learning_rate: peak rate of AdamW; the heads' is ten times this
             weight_decay: of AdamW
             warmup_share: share of all optimizer steps spent warming up; cosine decay to 0 afterwards
+            accept_base: take another base than the routers were trained on, and say what differs
         """
-        config = read_config(Path(routers))
-        super().__init__(base or config.base.path, learning_rate, weight_decay, warmup_share)
-        if self.base.sha256 != config.base.sha256:
-            raise ValueError(f"{routers} was trained on another base than {self.base.path}: give the right one")
+        config, folder = read_config(Path(routers)), Path(routers)
+        where, revision = (base, None) if base else (config.base.path, config.base.revision)
+        super().__init__(where, learning_rate, weight_decay, warmup_share, revision=revision, accept_base=accept_base)
+        remedy = "give the right one as `base`"
+        self.base = same_base(config.base, self.base, remedy=remedy, folder=folder, accept=accept_base, download=True)
         self.config: RouterConfig = replace(
             config,
             scales=scales or config.scales,

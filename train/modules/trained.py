@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from videorouter.routers.checkpoints.base_identity import base_identity
+from videorouter.routers.checkpoints.base_identity import BaseModel, base_identity
+from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD
 from videorouter.train.checkpoint_io import TRAINABLES, check_step, restore_position
 from videorouter.train.data.shard_data import ShardData
@@ -51,10 +52,21 @@ class TrainingDiverged(ValueError):
 class TrainedModule(pl.LightningModule):
     """A module that trains `trained_tensors` beside a frozen base, which is no part of it and of its checkpoints."""
 
-    def __init__(self, base: str, learning_rate: float, weight_decay: float, warmup_share: float) -> None:
+    def __init__(
+        self,
+        base: str,
+        learning_rate: float,
+        weight_decay: float,
+        warmup_share: float,
+        *,
+        revision: str | None = None,
+        accept_base: bool = False,
+    ) -> None:
+        """`revision` is of a base on the Hub. `accept_base` resumes with another base than the training was started with, and
+        says what differs."""
         super().__init__()
         self.strict_loading = False
-        self.base = base_identity(base)
+        self.base, self.accept_base = base_identity(base, revision), accept_base
         self.learning_rate, self.weight_decay, self.warmup_share = learning_rate, weight_decay, warmup_share
         self._step_losses: dict[str, Tensor] = {}
         self._position: dict[str, Any] | None = None
@@ -143,12 +155,8 @@ class TrainedModule(pl.LightningModule):
         checkpoint[RECORD] = told | self.record()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        trained_on = checkpoint[RECORD]["base"]["sha256"]
-        if trained_on != self.base.sha256:
-            raise ValueError(
-                f"the checkpoint was trained on base {trained_on[:12]}, {self.base.path} has hash {self.base.sha256[:12]}: "
-                "resume with the base it was started with"
-            )
+        trained_on = BaseModel(**checkpoint[RECORD]["base"])
+        same_base(trained_on, self.base, remedy="resume with the base it was started with", accept=self.accept_base)
         trainer: Any = self.trainer
         check_step(checkpoint["batches_a_step"], trainer.accumulate_grad_batches * trainer.world_size)
         self._position = restore_position(
