@@ -123,16 +123,17 @@ def difference(first: BaseContent, second: BaseContent) -> Difference:
     embeddings that it equals.
     """
     config = unlike_keys(first.config, second.config)
-    one, other = first, second
+    one, other, own = first, second, {}
     if _without_head(one.shapes) != _without_head(other.shapes):
-        one, other = _renamed(first), _renamed(second)
+        (one, first_own), (other, second_own) = _renamed(first), _renamed(second)
+        own = second_own | first_own
     names = one.shapes.keys() | other.shapes.keys()
     heads = {name for name in one.shapes.keys() ^ other.shapes.keys() if name.endswith(_HEAD)}
     unlike = {name for name in names - heads if one.shapes.get(name) != other.shapes.get(name)}
     if not unlike:
         unlike = {name for name in names - heads if one.sha256[name] != other.sha256[name]}
         unlike |= {name for name in heads if not _is_embeddings(name, one if name in one.shapes else other)}
-    return Difference(config, sorted(unlike), len(names))
+    return Difference(config, sorted(own.get(name, name) for name in unlike), len(names))
 
 
 def _without_head(shapes: Mapping[str, Any]) -> set[str]:
@@ -147,16 +148,21 @@ def _is_embeddings(head: str, content: BaseContent) -> bool:
     )
 
 
-def _renamed(content: BaseContent) -> BaseContent:
-    """The same by the names that the installed transformers gives the tensors; as it is where it does not know the model."""
+def _renamed(content: BaseContent) -> tuple[BaseContent, dict[str, str]]:
+    """The same by the names that the installed transformers gives the tensors, and by these its own names.
+
+    As it is where transformers does not know the model.
+    """
     try:
         placed = placed_names(content.shapes, content.config)
     except Exception:  # unknown families, and whatever a family's class says to values it does not take
-        return content
-    if len(set(placed.values())) < len(placed):
-        return content
+        return content, {}
+    own = {name: written for written, name in placed.items()}
+    if len(own) < len(placed):  # several tensors become one
+        return content, {}
     shapes = {placed[name]: described for name, described in content.shapes.items()}
-    return BaseContent(content.config, shapes, lambda: {placed[name]: sha for name, sha in content.sha256.items()})
+    renamed = BaseContent(content.config, shapes, lambda: {placed[name]: sha for name, sha in content.sha256.items()})
+    return renamed, own
 
 
 def _more(rest: list[str]) -> str:
