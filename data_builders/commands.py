@@ -233,9 +233,9 @@ def _recorded(options: Options, questions: Sequence[VideoQuestion], prompts: Seq
     if options.get("relevance"):
         files["relevance"] = finished_manifest(Path(options["relevance"])).fingerprint
     if options.get("local_base"):
-        from videorouter.routers.checkpoints.base_identity import weights_hash  # torch takes seconds to import
+        from videorouter.routers.checkpoints.base_identity import base_identity  # torch takes seconds to import
 
-        files["local_base"] = weights_hash(options["local_base"])
+        files["local_base"] = base_identity(options["local_base"]).sha256
     return {**options, **files, "prompts": {name: load_prompt(name).hash for name in prompts}}
 
 

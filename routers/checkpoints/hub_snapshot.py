@@ -1,12 +1,12 @@
 """What is known of a model repository's files without reading them: by the Hub, or where it is not asked, by its cache."""
 
 import hashlib
-import json
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
 
+from videorouter.json_files import read_object
 from videorouter.routers.backbones.early_loading import INDEX, WHOLE
 from videorouter.routers.backbones.loading import asking_the_hub
 from videorouter.routers.checkpoints.remembered_hashes import cache_folder, file_sha256, recalled, remember
@@ -77,13 +77,18 @@ def cached_snapshot(repo: str, revision: str | None = None, cache_dir: str | Pat
 
 
 def missing_weights(folder: Path) -> list[str]:
-    """The weight files that a checkpoint folder or snapshot lacks: those that its index names, or the only one."""
+    """The weight files that a checkpoint folder or snapshot lacks, of those that its index names.
+
+    Raises `ValueError` for a damaged index.
+    """
     if (folder / WHOLE).is_file():
         return []
     if not (folder / INDEX).is_file():
         return [INDEX]
-    wanted = set(json.loads((folder / INDEX).read_bytes())["weight_map"].values())
-    return sorted(name for name in wanted if not (folder / name).is_file())
+    wanted = read_object(folder / INDEX).get("weight_map")
+    if not isinstance(wanted, dict):
+        raise ValueError(f"{folder / INDEX} names no weight files: write it again, or fetch it anew")
+    return sorted(name for name in set(wanted.values()) if not (folder / name).is_file())
 
 
 def _asked(repo: str, revision: str | None, cache_dir: str | Path | None, token: str | bool | None) -> HubFiles:

@@ -150,7 +150,8 @@ def load_weights(folder: Path, config: RouterConfig, semantic: SemanticRouter, i
     if unlike:
         told = ", ".join(sorted(unlike)[:4])
         raise CheckpointError(
-            f"{folder / WEIGHTS} does not fit its config.json in {len(unlike)} tensors, among them {told}: export again"
+            f"{folder / WEIGHTS} does not fit its config.json and base in {len(unlike)} tensors, among them {told}: export again, "
+            "or give the base that it was trained on"
         )
     for name, tensor in wanted.items():
         tensor.data.copy_(held[name])

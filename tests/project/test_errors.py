@@ -54,6 +54,13 @@ CASES: list[tuple[str, str, int, str]] = [
     ("router in place of a base", f"{ANSWER} --base router --system dense", MISTAKE, "router"),
     ("base without routers asked to route", f"{ANSWER} --base base", MISTAKE, "router"),
     ("router over another base", f"{ASK} --base {ROOT}/miniature/shipped/dense", MISTAKE, "shipped/dense"),
+    ("router over another base, told what differs", f"{ASK} --base {ROOT}/miniature/shipped/dense", MISTAKE, "differs in config.json: text_config.hidden_size"),
+    ("router over a fine-tuned base", f"{ASK} --base bases/tuned", MISTAKE, "in 1 of"),
+    ("router over a fine-tuned base, told the option", f"{ASK} --base bases/tuned", MISTAKE, "--accept-base"),
+    ("router over a base with damaged weights", f"{ASK} --base bases/damaged-weights", MISTAKE, "bases/damaged-weights"),
+    ("router over a base with a damaged index", f"{ASK} --base bases/damaged-index", MISTAKE, "bases/damaged-index"),
+    ("router that lists another's base", f"{ANSWER} --model routers/damaged-base-list --base bases/tuned", MISTAKE, "routers/damaged-base-list/base.json"),
+    ("evaluation over a fine-tuned base", f"{EVAL} --model router --base bases/tuned --out out/e", MISTAKE, "--accept-base"),
     ("router whose base is gone", f"{ANSWER} --model routers/no-base", MISTAKE, "gone/base"),
     ("router with damaged config", f"{ANSWER} --model routers/damaged-config", MISTAKE, "routers/damaged-config"),
     ("router with another config", f"{ANSWER} --model routers/other-config", MISTAKE, "routers/other-config"),
@@ -107,6 +114,7 @@ CASES: list[tuple[str, str, int, str]] = [
     ("estimate at no scale", "estimate --model base --scales [0,0,0]", MISTAKE, "scale"),
     ("estimate without a model", "estimate", USAGE, "model"),
     ("answer's estimate of nothing", f"{ANSWER} --model nowhere --estimate", MISTAKE, "nowhere"),
+    ("export whose base has changed", "export --checkpoint checkpoints/tuned-image.ckpt checkpoints/tuned-semantic.ckpt --threshold 0.5 --out out/export", MISTAKE, "--accept-base"),
     ("export of no checkpoint", "export --out out/export", USAGE, "checkpoint"),
     ("export of a checkpoint that is not there", "export --checkpoint nowhere/best.ckpt --out out/export", MISTAKE, "nowhere/best.ckpt"),
     ("export of a folder", "export --checkpoint image-router --out out/export", MISTAKE, "image-router"),
@@ -182,6 +190,8 @@ CASES: list[tuple[str, str, int, str]] = [
     ("training without `checkpoint:`", "train fit --config configs/no-checkpoint.yaml --out out/nc", MISTAKE, "checkpoint"),
     ("training of a base that is not there", f"{TRAIN} --model.init_args.base nowhere --out out/t", MISTAKE, "nowhere"),
     ("training of a base without config", f"{TRAIN} --model.init_args.base empty --out out/t", MISTAKE, "empty"),
+    ("training resumed with a fine-tuned base", f"{FIT} --data.init_args.shards video-flr --model.init_args.base bases/tuned --resume image-router/checkpoints/last.ckpt --out out/t", MISTAKE, "in 1 of"),
+    ("joint training over a fine-tuned base", "train fit --config miniature/joint --model.init_args.routers router --model.init_args.base bases/tuned --data.init_args.shards video-flr --data.init_args.more_labels video-qtr --out out/t", MISTAKE, "--accept-base"),
     ("training on no shards", f"{FIT} --data.init_args.shards nowhere --out out/t", MISTAKE, "nowhere"),
     ("training on an empty folder", f"{FIT} --data.init_args.shards empty --out out/t", MISTAKE, "empty"),
     ("training on shards without samples", f"{FIT} --data.init_args.shards shards/nothing --out out/t", MISTAKE, "shards/nothing"),
@@ -376,10 +386,37 @@ def _models(folder: Path) -> None:
     (copy("base", "cut-weights") / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     (copy("base", "no-tokenizer") / "tokenizer.json").unlink()
     (copy("base", "damaged-tokenizer") / "tokenizer.json").write_text("{")
+    _tuned(folder, copy("base", "tuned"))
+    (copy("base", "damaged-index") / "model.safetensors").rename(
+        folder / "bases" / "damaged-index" / "part.safetensors"
+    )
+    (folder / "bases" / "damaged-index" / "model.safetensors.index.json").write_text("{")
+    listed = copy("router", "damaged-base-list")
+    change(listed, base=base | {"path": "../../base", "tensors": "0" * 64})
+    (listed / "base.json").write_text('{"tensors": 3}')
     adapted = folder / "routers" / "damaged-adapter"
     shutil.copytree(folder / "joint-router", adapted)
     change(adapted, base=json.loads((adapted / "config.json").read_text())["base"] | {"path": "../../base"})
     (adapted / "adapter" / "adapter_model.safetensors").write_bytes(b"no tensors")
+
+
+def _tuned(folder: Path, base: Path) -> None:
+    """One byte of one tensor is another; and checkpoints that were trained with it before."""
+    whole = bytearray((base / "model.safetensors").read_bytes())
+    whole[-1] ^= 1
+    (base / "model.safetensors").write_bytes(whole)
+    (folder / "checkpoints").mkdir()
+    for name in ("image", "semantic"):
+        content = (folder / f"{name}-router" / "checkpoints" / "last.ckpt").read_bytes()
+        length = 8 + int.from_bytes(content[:8], "little")
+        header = json.loads(content[8:length])
+        record = json.loads(header["__metadata__"]["videorouter"])
+        record["videorouter"]["base"]["path"] = "bases/tuned"
+        header["__metadata__"]["videorouter"] = json.dumps(record)
+        written = json.dumps(header).encode()
+        (folder / "checkpoints" / f"tuned-{name}.ckpt").write_bytes(
+            len(written).to_bytes(8, "little") + written + content[length:]
+        )
 
 
 def _shards(folder: Path) -> None:
