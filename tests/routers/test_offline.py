@@ -152,3 +152,51 @@ def test_what_a_training_downloaded_is_enough_for_it_offline(hub: tuple[CountedH
     before = counted.requests.copy()
     commands(place, address, True, f"train check {FIRST} --out second", f"train fit {FIRST} --out second")
     assert counted.requests == before
+
+
+ASKED = """
+import sys
+opened, tried = [], []
+def note(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(".safetensors"):
+        opened.append(arguments[0])
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        tried.append(arguments[1])
+sys.addaudithook(note)
+from videorouter.routers.checkpoints.base_identity import base_identity
+from videorouter.routers.checkpoints.hub_snapshot import cached_snapshot
+"""
+TELL = """
+try:
+    print("told", base_identity("lab/base", local_files_only=LOCAL).sha256)
+    print("told", base_identity(str(cached_snapshot("lab/base"))).sha256)
+except ValueError as error:
+    print("refused", error)
+print(len(opened), "opened,", "some" if tried else "none", "tried")
+"""
+
+
+def test_a_snapshot_tells_its_hash_and_no_weight_is_read(hub: tuple[CountedHub, str], place: Path) -> None:
+    counted, address = hub
+    run(place, address, False, FILL, "lab/base")
+    shutil.rmtree(place.parent / "home" / "videorouter", ignore_errors=True)
+    before = counted.requests.copy()
+    wanted = json.loads((place / "router" / "config.json").read_text())["base"]["sha256"]
+    told = f"told {wanted}\n" * 2
+    assert told + "0 opened, none tried\n" in run(place, address, True, ASKED + TELL.replace("LOCAL", "False"))
+    assert told + "0 opened, none tried\n" in run(place, address, False, ASKED + TELL.replace("LOCAL", "True"))
+    assert counted.requests == before
+    nobody = "http://127.0.0.1:9"
+    assert told + "0 opened, some tried\n" in run(place, nobody, False, ASKED + TELL.replace("LOCAL", "False"))
+
+
+def test_part_of_a_snapshot_is_refused_with_the_remedy(hub: tuple[CountedHub, str], place: Path) -> None:
+    _, address = hub
+    nothing = run(place, address, True, ASKED + TELL.replace("LOCAL", "False"))
+    assert "refused lab/base is not a folder here, and not in the Hub's cache: fetch it" in nothing
+    part = "from huggingface_hub import hf_hub_download as fetch; "
+    part += "[fetch('lab/base', name) for name in ('config.json', 'model.safetensors.index.json')]"
+    run(place, address, False, part)
+    partly = run(place, address, True, ASKED + TELL.replace("LOCAL", "False"))
+    assert "refused the Hub's cache holds only some weight files of lab/base" in partly
+    assert "`hf download lab/base`" in partly
