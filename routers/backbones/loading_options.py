@@ -4,6 +4,7 @@ Loads without torch.
 """
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class HubAccess(TypedDict, total=False):
     """
 
     token: str | bool | None
-    cache_dir: str | None
+    cache_dir: str | Path | None
     local_files_only: bool
 
 

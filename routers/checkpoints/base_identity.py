@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Unpack
 
 from videorouter.routers.backbones.loading import could_be_on_the_hub
-from videorouter.routers.checkpoints.hub_snapshot import CONFIG, HubAccess, hub_files
+from videorouter.routers.backbones.loading_options import HubAccess
+from videorouter.routers.checkpoints.hub_snapshot import CONFIG, hub_files
 from videorouter.routers.checkpoints.remembered_hashes import file_sha256
 
 

@@ -4,11 +4,12 @@ import hashlib
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, Unpack
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.early_loading import INDEX, WHOLE
 from videorouter.routers.backbones.loading import asking_the_hub
+from videorouter.routers.backbones.loading_options import HubAccess
 from videorouter.routers.checkpoints.remembered_hashes import cache_folder, file_sha256, recalled, remember
 
 _log = logging.getLogger(__name__)
@@ -22,20 +23,6 @@ class HubFiles:
     commit: str
     config: str
     weights: dict[str, str]
-
-
-class HubAccess(TypedDict, total=False):
-    """How the Hub is asked; every entry may be left out.
-
-    Args:
-        cache_dir: folder of its cache, huggingface_hub's own if left out
-        token: what it is asked with, the one that is logged in if left out
-        local_files_only: do not ask it, take what the cache has
-    """
-
-    cache_dir: str | Path | None
-    token: str | bool | None
-    local_files_only: bool
 
 
 def hub_files(repo: str, revision: str | None = None, **access: Unpack[HubAccess]) -> HubFiles:

@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from videorouter.json_files import read_object
+from videorouter.routers.backbones.loading_options import HubAccess
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.backbones.shadow import ShadowStack, ShadowWeights
 from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
-from videorouter.routers.checkpoints.hub_snapshot import HubAccess
 from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.options import RoutingOptions

@@ -12,6 +12,7 @@ from typing import Unpack
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.early_loading import weight_files
+from videorouter.routers.backbones.loading_options import HubAccess
 from videorouter.routers.checkpoints.base_content import (
     BaseContent,
     Difference,
@@ -21,7 +22,7 @@ from videorouter.routers.checkpoints.base_content import (
 )
 from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
 from videorouter.routers.checkpoints.canonical_config import unlike_keys
-from videorouter.routers.checkpoints.hub_snapshot import CONFIG, HubAccess, cached_snapshot
+from videorouter.routers.checkpoints.hub_snapshot import CONFIG, cached_snapshot
 
 _log = logging.getLogger(__name__)
 ALL_THE_SAME = "or use it all the same with --accept-base (accept_base=True)"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ QUANTISED = [
 ]
 
 
+WITHOUT = pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is there: it is not asked for")
+
+
+@WITHOUT
 @pytest.mark.parametrize(("entries", "package"), QUANTISED)
 def test_a_quantised_base_names_the_package_that_reads_it(
     plain: Path, tmp_path: Path, entries: dict[str, object], package: str
@@ -61,6 +66,7 @@ def test_a_quantised_base_names_the_package_that_reads_it(
         load_backbone(str(folder), device="cpu", early_layers=2)
 
 
+@WITHOUT
 def test_quantising_while_loading_is_asked_for_in_the_same_words(plain: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot be loaded: .*bitsandbytes"):
         load_backbone(
