@@ -46,10 +46,12 @@ def _preparing() -> ArgumentParser:
 
 def _running() -> ArgumentParser:
     from videorouter.eval.config import EvalConfig
+    from videorouter.routers.backbones.loading_options import FLAGS, add_flags
 
     options = ArgumentParser(description="Compare systems at equal tokens on one benchmark.")
     options.add_argument("--config", action="config", help="YAML file, or the name of a shipped one")
-    options.add_class_arguments(EvalConfig, nested_key=None, skip={"accept_base"})
+    options.add_class_arguments(EvalConfig, nested_key=None, skip={"accept_base", *FLAGS})
+    add_flags(options)
     accepting = "use a base that is another one than the routers were trained on, and say what differs"
     options.add_argument("--accept_base", action="store_true", help=accepting)
     return options

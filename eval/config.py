@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from videorouter.routers.backbones.loading_options import LoadingOptions
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.systems.spec import ROUTED, parse_spec
 
@@ -20,8 +21,8 @@ class Point:
 
 
 @dataclass
-class EvalConfig:
-    """One comparison, or as many as there are `points`.
+class EvalConfig(LoadingOptions):
+    """One comparison, or as many as there are `points`; the base is loaded as `LoadingOptions` say.
 
     Args:
         model: router folder; without one the base alone answers, with systems that need no router
@@ -52,7 +53,7 @@ class EvalConfig:
         encoder: CLIP or SigLIP checkpoint that relevance_pooling compares frames and questions with
         base: base model, folder or Hub id; with a router only if it does not lie where the router folder says
         accept_base: use a base that is another one than the routers were trained on, and say what differs
-        device: torch device; `cuda` is each rank's own GPU under torchrun
+        revision: of a base alone on the Hub
     """
 
     data: Path
@@ -79,7 +80,7 @@ class EvalConfig:
     encoder: str | None = None
     base: str | None = None
     accept_base: bool = False
-    device: str = "cpu"
+    revision: str | None = None
 
     def __post_init__(self) -> None:
         """Write systems in one way, whatever their spacing.

@@ -5,13 +5,20 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from videorouter.command_line import command, typed_command, underscored
+from videorouter.routers.backbones.loading_options import (
+    FrameLabel,
+    PromptOptions,
+    add_loading_options,
+    take_loading,
+)
 from videorouter.shards.policy import Policy
 from videorouter.usage import ArgumentParser
 
 if TYPE_CHECKING:
+    from videorouter.routers.backbones.loading_options import Loading
     from videorouter.routers.cost.estimate import Estimate
 
 ACCEPT_BASE = "use a base model that is another one than the routers were trained on, and say what differs"
@@ -22,6 +29,8 @@ def export(
     threshold: float | None = None,
     scales: tuple[int, int, int] = (2, 1, 4),
     routing: str | None = None,
+    frame_label: FrameLabel | None = None,
+    system_prompt: str | None = None,
     *,
     checkpoint: list[str],
     accept_base: bool = False,
@@ -34,6 +43,8 @@ def export(
         scales: compression scales (global, relevant, irrelevant)
         routing: options of routing that the folder is used with, such as "smoothing=1, router_scale=4"; those trained with
             otherwise
+        frame_label: what stands before InternVL's frames, with a colon; Frame-1, or as in training, otherwise
+        system_prompt: what the system says before the user; what the base's template writes, or as in training, otherwise
     """
     from videorouter.routers.checkpoints.export import export as export_folder
     from videorouter.routers.routing.allocation import Scales
@@ -49,6 +60,7 @@ def export(
         scales=Scales(*scales),
         threshold=threshold,
         routing=options,
+        prompt=PromptOptions(frame_label, system_prompt) if frame_label or system_prompt is not None else None,
         accept_base=accept_base,
     )
     size = sum(path.stat().st_size for path in folder.iterdir())
@@ -65,18 +77,16 @@ def answer(
     budget: int | None = None,
     base: str | None = None,
     revision: str | None = None,
-    device: str = "cpu",
     max_new_tokens: int = 32,
     encoder: str | None = None,
     frames: int | None = None,
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None,
-    attention: str | None = None,
     plan_out: Path | None = None,
     options: list[str] | None = None,
     json_output: bool = False,
     estimate_only: bool = False,
     stream: bool = False,
     accept_base: bool = False,
+    loading: "Loading | None" = None,
 ) -> None:
     """Answer a question about a video with an exported router, or with a base model alone and a system that needs no router.
 
@@ -88,13 +98,10 @@ def answer(
         policy: force an allocation policy
         budget: visual tokens; the export's default otherwise
         base: base model: folder or Hub id; with --model only if it does not lie where the export says
-        revision: of a router on the Hub
-        device: torch device
+        revision: of a router on the Hub, or of a base alone
         max_new_tokens: longest answer
         encoder: CLIP or SigLIP checkpoint (folder or Hub id) of the system relevance_pooling
         frames: frames sampled from the video; the export's number otherwise
-        dtype: of the weights; float32 on a CPU and the checkpoint's own elsewhere
-        attention: sdpa, flash_attention_2, eager; transformers' choice otherwise
         plan_out: add the frames chosen, with seconds, scores and scales, as a line of JSON to this file
     """
     if model is None and base is None:
@@ -102,10 +109,13 @@ def answer(
             "give --model with a router folder, or --base with a base model and a --system that needs no router"
         )
     if estimate_only:
+        from videorouter.routers.backbones.loading import usual_device
         from videorouter.routers.cost.report import answer_cost
 
         fragment = None if policy is None else float(policy == "fragment")
-        weights = dtype or ("float32" if device == "cpu" else None)
+        options_asked: Loading = loading or {}
+        on_cpu = (options_asked.get("device") or usual_device()) == "cpu"
+        weights = options_asked.get("dtype") or ("float32" if on_cpu else None)
         asked = {"system": system, "base": base, "budget": budget, "fragment": fragment, "dtype": weights}
         asked["frames"] = frames
         return _print_cost(answer_cost(model or base or "", question, options, **asked), json_output)  # type: ignore[arg-type]
@@ -115,11 +125,11 @@ def answer(
     from videorouter.routers.systems.registry import known_system
 
     known_system(system)
-    loading: dict[str, Any] = {"revision": revision, "device": device, "dtype": dtype, "attn_implementation": attention}
+    chosen: Loading = {**(loading or {}), "revision": revision}
     if model is not None:
-        router = VideoRouter.from_pretrained(model, base=base, accept_base=accept_base, **loading)
+        router = VideoRouter.from_pretrained(model, base=base, accept_base=accept_base, **chosen)
     else:
-        router = VideoRouter.from_base(base or "", **loading)
+        router = VideoRouter.from_base(base or "", **chosen)
     result = router.answer(
         video,
         question,
@@ -228,7 +238,7 @@ def probe_layer(
     questions: int = 64,
     a_video: int = 8,
     largest_share: float = 0.25,
-    device: str = "cpu",
+    device: str | None = None,
 ) -> None:
     """Find the decoder layer whose attention finds the frames that hold a question's answer: AdaptToken's reference layer.
 
@@ -240,7 +250,7 @@ def probe_layer(
         questions: at most this many questions
         a_video: at most this many questions of one video
         largest_share: questions with more of their video's frames as evidence are passed over
-        device: torch device
+        device: torch device; a GPU where there is one otherwise
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -262,8 +272,10 @@ def parser() -> ArgumentParser:
     exporting = ArgumentParser(description="Write a router folder from training checkpoints.")
     exporting.add_argument("--checkpoint", nargs="+", required=True, metavar="CKPT", help="checkpoints of both routers")
     exporting.add_function_arguments(export, skip={"checkpoint", "accept_base"})
+    given = {"options", "json_output", "estimate_only", "stream", "accept_base"}
     answering = ArgumentParser(description="Answer a question about a video with an exported router.")
-    answering.add_function_arguments(answer, skip={"options", "json_output", "estimate_only", "stream", "accept_base"})
+    answering.add_function_arguments(answer, skip={*given, "loading"})
+    add_loading_options(answering)
     answering.add_argument("--options", nargs="+", metavar="TEXT", help="the answer options, in order")
     answering.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
     answering.add_argument("--stream", action="store_true", help="print the answer as it is decoded")
@@ -298,7 +310,10 @@ def main(arguments: list[str]) -> None:
         "estimate": estimate,
         "probe-layer": probe_layer,
     }
-    commands[chosen.subcommand](**chosen[chosen.subcommand].as_dict())
+    options = chosen[chosen.subcommand].as_dict()
+    if chosen.subcommand == "answer":
+        options["loading"] = take_loading(options)
+    commands[chosen.subcommand](**options)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from accelerate import Accelerator
@@ -22,6 +22,7 @@ from videorouter.eval.lmms_eval_plugin.requests import (
 )
 from videorouter.routers.answering.video_router import Answer, AskedQuestion, VideoRouter
 from videorouter.routers.answering.watched_video import WatchedVideo
+from videorouter.routers.backbones.loading_options import Loading
 from videorouter.routers.backbones.prompt import SharedPrefix
 from videorouter.routers.systems.base import CompressedVideo, System, encodes_on_demand
 from videorouter.routers.systems.query import question_text
@@ -47,13 +48,10 @@ class VideoRouterModel(lmms):
         encoder: str | None = None,
         base: str | None = None,
         accept_base: bool = False,
-        revision: str | None = None,
-        dtype: str | None = None,
-        attn_implementation: str | None = None,
         answers_out: str | None = None,
-        device: str | None = None,
         batch_size: int | str = 1,
         max_batch_size: int | None = None,
+        **loading: Unpack[Loading],
     ) -> None:
         """Load a router folder or Hub id `model`; options as in `VideoRouter.from_pretrained` and `.answer`.
 
@@ -66,18 +64,11 @@ class VideoRouterModel(lmms):
         self._rank, self._world_size = accelerator.process_index, accelerator.num_processes
         if self._world_size > 1:
             self.accelerator = accelerator
-            device = str(accelerator.device)
-        self.device = torch.device(device or str(accelerator.device))
+        device = None if self._world_size > 1 else loading.get("device")
+        self.device = torch.device(device or accelerator.device)
         self.answers_out = _own_file(answers_out, self._rank, self._world_size)
-        self.router = VideoRouter.from_pretrained(
-            model,
-            revision=revision,
-            base=base,
-            accept_base=accept_base,
-            device=str(self.device),
-            dtype=dtype,
-            attn_implementation=attn_implementation,
-        )
+        loading["device"] = str(self.device)
+        self.router = VideoRouter.from_pretrained(model, base=base, accept_base=accept_base, **loading)
         self.system, self.policy, self.encoder = str(system).strip("\"'"), policy, encoder
         self.budget, self.frames = budget, frames
         self._on_demand = encodes_on_demand(self.router.system(self.system, policy=policy, encoder=encoder))

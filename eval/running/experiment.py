@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -32,6 +33,8 @@ from videorouter.eval.running.runner import Runner
 from videorouter.eval.running.unfinished_run import Journal, begin, made_manifest
 from videorouter.eval.statistics import Summary, check_equal, summarise
 from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.backbones.loading import usual_device
+from videorouter.routers.backbones.loading_options import Loading, hub_access
 from videorouter.routers.checkpoints.base_identity import base_identity
 from videorouter.routers.systems.spec import ROUTED
 from videorouter.run_log import log_in
@@ -69,7 +72,11 @@ def run(config: EvalConfig) -> Results | None:
         )
     for name in config.systems:
         check_name(name)
-    device = Ranks.own_device(config.device)
+    if config.device_map is not None and "LOCAL_RANK" in os.environ:
+        raise ValueError(
+            "device_map spreads one model over all GPUs, and torchrun gives each process one: take one of them"
+        )
+    device = Ranks.own_device(config.device or usual_device())
     router = _router_of(config, device)
     benchmark = load_benchmark(config.benchmark, config.data, config.split, config.limit)
     validation = []
@@ -187,12 +194,12 @@ def _silent(config: EvalConfig, cell: Cell, system: str, failures: Sequence[Fail
 
 def _router_of(config: EvalConfig, device: str) -> VideoRouter:
     """The router, or the base model alone, named by its hash as a router's is."""
+    asked: Loading = {**config.loading(), "device": device}
     if config.model is not None:
-        return VideoRouter.from_pretrained(
-            config.model, base=config.base, accept_base=config.accept_base, device=device
-        )
-    identity = base_identity(config.base or "")
-    router = VideoRouter.from_base(identity.path, revision=identity.revision, device=device)
+        return VideoRouter.from_pretrained(config.model, base=config.base, accept_base=config.accept_base, **asked)
+    identity = base_identity(config.base or "", config.revision, **hub_access(asked))
+    at: Loading = {**asked, "revision": identity.revision}
+    router = VideoRouter.from_base(identity.path, **at)
     return router.identified(identity)
 
 

@@ -22,7 +22,8 @@ def made_manifest(config: Any, router: VideoRouter, prompt: str, left_out: int) 
     """Versions, machine, model, and every option of the dataclass `config`; `left_out` rows of the benchmark made no question."""
     base = router.config.base
     options = json.loads(json.dumps(asdict(config), default=str))
-    for name in ("retry_failed", "accept_base"):  # the base that was taken is named below
+    # The base that was taken is named below, and a token is nobody's business.
+    for name in ("retry_failed", "accept_base", "token", "cache_dir", "local_files_only"):
         options.pop(name)
     parameter = next(router.backbone.model.parameters())  # type: ignore[attr-defined]
     return {
@@ -38,7 +39,7 @@ def made_manifest(config: Any, router: VideoRouter, prompt: str, left_out: int) 
         "dtype": str(parameter.dtype).removeprefix("torch."),
         "seeds": {"systems": 0, "bootstrap": 0},
         "wrong rows left out": left_out,
-        "machine": {"system": platform.platform(), "processors": os.cpu_count(), "device": _device(config.device)},
+        "machine": {"system": platform.platform(), "processors": os.cpu_count(), "device": _device(str(router.backbone.device))},
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }  # fmt: skip
 

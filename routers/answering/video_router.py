@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar, Unpack
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from videorouter.routers.answering.peak_memory import peak_memory
 from videorouter.routers.answering.watched_video import WatchedVideo, sampled_frames, watch
 from videorouter.routers.backbones.language_weights import holds_language
 from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.loading_options import Loading, PromptOptions, hub_access
 from videorouter.routers.backbones.prompt import SharedPrefix
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.checkpoints.base_identity import BaseModel
@@ -116,57 +117,47 @@ class VideoRouter:
         cls,
         base: str,
         *,
-        revision: str | None = None,
-        device: str = "cpu",
-        dtype: torch.dtype | str | None = None,
-        attn_implementation: str | None = None,
         frames: int = 64,
         budget: int = 12_288,
         scales: Scales | None = None,
+        **loading: Unpack[Loading],
     ) -> Self:
         """Load a base model alone, a checkpoint folder or Hub id: every system but the routed ones answers with it.
 
-        `frames` a video, `budget` and `scales` are what an export would say of them. The rest is as in `from_pretrained`.
+        `frames` a video, `budget` and `scales` are what an export would say of them; `loading` is as in `from_pretrained`, its
+        `revision` the base's.
         Raises `ValueError` for a family that is not supported, `CheckpointError` where `base` holds no checkpoint.
         """
-        identity = BaseModel(base, "", revision)
-        backbone = load_backbone(
-            base, device=device, dtype=dtype, attn_implementation=attn_implementation, revision=revision
-        )
-        return cls(backbone, RouterConfig(identity, frames=frames, budget=budget, scales=scales or Scales()))
+        backbone = load_backbone(base, **loading)
+        asked = PromptOptions(loading.get("frame_label"), loading.get("system_prompt"))
+        identity = BaseModel(base, "", loading.get("revision"))
+        config = RouterConfig(identity, frames=frames, budget=budget, scales=scales or Scales(), prompt=asked)
+        return cls(backbone, config)
 
     @classmethod
     def from_pretrained(
         cls,
         path: str | Path,
         *,
-        revision: str | None = None,
         base: str | None = None,
         accept_base: bool = False,
-        device: str = "cpu",
-        dtype: torch.dtype | str | None = None,
-        attn_implementation: str | None = None,
+        **loading: Unpack[Loading],
     ) -> Self:
         """Load a router folder, or the Hub repository of that id at `revision`, and its base model.
 
         `base` overrides where the base model lies; it must be the one that the routers were trained on, in whatever files, unless
-        `accept_base` takes another: a line of the log then says what differs.
-
-        `dtype` is float32 on a CPU and the checkpoint's own elsewhere where it is None; `attn_implementation` is "sdpa",
-        "flash_attention_2", ... or transformers' choice.
-        Raises `CheckpointError` for a folder that is not an export, or for another base.
+        `accept_base` takes another: a line of the log then says what differs. `revision` is the router's, the base's is recorded
+        with it; the rest of `loading` is the base's (`videorouter.routers.backbones.loading_options.Loading`).
+        Raises `CheckpointError` for a folder that is not an export, or for another base; else as `load_backbone`.
         """
-        folder = router_folder(path, revision)
+        access = hub_access(loading)
+        folder = router_folder(path, loading.get("revision"), **access)
         config = read_config(folder)
         where, at = (base, None) if base is not None else (config.base.path, config.base.revision)
-        config = check_base(config, where, revision=at, folder=folder, accept=accept_base, download=True)
-        backbone = load_backbone(
-            config.base.path,
-            device=device,
-            dtype=dtype,
-            attn_implementation=attn_implementation,
-            revision=config.base.revision,
-        )
+        config = check_base(config, where, revision=at, folder=folder, accept=accept_base, download=True, **access)
+        config = replace(config, prompt=config.prompt.changed(loading))
+        options: Loading = {**loading, **config.prompt.loading(), "revision": config.base.revision}
+        backbone = load_backbone(config.base.path, **options)
         semantic, image = build_routers(backbone, config, own_weights=holds_language(folder))
         load_weights(folder, config, semantic, image)
         backbone.use_language_of(folder)

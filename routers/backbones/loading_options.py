@@ -71,10 +71,33 @@ class Loading(HubSource, total=False):
 
 def hub_source(loading: Loading) -> HubSource:
     """Of these options those that say what the Hub is asked for, without what says nothing."""
-    return {name: value for name in _ASKED if (value := loading.get(name))}  # type: ignore[return-value]
+    names = ("revision", *HubAccess.__annotations__)
+    return {name: value for name in names if (value := loading.get(name))}  # type: ignore[return-value]
 
 
-_ASKED: Final = ("revision", *HubAccess.__annotations__)
+def hub_access(loading: Loading) -> HubAccess:
+    """Of these options those that say how the Hub is asked, without what says nothing."""
+    return {name: value for name in HubAccess.__annotations__ if (value := loading.get(name))}  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class PromptOptions:
+    """How a base is asked, as far as a router was trained with it: kept in its export. As in `Loading`."""
+
+    frame_label: FrameLabel | None = None
+    system_prompt: str | None = None
+
+    def loading(self) -> Loading:
+        """What is asked for."""
+        said: Any = {name: value for name, value in vars(self).items() if value is not None}
+        return said
+
+    def changed(self, loading: Loading) -> "PromptOptions":
+        """The same with what `loading` says otherwise."""
+        return PromptOptions(
+            loading.get("frame_label") or self.frame_label,
+            self.system_prompt if loading.get("system_prompt") is None else loading.get("system_prompt"),
+        )
 
 
 @dataclass(kw_only=True)
@@ -122,8 +145,26 @@ class LoadingOptions:
         return {name: value for name, value in asked.items() if value not in (None, False)}  # type: ignore[return-value]
 
 
-def loading_among(options: dict[str, Any]) -> Loading:
+FLAGS: Final = {
+    "local_files_only": "take what the Hub's cache holds and ask nobody",
+    "long_prompts": "feed prompts beyond all positions that the base can be scaled to, which are refused otherwise",
+}
+"""Options that are given or not."""
+
+
+def add_loading_options(parser: Any) -> None:
+    """Add the fields of `LoadingOptions` to a jsonargparse parser."""
+    parser.add_class_arguments(LoadingOptions, nested_key=None, skip=set(FLAGS))
+    add_flags(parser)
+
+
+def add_flags(parser: Any) -> None:
+    """Add `FLAGS` to a jsonargparse parser as options without a value."""
+    for name, help in FLAGS.items():
+        parser.add_argument(f"--{name}", action="store_true", help=help)
+
+
+def take_loading(options: dict[str, Any]) -> Loading:
     """Take the fields of `LoadingOptions` out of a command's `options` and say what they ask for."""
-    return LoadingOptions(
-        **{field.name: options.pop(field.name) for field in fields(LoadingOptions) if field.name in options}
-    ).loading()
+    there = [field.name for field in fields(LoadingOptions) if field.name in options]
+    return LoadingOptions(**{name: options.pop(name) for name in there}).loading()

@@ -80,7 +80,7 @@ class NativeBackbone(ABC):
         self.channels: int = text.hidden_size
         self.layers: int = text.num_hidden_layers
         kinds = getattr(text, "layer_types", None) or ["full_attention"] * self.layers
-        self.readable_layers = [layer for layer, kind in enumerate(kinds) if kind != "sliding_attention"]
+        self.readable_layers: Sequence[int] = [layer for layer, kind in enumerate(kinds) if kind != "sliding_attention"]
 
     @abstractmethod
     def embed_prompt(

@@ -79,7 +79,7 @@ def content_here(path: str, revision: str | None = None, cache_dir: str | Path |
     if folder is None or not (folder / CONFIG).is_file() or missing_weights(folder):
         return None
     files = weight_files(str(folder)).file_of
-    shapes = {}
+    shapes: dict[str, tuple[str, tuple[int, ...]]] = {}
     for file in sorted(set(files.values())):
         with TensorRanges(folder / file) as ranges:
             held = {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in ranges.header.items()}

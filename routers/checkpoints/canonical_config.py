@@ -21,7 +21,7 @@ def unlike_keys(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str
     Both are read by the transformers that is installed, so that an old spelling and a new one (`rope_scaling`,
     `rope_parameters`) are the same. A family that it does not know is compared as it is written.
     """
-    read = [_as_its_family_reads_it(config) for config in (first, second)]
+    read: list[Mapping[str, Any] | None] = [_as_its_family_reads_it(config) for config in (first, second)]
     if None in read:
         read = [first, second]
     one, other = (dict(_entries(config or {})) for config in read)

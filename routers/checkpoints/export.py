@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from torch import Tensor
 
 from videorouter.routers.backbones.language_weights import write_language
+from videorouter.routers.backbones.loading_options import PromptOptions
 from videorouter.routers.backbones.shadow import ShadowWeights
 from videorouter.routers.checkpoints.base_content import content_here, write_content
 from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
@@ -79,12 +80,14 @@ def export(
     scales: Scales | None = None,
     threshold: float | None = None,
     routing: RoutingOptions | None = None,
+    prompt: PromptOptions | None = None,
     accept_base: bool = False,
 ) -> Path:
     """Join the trained heads of one or more training checkpoints in the router folder `out`.
 
-    `scales`, `threshold` and `routing` are what the folder is used with where nothing else is asked for; the threshold is
-    the one calibrated on validation data where it is None. Later checkpoints win where two hold the same head.
+    `scales`, `threshold`, `routing` and `prompt` are what the folder is used with where nothing else is asked for; the threshold
+    is the one calibrated on validation data where it is None, the rest as in training. Later checkpoints win where two hold the
+    same head.
 
     The base's tensors are hashed and listed in base.json, which reads its weights once on a machine; where they are not all on
     this machine (routers trained on a Hub id read its early layers alone) nothing is downloaded for that, and base.json left out.
@@ -128,6 +131,7 @@ def export(
         scales=scales or Scales(),
         threshold=image["threshold"] if threshold is None else threshold,
         routing=routing or RoutingOptions(**image["routing"]),
+        prompt=prompt or PromptOptions(**image.get("prompt", {})),
         semantic_shadow=ShadowWeights(**semantic.get("shadows", {}).get("semantic", {})),
         image_shadow=ShadowWeights(**image.get("shadows", {}).get("image", {})),
     )

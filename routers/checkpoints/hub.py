@@ -5,10 +5,11 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 from videorouter.routers.backbones.language_weights import ADAPTER, WHOLE
 from videorouter.routers.backbones.loading import asking_the_hub, could_be_on_the_hub
+from videorouter.routers.backbones.loading_options import HubAccess
 from videorouter.routers.checkpoints.base_content import BASE
 from videorouter.routers.checkpoints.base_identity import CheckpointError, base_identity
 from videorouter.routers.checkpoints.router_folder import WEIGHTS, read_config, write_config
@@ -66,7 +67,7 @@ def push(
         return _committed(Path(stage), repo_id, private, revision)
 
 
-def router_folder(path: str | Path, revision: str | None = None) -> Path:
+def router_folder(path: str | Path, revision: str | None = None, **access: Unpack[HubAccess]) -> Path:
     """The folder `path`, or the local copy of the Hub repository of that id at `revision`.
 
     Raises `CheckpointError` for what is neither, and what huggingface_hub raises for a repository that is missing, private or
@@ -81,7 +82,7 @@ def router_folder(path: str | Path, revision: str | None = None) -> Path:
     from huggingface_hub import snapshot_download
 
     with asking_the_hub(str(path)):
-        return Path(snapshot_download(str(path), revision=revision, allow_patterns=list(FILES)))
+        return Path(snapshot_download(str(path), revision=revision, allow_patterns=list(FILES), **access))
 
 
 def copy_beside_weights(folder: Path, out: Path) -> None:

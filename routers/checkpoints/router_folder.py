@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from videorouter.json_files import read_object
-from videorouter.routers.backbones.loading_options import HubAccess
+from videorouter.routers.backbones.loading_options import HubAccess, PromptOptions
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.backbones.shadow import ShadowStack, ShadowWeights
 from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
@@ -40,6 +40,7 @@ class RouterConfig:
     budget: int = 12_288
     scales: Scales = field(default_factory=Scales)
     routing: RoutingOptions = field(default_factory=RoutingOptions)
+    prompt: PromptOptions = field(default_factory=PromptOptions)
     semantic_shadow: ShadowWeights = field(default_factory=ShadowWeights)
     image_shadow: ShadowWeights = field(default_factory=ShadowWeights)
     format_version: int = FORMAT_VERSION
@@ -128,11 +129,17 @@ def _config_of(folder: Path, content: dict[str, Any]) -> RouterConfig:
     local = (folder / base.path).resolve()
     if local.is_dir():
         base = replace(base, path=str(local))
-    routing = RoutingOptions(**content.pop("routing", {}))
+    routing, prompt = RoutingOptions(**content.pop("routing", {})), PromptOptions(**content.pop("prompt", {}))
     semantic, image = (ShadowWeights(**content.pop(name, {})) for name in ("semantic_shadow", "image_shadow"))
     scales = Scales(**content.pop("scales"))
     return RouterConfig(
-        base=base, scales=scales, routing=routing, semantic_shadow=semantic, image_shadow=image, **content
+        base=base,
+        scales=scales,
+        routing=routing,
+        prompt=prompt,
+        semantic_shadow=semantic,
+        image_shadow=image,
+        **content,
     )
 
 

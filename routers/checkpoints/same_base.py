@@ -98,7 +98,7 @@ def _compared(
             unlike = Difference(keys, [], 0)
             return unlike, f"differs {unlike}"
         if download:
-            located = weight_files(found.path, found.revision)
+            located = weight_files(found.path, revision=found.revision, **access)
             for name in set(located.file_of.values()):
                 located.path(name)
             content = content_here(found.path, found.revision, cache_dir)

@@ -69,7 +69,7 @@ def text_tokens(path: str, query: Query, revision: str | None = None) -> dict[st
     """The token counts of a `Workload` that depend on words, by the tokenizer of the checkpoint `path` (at `revision`)."""
     check_place(path)
     with loading_from(path):
-        tokenizer = load_tokenizer(path, AutoConfig.from_pretrained(path, revision=revision), revision)
+        tokenizer = load_tokenizer(path, AutoConfig.from_pretrained(path, revision=revision), revision=revision)
 
     def count(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False).input_ids)

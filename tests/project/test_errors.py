@@ -101,8 +101,8 @@ CASES: list[tuple[str, str, int, str]] = [
     ("CUDA without a GPU", f"{ASK} --device cuda", MISTAKE, "cuda"),
     ("unknown device", f"{ASK} --device abacus", MISTAKE, "abacus"),
     ("unknown dtype", f"{ASK} --dtype float8", USAGE, "dtype"),
-    ("unknown attention", f"{ASK} --attention quick", MISTAKE, "quick"),
-    ("attention that is not installed", f"{ASK} --attention flash_attention_2", MISTAKE, "FlashAttention2"),
+    ("unknown attention", f"{ASK} --attn_implementation quick", MISTAKE, "quick"),
+    ("attention that is not installed", f"{ASK} --attn_implementation flash_attention_2", MISTAKE, "FlashAttention2"),
     ("plan under a file", f"{ASK} --plan-out README/plan.jsonl", MISTAKE, "README"),
     ("plan that is a folder", f"{ASK} --plan-out empty", MISTAKE, "empty"),
     # estimate, export, push, probe-layer

@@ -73,7 +73,7 @@ class RouterModule(TrainedModule):
         if self.below.own and cache_features:
             raise ValueError(f"features change while the shadow learns: shadow {shadow!r} goes without cache_features")
         self.compiler = compile
-        self.backbone = load_backbone(base, early_layers=shadow_layers, revision=self.base.revision)
+        self.backbone = load_backbone(base, device="cpu", early_layers=shadow_layers, revision=self.base.revision)
         self.shadow_layers, self.hidden = shadow_layers, hidden
         self.costs = ModelFlops.of(self.backbone.model.config, shadow_layers)  # type: ignore[attr-defined]
         self.cache_features, self.moment_batches = cache_features, moment_batches

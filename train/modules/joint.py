@@ -17,6 +17,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from videorouter.routers.backbones.decoding import hidden_states
 from videorouter.routers.backbones.language_weights import LanguageWeights
 from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.loading_options import FrameLabel, Loading
 from videorouter.routers.backbones.temporal import merged_any, merged_seconds
 from videorouter.routers.checkpoints.router_folder import (
     RouterConfig,
@@ -76,6 +77,8 @@ class JointModule(TrainedModule):
         weight_decay: float = 0.05,
         warmup_share: float = 0.03,
         accept_base: bool = False,
+        frame_label: FrameLabel | None = None,
+        system_prompt: str | None = None,
     ) -> None:
         """Load a router folder and its base.
 
@@ -96,6 +99,8 @@ class JointModule(TrainedModule):
             weight_decay: of AdamW
             warmup_share: share of all optimizer steps spent warming up; cosine decay to 0 afterwards
             accept_base: take another base than the routers were trained on, and say what differs
+            frame_label: what stands before InternVL's frames, with a colon; the export's where null
+            system_prompt: what the system says before the user; the export's, or what the base's template writes, where null
         """
         config, folder = read_config(Path(routers)), Path(routers)
         where, revision = (base, None) if base else (config.base.path, config.base.revision)
@@ -108,7 +113,9 @@ class JointModule(TrainedModule):
             budget=budget or config.budget,
             threshold=config.threshold if threshold is None else threshold,
         )
-        backbone: Any = load_backbone(self.base.path, revision=self.base.revision)
+        self.prompt = config.prompt.changed({"frame_label": frame_label, "system_prompt": system_prompt})
+        loading: Loading = {**self.prompt.loading(), "device": "cpu", "revision": self.base.revision}
+        backbone: Any = load_backbone(self.base.path, **loading)
         semantic, image = build_routers(backbone, self.config, own_weights=True)
         load_weights(Path(routers), self.config, semantic, image)
         self.backbone, self.routing, self.uniform_scale = backbone, routing, uniform_scale
@@ -158,6 +165,7 @@ class JointModule(TrainedModule):
             "routing": vars(config.routing),
             "shadows": {"semantic": vars(config.semantic_shadow), "image": vars(config.image_shadow)},
             "language": self.language.record(),
+            "prompt": vars(self.prompt),
         }
 
     def on_train_batch_start(self, batch: Microbatch[VideoAnswers], batch_idx: int) -> None:
