@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 
 class DynamicRope(nn.Module):
@@ -43,6 +42,8 @@ class DynamicRope(nn.Module):
         return max(length, self.limit)
 
     def _frequencies(self, length: int, device: torch.device) -> tuple[Tensor, float]:
+        from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS  # which brings all of transformers' modelling
+
         return ROPE_INIT_FUNCTIONS["dynamic"](self.config, device, seq_len=length)
 
 
