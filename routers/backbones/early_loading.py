@@ -19,6 +19,7 @@ from transformers.core_model_loading import WeightConverter, WeightRenaming, ren
 
 from videorouter.routers.backbones.loading_options import HubSource
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
+from videorouter.routers.backbones.tying import has_own_head, set_tied
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -112,6 +113,7 @@ def load_early(
     located = weight_files(source, **access)
     asked: HubSource = {**access, "revision": located.revision}
     config = early_config(AutoConfig.from_pretrained(source, trust_remote_code=False, **asked), layers)
+    set_tied(config, not has_own_head(located.file_of))
     with torch.device("meta"):
         empty: Any = AutoModel.from_config(config)
     wanted = early_names(located.file_of, empty)

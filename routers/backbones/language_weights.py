@@ -10,11 +10,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from videorouter.routers.backbones.loading import loading_from
+from videorouter.routers.backbones.tying import untie
 
 Mode = Literal["lora", "full"]
 LORA_TARGETS: Final = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
 """Every matrix of the decoder, by its name in the whole model (peft takes a regular expression)."""
 ADAPTER, WHOLE = "adapter", "language_model"
+HEAD: Final = "lm_head.weight"
 _SHARD: Final = 5_000_000_000
 
 
@@ -48,8 +50,7 @@ class LanguageWeights:
         named = dict(self.model.named_parameters())
         if self.mode == "lora":
             return {name.replace(".default.", "."): value for name, value in named.items() if ".lora_" in name}
-        tied = bool(getattr(self.model.config, "tie_word_embeddings", False))
-        parts = [".language_model.layers.", ".language_model.norm.", *([] if tied else ["lm_head."])]
+        parts = (".language_model.layers.", ".language_model.norm.", ".lm_head.")  # a tied head has no name of its own
         return {name: value for name, value in named.items() if any(part in f".{name}" for part in parts)}
 
     def record(self) -> dict[str, Any]:
@@ -102,10 +103,12 @@ def apply_language(folder: Path, model: Any) -> Any:
         with loading_from(str(folder / ADAPTER)):
             return PeftModel.from_pretrained(model, str(folder / ADAPTER)).merge_and_unload()
     if (folder / WHOLE).is_dir():
-        named = dict(model.named_parameters())
         for file in sorted((folder / WHOLE).glob("*.safetensors")):
             with loading_from(str(file)):
                 held = load_file(file)
+            if HEAD in held:
+                untie(model)
+            named = dict(model.named_parameters())
             for name, value in held.items():
                 if name not in named or named[name].shape != value.shape:
                     raise ValueError(f"{file} holds {name} {tuple(value.shape)}, which the base has no place for")

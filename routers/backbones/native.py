@@ -34,6 +34,7 @@ from videorouter.routers.backbones.quantised import check_not_quantised, quantis
 from videorouter.routers.backbones.rope import beyond_positions, longest_prompt, make_prompt_wise
 from videorouter.routers.backbones.shadow import ShadowStack
 from videorouter.routers.backbones.tokenizer import check_rows, load_tokenizer
+from videorouter.routers.backbones.tying import load_as_stored
 from videorouter.video.frames import resize_frames
 
 _log = logging.getLogger(__name__)
@@ -247,7 +248,7 @@ class NativeBackbone(ABC):
             if (asked := loading.get("quantization_config")) is not None:
                 given["quantization_config"] = quantisation(asked)
         with loading_from(path):
-            return self.model_class.from_pretrained(path, dtype=dtype, **given, **self._source)
+            return load_as_stored(self.model_class, path, dtype=dtype, **given, **self._source)
 
     def _ends(self) -> set[int]:
         """The end tokens of the checkpoint's generation settings, as `generate` takes them."""

@@ -70,6 +70,15 @@ class TensorRanges:
                 digest.update(part)
             yield name, digest.hexdigest()
 
+    def pieces(self, name: str, size: int = 65_536) -> Iterator[bytes]:
+        """The bytes of a tensor, at most `size` at a time, doubling: who stops early has read little. Raises `ValueError`."""
+        start, end = self.header[name]["data_offsets"]
+        while start < end:
+            content = bytearray(min(size, end - start))
+            self._fill(self._tensors_from + start, memoryview(content))
+            yield bytes(content)
+            start, size = start + len(content), min(2 * size, _CHUNK)
+
     def _tensor(self, name: str, entry: dict[str, Any]) -> Tensor:
         dtype = DTYPES.get(entry["dtype"])
         if dtype is None:

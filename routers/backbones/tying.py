@@ -1,0 +1,111 @@
+"""Whether a model's head is its embedding (tied) is read from its tensors, whatever its config says (ours).
+
+Published InternVL configs have no top-level `tie_word_embeddings`, for which transformers 5 takes True, while 8B and 38B store a
+head of their own; with False and no stored head, transformers makes a head of random numbers.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from torch import nn
+from transformers import AutoConfig
+from transformers.utils import cached_file
+
+from videorouter.routers.backbones.tensor_ranges import TensorRanges
+
+EMBEDDING: Final = re.compile(r"(^|\.)embed_tokens\.weight$")
+HEAD: Final = re.compile(r"(^|\.)lm_head\.(?!bias)")
+_HUB: Final = ("revision", "token", "cache_dir", "local_files_only")
+
+
+def has_own_head(names: Iterable[str]) -> bool:
+    """Whether a checkpoint with tensors of these `names` stores a head beside its embedding.
+
+    That is all that can be said before a weight is read; a stored head may still be the embedding once more.
+    """
+    held = list(names)
+    return any(HEAD.search(name) for name in held) and any(EMBEDDING.search(name) for name in held)
+
+
+def set_tied(config: Any, tied: bool) -> None:
+    """Let `config` say so: itself, and its text config where that has a say."""
+    config.tie_word_embeddings = tied
+    text = config.get_text_config()
+    if text is not config and hasattr(text, "tie_word_embeddings"):
+        text.tie_word_embeddings = tied
+
+
+def tied_by_tensors(path: str, **hub: Any) -> bool | None:
+    """Whether the head of the checkpoint folder or Hub id `path` is its embedding: none is stored, or the same once more.
+
+    Contents are compared up to where they first differ, so that next to nothing is read of a head of its own. `hub` is what
+    transformers takes: revision, token, cache_dir, local_files_only. None where there are no safetensors weights. Raises
+    `ValueError` for damaged ones.
+    """
+    file_of = _files(path, hub)
+    if file_of is None:
+        return None
+    if not has_own_head(file_of):
+        return True
+    head, embedding = (next(name for name in file_of if rule.search(name)) for rule in (HEAD, EMBEDDING))
+    files = {name: _found(path, file_of[name], hub) for name in (head, embedding)}
+    lacking = sorted(file_of[name] for name, file in files.items() if file is None)
+    if lacking:
+        raise ValueError(f"{path} lacks {lacking[0]}, which its index names: download the checkpoint again")
+    with TensorRanges(files[head]) as one, TensorRanges(files[embedding]) as other:  # type: ignore[arg-type]
+        return same_content(one, head, other, embedding)
+
+
+def same_content(one: TensorRanges, first: str, other: TensorRanges, second: str) -> bool:
+    """Whether two stored tensors are of one dtype and shape and equal byte for byte; read up to where they first differ."""
+    kinds = [
+        (ranges.header[name]["dtype"], ranges.header[name]["shape"]) for ranges, name in ((one, first), (other, second))
+    ]
+    if kinds[0] != kinds[1]:
+        return False
+    return all(mine == theirs for mine, theirs in zip(one.pieces(first), other.pieces(second), strict=True))
+
+
+def load_as_stored(model_class: Any, path: str, **options: Any) -> Any:
+    """`model_class.from_pretrained(path, **options)`, tied or not as the checkpoint's tensors say; so does its config then.
+
+    What is saved, counted or trained of the model afterwards goes by that. Raises what transformers raises, and `ValueError`
+    for damaged weights.
+    """
+    hub = {name: options[name] for name in _HUB if options.get(name) is not None}
+    config: Any = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub)
+    tied = tied_by_tensors(path, **hub)
+    if tied is not None:
+        set_tied(config, tied)
+    model = model_class.from_pretrained(path, config=config, **options)
+    set_tied(model.config, model.lm_head.weight is model.get_input_embeddings().weight if tied is None else tied)
+    return model
+
+
+def untie(model: Any) -> None:
+    """Give a model whose head is its embedding a head of its own, equal at first; others stay as they are."""
+    embedding = model.get_input_embeddings().weight
+    if model.lm_head.weight is embedding:
+        model.lm_head.weight = nn.Parameter(embedding.detach().clone(), requires_grad=embedding.requires_grad)
+        set_tied(model.config, False)
+        model.all_tied_weights_keys = {}
+
+
+def _files(path: str, hub: dict[str, Any]) -> dict[str, str] | None:
+    """The file of every tensor, by name; a single file comes before an index, as in transformers."""
+    if (whole := _found(path, "model.safetensors", hub)) is not None:
+        with TensorRanges(whole) as tensors:
+            return dict.fromkeys(tensors.header, whole.name)
+    if (index := _found(path, "model.safetensors.index.json", hub)) is not None:
+        file_of: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        return file_of
+    return None
+
+
+def _found(path: str, name: str, hub: dict[str, Any]) -> Path | None:
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    file = cached_file(path, name, **hub, **quiet)
+    return None if file is None else Path(file)
