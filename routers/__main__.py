@@ -1,4 +1,4 @@
-"""`videorouter routers`: export trained routers, answer a question about a video, estimate cost, find a reference layer."""
+"""`videorouter routers`: export trained routers, merge, answer a question about a video, estimate cost, find a reference layer."""
 
 import json
 import sys
@@ -152,6 +152,52 @@ def answer(
         show_answer(result, options)
 
 
+def merge(
+    out: Path,
+    base: str | None = None,
+    revision: str | None = None,
+    dtype: Literal["bfloat16", "float32", "float16"] = "bfloat16",
+    max_shard_size: str = "5GB",
+    *,
+    router: str,
+) -> None:
+    """Write the language model of a router folder, in its base, as an ordinary checkpoint of the base's family.
+
+    Args:
+        out: the folder to write
+        base: where the base model lies (folder or Hub id), if not where the router folder says
+        revision: of a router on the Hub
+        dtype: of the weights written
+        max_shard_size: of one file, such as 5GB
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from videorouter.routers.checkpoints.merge import merge as merged
+
+    console = Console(markup=False, highlight=False, stderr=True)
+    columns = TextColumn("merging"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        task = shown.add_task("merging", total=None)
+        made = merged(
+            router,
+            out,
+            base=base,
+            revision=revision,
+            dtype=dtype,
+            max_shard_size=max_shard_size,
+            progress=lambda done, total: shown.update(task, completed=done, total=total),
+        )
+    print(
+        f"merged into {made.folder} ({made.bytes / 1e9:.2f} GB, {dtype}; {made.changed} of {made.tensors} tensors are not the "
+        "base's)"
+    )
+    for name in made.lacking:
+        print(
+            f"the base has no {name}, which other engines ask for: fetch it from the base's repository", file=sys.stderr
+        )
+
+
 def push(
     folder: Path, repo_id: str, base: str | None = None, private: bool = False, *, accept_base: bool = False
 ) -> None:
@@ -280,6 +326,13 @@ def parser() -> ArgumentParser:
     answering.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
     answering.add_argument("--stream", action="store_true", help="print the answer as it is decoded")
     answering.add_argument("--estimate", dest="estimate_only", action="store_true", help="print the cost, load nothing")
+    merging = ArgumentParser(
+        description="Write a router folder's language model, in its base, as an ordinary checkpoint."
+    )
+    merging.add_argument(
+        "router", metavar="ROUTER", help="router folder with a language model of stage 3, or its Hub id"
+    )
+    merging.add_function_arguments(merge, skip={"router"})
     pushing = ArgumentParser(description="Upload a router folder to the Hub.")
     pushing.add_function_arguments(push, as_positional=True, skip={"accept_base"})
     for one in (exporting, answering, pushing):
@@ -293,19 +346,21 @@ def parser() -> ArgumentParser:
     subcommands = whole.add_subcommands()
     subcommands.add_subcommand("export", exporting)
     subcommands.add_subcommand("answer", answering)
+    subcommands.add_subcommand("merge", merging)
     subcommands.add_subcommand("push", pushing)
     subcommands.add_subcommand("estimate", estimating)
     subcommands.add_subcommand("probe-layer", probing)
     return whole
 
 
-@command()
+@command(how_to_resume={"merge": "the same command begins again; nothing unfinished was left"})
 def main(arguments: list[str]) -> None:
     """Run a subcommand."""
     chosen = parser().parse_args(underscored(arguments))
     commands: dict[str, Callable[..., None]] = {
         "export": export,
         "answer": answer,
+        "merge": merge,
         "push": push,
         "estimate": estimate,
         "probe-layer": probe_layer,

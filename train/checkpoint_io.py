@@ -13,11 +13,11 @@ import torch
 from pytorch_lightning.plugins import CheckpointIO
 from torch import Tensor
 
+from videorouter.routers.checkpoints.tensor_file import Entry
 from videorouter.routers.checkpoints.trained_file import (
     OPTIMIZER,
     RNG,
     STATE,
-    Entry,
     read_record,
     read_tensors,
     write_trained,

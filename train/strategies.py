@@ -18,7 +18,8 @@ from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy, Strateg
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from videorouter.routers.checkpoints.trained_file import OPTIMIZER, STATE, Entry, write_trained
+from videorouter.routers.checkpoints.tensor_file import Entry
+from videorouter.routers.checkpoints.trained_file import OPTIMIZER, STATE, write_trained
 from videorouter.train.checkpoint_io import MOMENTS, read_checkpoint, record_of
 
 

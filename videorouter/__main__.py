@@ -9,7 +9,7 @@ COMMANDS = {
     "data_builders": "annotations, videos and a teacher become labelled shards",
     "shards": "look at, verify, merge, split and upload data sets",
     "train": "train the routers, check a training before it starts",
-    "routers": "export routers, answer with them, estimate cost, upload",
+    "routers": "export routers, merge, answer with them, estimate cost, upload",
     "eval": "compare systems at equal tokens, make tables and a page of it",
     "video": "show which frames a sampler takes of a file",
     "miniature": "a complete tiny world: the demo, a teacher, tiny base models",
@@ -19,6 +19,7 @@ VERBS = {
     "answer": ("routers", "answer a question about a video"),
     "estimate": ("routers", "print what a model costs before it is loaded"),
     "export": ("routers", "write a router folder from training checkpoints"),
+    "merge": ("routers", "write a stage-3 language model as an ordinary checkpoint"),
     "push": ("routers", "upload a router folder to the Hub"),
 }
 """The verbs of every day, and the command each belongs to."""

@@ -14,10 +14,9 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoModelForImageTextToText, PreTrainedModel
-from transformers.conversion_mapping import get_model_conversion_mapping
-from transformers.core_model_loading import WeightConverter, WeightRenaming, rename_source_key
 
 from videorouter.routers.backbones.loading_options import HubSource
+from videorouter.routers.backbones.places import Places
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
 from videorouter.routers.backbones.tying import has_own_head, set_tied
 
@@ -170,18 +169,8 @@ def placed_names(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, s
 
 
 def _placed(names: Iterable[str], empty: PreTrainedModel) -> dict[str, str]:
-    rules = get_model_conversion_mapping(empty)
-    renamings = [rule for rule in rules if isinstance(rule, WeightRenaming)]
-    converters = [rule for rule in rules if isinstance(rule, WeightConverter)]
-    places, prefix = empty.state_dict(), empty.base_model_prefix
-
-    def place(name: str) -> str:
-        renamed, _ = rename_source_key(name, renamings, converters, prefix, places)
-        if renamed not in places and name in places:
-            renamed, _ = rename_source_key(name, [], [], prefix, places)
-        return renamed
-
-    return {name: place(name) for name in names}
+    places = Places(empty)
+    return {name: places.of(name).name for name in names}
 
 
 _EMBEDDINGS = "language_model.embed_tokens.weight"

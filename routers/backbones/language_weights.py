@@ -1,7 +1,7 @@
 """What stage 3 trains of the language model: adapters beside its matrices, or all of its layers; saved without the base (ours)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -9,7 +9,9 @@ from typing import Any, Final, Literal
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from videorouter.json_files import read_object
 from videorouter.routers.backbones.loading import loading_from
+from videorouter.routers.backbones.tensor_ranges import TensorRanges
 from videorouter.routers.backbones.tying import untie
 
 Mode = Literal["lora", "full"]
@@ -18,6 +20,15 @@ LORA_TARGETS: Final = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o
 ADAPTER, WHOLE = "adapter", "language_model"
 HEAD: Final = "lm_head.weight"
 _SHARD: Final = 5_000_000_000
+_PREFIX, _DOWN, _UP = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
+_OTHER_ADAPTERS: Final = (
+    "use_dora",
+    "use_rslora",
+    "rank_pattern",
+    "alpha_pattern",
+    "fan_in_fan_out",
+    "modules_to_save",
+)
 
 
 @dataclass(frozen=True)
@@ -114,3 +125,55 @@ def apply_language(folder: Path, model: Any) -> Any:
                     raise ValueError(f"{file} holds {name} {tuple(value.shape)}, which the base has no place for")
                 named[name].data.copy_(value)
     return model
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done to one parameter of a base: `applied` makes the new value; it asks for the old one where it needs it."""
+
+    shape: tuple[int, ...]
+    applied: Callable[[Callable[[], Tensor]], Tensor]
+
+
+def language_changes(folder: Path) -> dict[str, Change]:
+    """The changes that a router folder makes to its base, by parameter, as `apply_language` makes them.
+
+    Of `language_model/` only headers are read here. Raises `ValueError` for damaged files, and an adapter of another kind than
+    stage 3 writes.
+    """
+    if (folder / ADAPTER).is_dir():
+        with loading_from(str(folder / ADAPTER)):
+            return _adapter_changes(folder / ADAPTER)
+    found: dict[str, Change] = {}
+    for file in sorted((folder / WHOLE).glob("*.safetensors")):
+        with TensorRanges(file) as ranges:
+            found |= {name: _whole_change(file, name, entry["shape"]) for name, entry in ranges.header.items()}
+    return found
+
+
+def _whole_change(file: Path, name: str, shape: Sequence[int]) -> Change:
+    def applied(old: Callable[[], Tensor]) -> Tensor:
+        with TensorRanges(file) as ranges:
+            ((_, value),) = ranges.read([name])
+        return value
+
+    return Change(tuple(shape), applied)
+
+
+def _adapter_changes(folder: Path) -> dict[str, Change]:
+    config = read_object(folder / "adapter_config.json", "export again")
+    odd = [name for name in _OTHER_ADAPTERS if config.get(name)]
+    if odd or config.get("peft_type") != "LORA" or config.get("bias", "none") != "none":
+        raise ValueError(f"{folder} is no adapter as stage 3 writes it ({', '.join(odd) or 'peft_type or bias'})")
+    scale = config["lora_alpha"] / config["r"]
+    held = load_file(folder / "adapter_model.safetensors")
+    return {
+        f"{module}.weight": _low_rank_change(down, held[f"{_PREFIX}{module}{_UP}"], scale)
+        for name, down in held.items()
+        if name.endswith(_DOWN) and (module := name.removeprefix(_PREFIX).removesuffix(_DOWN))
+    }
+
+
+def _low_rank_change(down: Tensor, up: Tensor, scale: float) -> Change:
+    """`down` `[r, in]`, `up` `[out, r]`; added in float32."""
+    return Change((len(up), down.shape[1]), lambda old: old().float() + scale * (up.float() @ down.float()))

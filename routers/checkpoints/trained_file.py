@@ -7,41 +7,21 @@ held at once; the file takes its name when it is complete and on disk. Names: `s
 
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from torch import Tensor
 
-from videorouter.routers.backbones.tensor_ranges import DTYPES, TensorRanges
+from videorouter.routers.backbones.tensor_ranges import TensorRanges
+from videorouter.routers.checkpoints.tensor_file import Entry, write_tensors
 
 RECORD: Final = "videorouter"
 STATE, OPTIMIZER, RNG = "state/", "optimizer/", "rng/"
-_NAME_OF: Final = {dtype: name for name, dtype in DTYPES.items()}
 
 
 class TrainedFileError(ValueError):
     """A file that is none of ours, or is damaged; the message says which and what to do."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A tensor of known dtype and shape that `make` gives when its turn comes."""
-
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    make: Callable[[], Tensor]
-
-    @classmethod
-    def of(cls, tensor: Tensor) -> "Entry":
-        """A tensor that is there already."""
-        return cls(tensor.dtype, tuple(tensor.shape), lambda: tensor)
-
-    @property
-    def bytes(self) -> int:
-        return self.dtype.itemsize * int(torch.Size(self.shape).numel())
 
 
 def write_trained(path: Path, entries: Mapping[str, Entry], record: Mapping[str, Any], *, write: bool = True) -> None:
@@ -49,20 +29,14 @@ def write_trained(path: Path, entries: Mapping[str, Entry], record: Mapping[str,
 
     Raises `OSError` where the disk does not take it: what had the name before is untouched then.
     """
-    names = sorted(entries)
     if not write:
-        for name in names:
+        for name in sorted(entries):
             entries[name].make()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        with unfinished.open("wb") as file:
-            file.write(_header(entries, names, record))
-            for name in names:
-                file.write(_content(name, entries[name]))
-            file.flush()
-            os.fsync(file.fileno())
+        write_tensors(unfinished, entries, {RECORD: json.dumps(record)})
         os.replace(unfinished, path)
         _sync(path.parent)
     except OSError as error:
@@ -94,26 +68,6 @@ def read_tensors(path: Path, prefix: str, names: Collection[str] | None = None) 
         except ValueError as error:
             raise TrainedFileError(str(error)) from error
         return {name: found[full] for name, full in wanted.items()}
-
-
-def _header(entries: Mapping[str, Entry], names: list[str], record: Mapping[str, Any]) -> bytes:
-    content: dict[str, Any] = {"__metadata__": {"format": "pt", RECORD: json.dumps(record)}}
-    offset = 0
-    for name in names:
-        entry = entries[name]
-        end = offset + entry.bytes
-        content[name] = {"dtype": _NAME_OF[entry.dtype], "shape": list(entry.shape), "data_offsets": [offset, end]}
-        offset = end
-    written = json.dumps(content).encode()
-    written += b" " * (-len(written) % 8)
-    return len(written).to_bytes(8, "little") + written
-
-
-def _content(name: str, entry: Entry) -> memoryview:
-    tensor = entry.make().detach().cpu().contiguous()
-    assert (tensor.dtype, tuple(tensor.shape)) == (entry.dtype, entry.shape), f"{name} is not as it was announced"
-    content: Any = tensor.flatten().view(torch.uint8).numpy() if tensor.numel() else b""
-    return memoryview(content)
 
 
 def _opened(path: Path) -> TensorRanges:

@@ -135,6 +135,18 @@ CASES: list[tuple[str, str, int, str]] = [
     ("push to no name", "push router router", MISTAKE, "router"),
     ("push of a router without an id for its base", "push router lab/router", MISTAKE, "base"),
     ("push without a network", "push router lab/router --base lab/base", MISTAKE, "lab/base"),
+    ("merge of nothing to be found", "merge nowhere --out out/m", MISTAKE, "nowhere"),
+    ("merge of a router without a language model", "merge router --out out/m", MISTAKE, "is the checkpoint to take"),
+    ("merge of a base", "merge base --out out/m", MISTAKE, "base"),
+    ("merge without a place", "merge joint-router", USAGE, "out"),
+    ("merge into a full folder of models", "merge joint-router --out world", MISTAKE, "world exists and is no empty folder"),
+    ("merge of a router under a file", "merge joint-router --out README/m", MISTAKE, "README"),
+    ("merge with another base", f"merge joint-router --base {ROOT}/miniature/shipped/dense --out out/m", MISTAKE, "shipped/dense"),
+    ("merge with a base that is not there", "merge joint-router --base nowhere --out out/m", MISTAKE, "nowhere"),
+    ("merge with a quantised base", "merge joint-router --base bases/quantised --out out/m", MISTAKE, "bases/quantised is quantised (awq)"),
+    ("merge of a damaged adapter", "merge routers/damaged-adapter --out out/m", MISTAKE, "routers/damaged-adapter"),
+    ("merge into shards of no size", "merge joint-router --out out/m --max-shard-size large", MISTAKE, "large"),
+    ("merge as an unknown dtype", "merge joint-router --out out/m --dtype int4", USAGE, "dtype"),
     ("layers of no base", "routers probe-layer --model nowhere --data video-flr", MISTAKE, "nowhere"),
     ("layers on no shards", "routers probe-layer --model base --data nowhere", MISTAKE, "nowhere"),
     ("layers that are not there", "routers probe-layer --model base --data video-flr --layers [99]", MISTAKE, "99"),
@@ -324,7 +336,7 @@ CASES: list[tuple[str, str, int, str]] = [
     ("no command", "", USAGE, ""),
     *(
         (f"unknown option of {command}", f"{command} --no-such-option 3", USAGE, "no_such_option")
-        for command in ("answer", "estimate", "export", "push", "eval run", "eval report", "data_builders qtr", "miniature world")
+        for command in ("answer", "estimate", "export", "merge", "push", "eval run", "eval report", "data_builders qtr", "miniature world")
     ),
     *((f"unknown verb of {command}", f"{command} dream", USAGE, "dream") for command in ("routers", "eval", "shards", "data_builders")),
     *((f"no verb of {command}", command, USAGE, "") for command in ("routers", "eval", "shards", "data_builders", "miniature", "train")),
@@ -373,6 +385,7 @@ def _models(folder: Path) -> None:
     change(copy("router", "later"), format_version=99)
     change(copy("router", "other-config"), shadow_layers="four", base=None)
     change(copy("router", "other-weights"), hidden=24)
+    change(copy("base", "quantised"), quantization_config={"quant_method": "awq", "bits": 4})
     change(copy("base", "unknown"), model_type="dream", architectures=["Dream"])
     (copy("base", "language") / "config.json").write_text(
         '{"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}'

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 
+from videorouter.routers.checkpoints.tensor_file import Entry
 from videorouter.routers.checkpoints.trained_file import (
-    Entry,
     TrainedFileError,
     read_record,
     read_tensors,
@@ -50,7 +50,8 @@ def test_a_full_disk_leaves_the_last_checkpoint_as_it_was(tmp_path: Path) -> Non
     code = f"""
 import resource, signal, torch
 from pathlib import Path
-from videorouter.routers.checkpoints.trained_file import Entry, write_trained
+from videorouter.routers.checkpoints.tensor_file import Entry
+from videorouter.routers.checkpoints.trained_file import write_trained
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 write_trained(Path({str(path)!r}), {{"state/a": Entry.of(torch.ones(100_000))}}, {{"steps": 2}})
