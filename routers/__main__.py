@@ -353,7 +353,7 @@ def parser() -> ArgumentParser:
     return whole
 
 
-@command(how_to_resume={"merge": "the same command begins again; nothing unfinished was left"})
+@command(how_to_resume={"merge": "nothing was put at --out; the same command begins again"})
 def main(arguments: list[str]) -> None:
     """Run a subcommand."""
     chosen = parser().parse_args(underscored(arguments))

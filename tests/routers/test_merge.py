@@ -105,7 +105,7 @@ def check_same(router: Path, merged: Path) -> None:
         torch.testing.assert_close(logits, ours.next_token_logits(prompt), atol=1e-4, rtol=1e-4)
         mask = torch.ones(prompt.embeddings.shape[:2], dtype=torch.long)
         made = model.generate(**given, attention_mask=mask, max_new_tokens=12, do_sample=False)
-        text = tokenizer.decode(made[0], skip_special_tokens=True).strip()
+        text = str(tokenizer.decode(made[0], skip_special_tokens=True)).strip()
         assert text == ours.generate(prompt, 12).text
     again: Any = load_backbone(str(merged))  # the family's own pixels and positions too
     seen = again.embed_prompt(all_kept(again.encode_frames(video(2))), "What is there?")

@@ -1,17 +1,22 @@
 """Stage 3 learns answers from the prompts that inference feeds; what it trained is exported, and answers the same again."""
 
+import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from transformers import InternVLForConditionalGeneration
 
 from tests.train.ranks import command, stages
+from videorouter.miniature.pretraining.model import write_untrained_router
 from videorouter.routers.__main__ import main as routers_main
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.language_weights import write_language
+from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.checkpoints.base_identity import weights_hash
 from videorouter.routers.checkpoints.trained_file import STATE, read_record, read_tensors
 from videorouter.routers.systems.query import Query, question_text
@@ -21,9 +26,12 @@ from videorouter.train.data import AnswerData
 from videorouter.train.modules import JointModule
 
 
-def trained(mode: str, base: Path, router: Path, flr: Path, qtr: Path, out: Path) -> Path:
+def trained(mode: str, base: Path, router: Path, flr: Path, qtr: Path, out: Path, *options: str) -> Path:
     stage = stages(base, router, flr, qtr)["joint"]
-    assert main([*command(stage, out), "--model.init_args.language_model", mode, "--trainer.max_epochs", "1"]) == 0
+    assert (
+        main([*command(stage, out), "--model.init_args.language_model", mode, "--trainer.max_epochs", "1", *options])
+        == 0
+    )
     return out / "checkpoints" / "last.ckpt"
 
 
@@ -86,6 +94,43 @@ def merged_by_peft(base: Path, adapter: Path) -> dict[str, Any]:
     plain = InternVLForConditionalGeneration.from_pretrained(base)
     whole: Any = PeftModel.from_pretrained(plain, str(adapter)).merge_and_unload()
     return dict(whole.named_parameters())
+
+
+@pytest.mark.parametrize("head", ["own", "absent"])
+def test_stage_3_full_trains_a_head_of_its_own_and_keeps_a_tied_one_tied(
+    head: str, base: Path, flr: Path, qtr: Path, tmp_path: Path
+) -> None:
+    """Over a base as published: its config says nothing of tying; from training over export and merging to the plain class."""
+    there = published(base, tmp_path / "base", head)
+    routers = write_untrained_router(tmp_path / "router", there)
+    checkpoint = trained("full", there, routers, flr, qtr, tmp_path / "full", "--trainer.max_steps", "1")
+    learned = read_tensors(checkpoint, f"{STATE}language.")
+    assert ("lm_head.weight" in learned) is (head == "own")
+    assert routers_main(["export", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "final")]) == 0
+    before: Any = load_backbone(str(there))
+    after: Any = VideoRouter.from_pretrained(tmp_path / "final").backbone
+    assert (after.model.lm_head.weight is after.model.get_input_embeddings().weight) is (head == "absent")
+    assert torch.equal(after.model.lm_head.weight, before.model.lm_head.weight) is (head == "absent")
+    assert torch.equal(after.model.get_input_embeddings().weight, before.model.get_input_embeddings().weight)
+    merged = ["merge", str(tmp_path / "final"), "--out", str(tmp_path / "merged"), "--dtype", "float32"]
+    assert routers_main(merged) == 0
+    plain = InternVLForConditionalGeneration.from_pretrained(tmp_path / "merged")
+    ids = torch.arange(20)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(plain(input_ids=ids).logits, after.model(input_ids=ids).logits, atol=1e-4, rtol=1e-4)
+
+
+def published(base: Path, folder: Path, head: str) -> Path:
+    """The same base without a word on tying in its config, and where its `head` is absent without one."""
+    shutil.copytree(base, folder)
+    config = json.loads((folder / "config.json").read_text())
+    for part in (config, config["text_config"]):
+        part.pop("tie_word_embeddings", None)
+    (folder / "config.json").write_text(json.dumps(config))
+    tensors = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in tensors.items() if head == "own" or "lm_head" not in name}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    return folder
 
 
 def test_a_large_language_model_is_written_in_shards_and_read_back(
