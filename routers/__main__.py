@@ -158,6 +158,9 @@ def merge(
     revision: str | None = None,
     dtype: Literal["bfloat16", "float32", "float16"] = "bfloat16",
     max_shard_size: str = "5GB",
+    token: str | None = None,
+    cache_dir: str | None = None,
+    local_files_only: bool = False,
     *,
     router: str,
 ) -> None:
@@ -169,6 +172,9 @@ def merge(
         revision: of a router on the Hub
         dtype: of the weights written
         max_shard_size: of one file, such as 5GB
+        token: of the Hub, for a private or gated base; the one logged in with where null
+        cache_dir: the Hub's cache, where not the usual one
+        local_files_only: take what the Hub's cache holds of the base and ask nobody
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -187,6 +193,9 @@ def merge(
             dtype=dtype,
             max_shard_size=max_shard_size,
             progress=lambda done, total: shown.update(task, completed=done, total=total),
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
         )
     print(
         f"merged into {made.folder} ({made.bytes / 1e9:.2f} GB, {dtype}; {made.changed} of {made.tensors} tensors are not the "

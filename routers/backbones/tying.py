@@ -8,17 +8,17 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack, cast
 
 from torch import nn
 from transformers import AutoConfig
 from transformers.utils import cached_file
 
+from videorouter.routers.backbones.loading_options import HubSource, Loading, hub_source
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
 
 EMBEDDING: Final = re.compile(r"(^|\.)embed_tokens\.weight$")
 HEAD: Final = re.compile(r"(^|\.)lm_head\.(?!bias)")
-_HUB: Final = ("revision", "token", "cache_dir", "local_files_only")
 
 
 def has_own_head(names: Iterable[str]) -> bool:
@@ -38,12 +38,11 @@ def set_tied(config: Any, tied: bool) -> None:
         text.tie_word_embeddings = tied
 
 
-def tied_by_tensors(path: str, **hub: Any) -> bool | None:
+def tied_by_tensors(path: str, **hub: Unpack[HubSource]) -> bool | None:
     """Whether the head of the checkpoint folder or Hub id `path` is its embedding: none is stored, or the same once more.
 
-    Contents are compared up to where they first differ, so that next to nothing is read of a head of its own. `hub` is what
-    transformers takes: revision, token, cache_dir, local_files_only. None where there are no safetensors weights. Raises
-    `ValueError` for damaged ones.
+    Contents are compared up to where they first differ, so that next to nothing is read of a head of its own. None where there
+    are no safetensors weights. Raises `ValueError` for damaged ones.
     """
     file_of = _files(path, hub)
     if file_of is None:
@@ -75,7 +74,7 @@ def load_as_stored(model_class: Any, path: str, **options: Any) -> Any:
     What is saved, counted or trained of the model afterwards goes by that. Raises what transformers raises, and `ValueError`
     for damaged weights.
     """
-    hub = {name: options[name] for name in _HUB if options.get(name) is not None}
+    hub = hub_source(cast(Loading, options))
     config: Any = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub)
     tied = tied_by_tensors(path, **hub)
     if tied is not None:
@@ -94,7 +93,7 @@ def untie(model: Any) -> None:
         model.all_tied_weights_keys = {}
 
 
-def _files(path: str, hub: dict[str, Any]) -> dict[str, str] | None:
+def _files(path: str, hub: HubSource) -> dict[str, str] | None:
     """The file of every tensor, by name; a single file comes before an index, as in transformers."""
     if (whole := _found(path, "model.safetensors", hub)) is not None:
         with TensorRanges(whole) as tensors:
@@ -105,7 +104,7 @@ def _files(path: str, hub: dict[str, Any]) -> dict[str, str] | None:
     return None
 
 
-def _found(path: str, name: str, hub: dict[str, Any]) -> Path | None:
+def _found(path: str, name: str, hub: HubSource) -> Path | None:
     quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     file = cached_file(path, name, **hub, **quiet)
     return None if file is None else Path(file)

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Unpack
 
 import torch
 
@@ -18,6 +18,7 @@ from videorouter.json_files import read_object
 from videorouter.routers.backbones.early_loading import INDEX, WHOLE
 from videorouter.routers.backbones.language_weights import holds_language
 from videorouter.routers.backbones.loading import asking_the_hub, check_place, could_be_on_the_hub
+from videorouter.routers.backbones.loading_options import HubAccess, HubSource
 from videorouter.routers.checkpoints.base_identity import CheckpointError
 from videorouter.routers.checkpoints.hub import router_folder
 from videorouter.routers.checkpoints.merged_tensors import merged_tensors
@@ -55,12 +56,14 @@ def merge(
     dtype: Dtype = "bfloat16",
     max_shard_size: str = "5GB",
     progress: Callable[[int, int], None] = lambda done, total: None,
+    **access: Unpack[HubAccess],
 ) -> Merged:
     """Write base and language model of the router folder (or Hub id) `router` as one checkpoint into the folder `out`.
 
     `base` is where the base lies, if not where the folder says; `revision` is that of a router on the Hub. Floating-point
     tensors become `dtype`; adapters are added in float32. config.json says whether the head is tied as it is. `progress` is told
-    the bytes written and those there will be. `out` is there when it is complete, or not at all.
+    the bytes written and those there will be. `access` is how the Hub is asked for the base's files. `out` is there when it is
+    complete, or not at all.
 
     Raises:
         CheckpointError: for a folder without a language model, or one that does not fit the base; for another base than the
@@ -80,10 +83,11 @@ def merge(
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists and is no empty folder: choose another --out, or empty it")
-    described = _described(source.path, source.revision)
+    asked: HubSource = {**access, "revision": source.revision}
+    described = _described(source.path, asked)
     _check_plain(source.path, described)
     check_base(config, source.path)
-    tensors = merged_tensors(source.path, source.revision, folder, getattr(torch, dtype))
+    tensors = merged_tensors(source.path, folder, getattr(torch, dtype), **asked)
     total = sum(entry.bytes for entry in tensors.entries.values())
     unfinished = place.with_name(f".{place.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -119,7 +123,7 @@ def _size(text: str) -> int:
     return size
 
 
-def _described(base: str, revision: str | None) -> Path:
+def _described(base: str, asked: HubSource) -> Path:
     """The folder with the base's files beside its weights; of one on the Hub, as far as it is in the cache or reached."""
     check_place(base)
     if Path(base).is_dir():
@@ -127,7 +131,7 @@ def _described(base: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     with asking_the_hub(base):
-        return Path(snapshot_download(base, revision=revision, allow_patterns=list(BESIDE)))
+        return Path(snapshot_download(base, allow_patterns=list(BESIDE), **asked))
 
 
 def _check_plain(base: str, described: Path) -> None:

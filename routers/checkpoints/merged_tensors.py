@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from videorouter.routers.backbones.early_loading import weight_files
 from videorouter.routers.backbones.language_weights import HEAD, Change, language_changes
 from videorouter.routers.backbones.loading import loading_from
+from videorouter.routers.backbones.loading_options import HubSource
 from videorouter.routers.backbones.places import Places
 from videorouter.routers.backbones.tensor_ranges import DTYPES, TensorRanges
 from videorouter.routers.backbones.tying import has_own_head, tied_by_tensors
@@ -35,18 +36,18 @@ class MergedTensors:
     tied: bool
 
 
-def merged_tensors(base: str, revision: str | None, folder: Path, dtype: torch.dtype) -> MergedTensors:
+def merged_tensors(base: str, folder: Path, dtype: torch.dtype, **asked: Unpack[HubSource]) -> MergedTensors:
     """All tensors of `base`, a folder or Hub id, with the language model of the router folder `folder`, as `dtype` where floating.
 
     Only headers are read here. Raises `CheckpointError` where the folder's tensors do not fit the base, and `ValueError` for
     damaged files.
     """
     with loading_from(base):
-        stored = _Stored.of(base, revision)
-        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
+        stored = _Stored.of(base, asked)
+        config = AutoConfig.from_pretrained(base, trust_remote_code=False, **asked)
         with torch.device("meta"):
             empty: Any = AutoModelForImageTextToText.from_config(config)
-        tied = bool(tied_by_tensors(base, **({} if revision is None else {"revision": revision})))
+        tied = bool(tied_by_tensors(base, **asked))
     changes, places = language_changes(folder), Places(empty)
     tied = tied and HEAD not in changes
     place_of = {name: places.of(name) for name in stored.held}
@@ -77,8 +78,8 @@ class _Stored:
     held: dict[str, tuple[Path, str, tuple[int, ...]]]
 
     @classmethod
-    def of(cls, source: str, revision: str | None) -> "_Stored":
-        files = weight_files(source, revision)
+    def of(cls, source: str, asked: HubSource) -> "_Stored":
+        files = weight_files(source, **asked)
         headers: dict[str, tuple[Path, dict[str, Any]]] = {}
         for file in sorted(set(files.file_of.values())):
             with TensorRanges(path := files.path(file)) as ranges:
