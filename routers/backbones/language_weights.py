@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.loading import loading_from
+from videorouter.routers.backbones.offloaded import parameter_value, replace_parameter
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
 from videorouter.routers.backbones.tying import untie
 
@@ -108,22 +110,21 @@ def apply_language(folder: Path, model: Any) -> Any:
 
     Adapters are merged into the weights. Raises `ValueError` for names or shapes that do not fit the base.
     """
-    if (folder / ADAPTER).is_dir():
+    if (folder / ADAPTER).is_dir() and not any(parameter.is_meta for parameter in model.parameters()):
         from peft import PeftModel
 
         with loading_from(str(folder / ADAPTER)):
             return PeftModel.from_pretrained(model, str(folder / ADAPTER)).merge_and_unload()
-    if (folder / WHOLE).is_dir():
-        for file in sorted((folder / WHOLE).glob("*.safetensors")):
-            with loading_from(str(file)):
-                held = load_file(file)
-            if HEAD in held:
-                untie(model)
-            named = dict(model.named_parameters())
-            for name, value in held.items():
-                if name not in named or named[name].shape != value.shape:
-                    raise ValueError(f"{file} holds {name} {tuple(value.shape)}, which the base has no place for")
-                named[name].data.copy_(value)
+    if not holds_language(folder):
+        return model
+    changes = language_changes(folder)
+    if HEAD in changes:
+        untie(model)
+    named = dict(model.named_parameters())
+    for name, change in changes.items():
+        if name not in named or named[name].shape != change.shape:
+            raise ValueError(f"{folder} holds {name} {change.shape}, which the base has no place for")
+        replace_parameter(model, name, change.applied(partial(parameter_value, model, name)))
     return model
 
 

@@ -18,62 +18,16 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 from tests.loopback.hub import LoopbackHub, Repository
 from tests.loopback.serving import served
 from tests.routers import tiny_backbones
-from tests.routers.tiny_backbones import MODELS, all_kept, video, write_tiny
-from videorouter.miniature.pretraining.model import write_untrained_router
+from tests.routers.tiny_backbones import MODELS, all_kept, video
+from tests.routers.trained_language import published, with_language
 from videorouter.routers.__main__ import main
 from videorouter.routers.answering.video_router import VideoRouter
-from videorouter.routers.backbones.language_weights import ADAPTER, LanguageWeights, write_language
+from videorouter.routers.backbones.language_weights import ADAPTER
 from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.checkpoints import merge as merging
 from videorouter.routers.checkpoints.merge import merge
 
 ROOT = Path(__file__).parents[2]
-BESIDE = {
-    "preprocessor_config.json": '{"image_processor_type": "GotOcr2ImageProcessorFast"}',
-    "additional_chat_templates/tools.jinja": "{{ messages }}",
-    "LICENSE": "MIT",
-    "pytorch_model.bin": "left where it is",
-}
-
-
-def published(folder: Path, family: str = "internvl", tower: str = "qwen2", *, tied: bool = False) -> Path:
-    """A tiny bfloat16 checkpoint as it lies on the Hub: three shards and an index, no word on tying, processor files."""
-    write_tiny(folder, family, tower)
-    tensors = {name: value.bfloat16() for name, value in load_file(folder / "model.safetensors").items()}
-    if tied:
-        del tensors[next(name for name in tensors if name.endswith("lm_head.weight"))]
-    (folder / "model.safetensors").unlink()
-    names = sorted(tensors)
-    file_of = {
-        name: f"model-{3 * number // len(names) + 1:05d}-of-00003.safetensors" for number, name in enumerate(names)
-    }
-    for file in set(file_of.values()):
-        save_file({name: tensors[name] for name in names if file_of[name] == file}, folder / file, {"format": "pt"})
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": file_of}))
-    config = json.loads((folder / "config.json").read_text())
-    for part in (config, config["text_config"]):
-        part.pop("tie_word_embeddings", None)
-        part.pop("dtype", None)
-    config["torch_dtype"] = "bfloat16"
-    (folder / "config.json").write_text(json.dumps(config))
-    for name, text in BESIDE.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
-
-
-def with_language(folder: Path, base: Path, mode: Any) -> Path:
-    """A router folder over `base` whose language model is another one, as far from it as a training leads."""
-    write_untrained_router(folder, base)
-    backbone: Any = load_backbone(str(base))
-    weights = LanguageWeights.of(backbone.model, mode, rank=4)
-    torch.manual_seed(1)
-    trained = {
-        name: value.detach() + 0.2 * torch.randn_like(value) * value[0].numel() ** -0.5
-        for name, value in weights.tensors().items()
-    }
-    write_language(folder, weights.record(), trained, str(base))
-    return folder
 
 
 def names(folder: Path) -> set[str]:
