@@ -163,6 +163,7 @@ def merge(
     local_files_only: bool = False,
     *,
     router: str,
+    accept_base: bool = False,
 ) -> None:
     """Write the language model of a router folder, in its base, as an ordinary checkpoint of the base's family.
 
@@ -190,6 +191,7 @@ def merge(
             out,
             base=base,
             revision=revision,
+            accept_base=accept_base,
             dtype=dtype,
             max_shard_size=max_shard_size,
             progress=lambda done, total: shown.update(task, completed=done, total=total),
@@ -341,10 +343,10 @@ def parser() -> ArgumentParser:
     merging.add_argument(
         "router", metavar="ROUTER", help="router folder with a language model of stage 3, or its Hub id"
     )
-    merging.add_function_arguments(merge, skip={"router"})
+    merging.add_function_arguments(merge, skip={"router", "accept_base"})
     pushing = ArgumentParser(description="Upload a router folder to the Hub.")
     pushing.add_function_arguments(push, as_positional=True, skip={"accept_base"})
-    for one in (exporting, answering, pushing):
+    for one in (exporting, answering, merging, pushing):
         one.add_argument("--accept_base", action="store_true", help=ACCEPT_BASE)
     estimating = ArgumentParser(description="Print what a model costs before it is loaded.")
     estimating.add_function_arguments(estimate, skip={"json_output"})

@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Unpack
 
@@ -53,6 +53,7 @@ def merge(
     *,
     base: str | None = None,
     revision: str | None = None,
+    accept_base: bool = False,
     dtype: Dtype = "bfloat16",
     max_shard_size: str = "5GB",
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -60,10 +61,10 @@ def merge(
 ) -> Merged:
     """Write base and language model of the router folder (or Hub id) `router` as one checkpoint into the folder `out`.
 
-    `base` is where the base lies, if not where the folder says; `revision` is that of a router on the Hub. Floating-point
-    tensors become `dtype`; adapters are added in float32. config.json says whether the head is tied as it is. `progress` is told
-    the bytes written and those there will be. `access` is how the Hub is asked for the base's files. `out` is there when it is
-    complete, or not at all.
+    `base` is where the base lies, if not where the folder says; `accept_base` takes another than the recorded one. `revision` is
+    that of a router on the Hub. Floating-point tensors become `dtype`; adapters are added in float32. config.json says whether
+    the head is tied as it is. `progress` is told the bytes written and those there will be. `access` is how the Hub is asked for
+    the base's files. `out` is there when it is complete, or not at all.
 
     Raises:
         CheckpointError: for a folder without a language model, or one that does not fit the base; for another base than the
@@ -74,43 +75,35 @@ def merge(
     shard_size, place = _size(max_shard_size), out.resolve()
     folder = router_folder(router, revision)
     config = read_config(folder)
-    if base is not None:
-        config = replace(config, base=replace(config.base, path=base, revision=None))
-    source = config.base
+    where, at = (base, None) if base is not None else (config.base.path, config.base.revision)
     if not holds_language(folder):
         raise CheckpointError(
-            f"{router} holds no language model of its own, which stage 3 trains: its base {source.path} is the checkpoint to take"
+            f"{router} holds no language model of its own, which stage 3 trains: its base {where} is the checkpoint to take"
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists and is no empty folder: choose another --out, or empty it")
-    asked: HubSource = {**access, "revision": source.revision}
-    described = _described(source.path, asked)
-    _check_plain(source.path, described)
-    check_base(config, source.path)
-    tensors = merged_tensors(source.path, folder, getattr(torch, dtype), **asked)
+    described = _described(where, {**access, "revision": at})
+    _check_plain(where, described)
+    found = check_base(config, where, revision=at, folder=folder, accept=accept_base, download=True, **access).base
+    asked: HubSource = {**access, "revision": found.revision}
+    tensors = merged_tensors(found.path, folder, getattr(torch, dtype), **asked)
     total = sum(entry.bytes for entry in tensors.entries.values())
     unfinished = place.with_name(f".{place.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        if (free := shutil.disk_usage(unfinished).free) < total:
-            raise ValueError(
-                f"{out} needs {total / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: make room, or choose another --out"
-            )
+        _check_room(out, shutil.disk_usage(unfinished).free, total)
         _copy_beside(described, unfinished)
         _write_shards(unfinished, tensors.entries, shard_size, lambda done: progress(done, total))
-        content = read_object(described / "config.json", "fetch it anew")
-        written = json.dumps(_config(content, dtype, tensors.tied), indent=2)
-        (unfinished / "config.json").write_text(written + "\n", encoding="utf-8")
-        (unfinished / "README.md").write_text(_card(source.path, source.sha256), encoding="utf-8")
+        _write_config(described, unfinished, dtype, tensors.tied)
+        (unfinished / "README.md").write_text(_card(found.path, found.sha256), encoding="utf-8")
         lacking = tuple(_lacking(unfinished))
         unfinished.replace(place)
     except OSError as error:
-        if error.filename is not None:
+        if error.filename is not None:  # that says it all
             raise
-        raise OSError(
-            error.errno, f"{out} could not be written ({error.strerror}): make room, or choose another --out"
-        ) from error
+        reason = f"{out} could not be written ({error.strerror}): make room, or choose another --out"
+        raise OSError(error.errno, reason) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return Merged(out, len(tensors.entries), tensors.changed, total, lacking)
@@ -145,6 +138,13 @@ def _check_plain(base: str, described: Path) -> None:
         raise CheckpointError(
             f"{base} is quantised{f' ({method})' if method else ''}: nothing can be merged into its weights; train stage 3 over "
             "the checkpoint that it was made from"
+        )
+
+
+def _check_room(out: Path, free: int, total: int) -> None:
+    if free < total:
+        raise ValueError(
+            f"{out} needs {total / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: make room, or choose another --out"
         )
 
 
@@ -189,15 +189,15 @@ def _shards(entries: Mapping[str, Entry], shard_size: int) -> Iterator[list[str]
     yield names
 
 
-def _config(content: dict[str, Any], dtype: str, tied: bool) -> dict[str, Any]:
+def _write_config(described: Path, out: Path, dtype: str, tied: bool) -> None:
     """The base's config with what is true now; where it says nothing of dtype or head, transformers and engines guess otherwise."""
-    made = _with_dtype(content, dtype)
+    made = _with_dtype(read_object(described / "config.json", "fetch it anew"), dtype)
     if not {"dtype", "torch_dtype"} & made.keys():
         made["torch_dtype"] = dtype
     made["tie_word_embeddings"] = tied
     if isinstance(text := made.get("text_config"), dict):
         made["text_config"] = text | {"tie_word_embeddings": tied}
-    return made
+    (out / "config.json").write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
 
 
 def _with_dtype(content: dict[str, Any], dtype: str) -> dict[str, Any]:
