@@ -92,7 +92,7 @@ def merge(
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        _check_room(out, shutil.disk_usage(unfinished).free, total)
+        _check_space(out, shutil.disk_usage(unfinished).free, total)
         _copy_beside(described, unfinished)
         _write_shards(unfinished, tensors.entries, shard_size, lambda done: progress(done, total))
         _write_config(described, unfinished, dtype, tensors.tied)
@@ -141,7 +141,7 @@ def _check_plain(base: str, described: Path) -> None:
         )
 
 
-def _check_room(out: Path, free: int, total: int) -> None:
+def _check_space(out: Path, free: int, total: int) -> None:
     if free < total:
         raise ValueError(
             f"{out} needs {total / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: make room, or choose another --out"

@@ -254,7 +254,7 @@ def test_a_disk_that_is_too_small_is_said_before_a_byte_is_written(
     assert "make room" in refused(router, tmp_path / "m")
 
 
-def test_a_base_on_the_hub_is_merged_with_by_its_id(tmp_path: Path) -> None:
+def test_a_base_on_the_hub_is_merged_with_by_its_id_and_offline_from_the_cache(tmp_path: Path) -> None:
     base = published(tmp_path / "base")
     router = with_language(tmp_path / "router", base, "full")
     here = merge(router, tmp_path / "here")
@@ -266,11 +266,18 @@ def test_a_base_on_the_hub_is_merged_with_by_its_id(tmp_path: Path) -> None:
             "HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "home"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }  # fmt: skip
-        command = ["-m", "videorouter", "merge", str(router), "--base", "lab/base", "--out", str(tmp_path / "there")]
-        done = subprocess.run([sys.executable, *command], env=environment, text=True, capture_output=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+        command = ["-m", "videorouter", "merge", str(router), "--base", "lab/base", "--out"]
+        there = run(environment, *command, str(tmp_path / "there"))
+    offline = run(environment | {"HF_HUB_OFFLINE": "1"}, *command, str(tmp_path / "offline"))
+    assert (there.returncode, offline.returncode) == (0, 0), there.stderr + offline.stderr
     assert "GET pytorch_model.bin" not in server.requests
     assert "base_model: lab/base" in (tmp_path / "there" / "README.md").read_text()
     for path in here.folder.rglob("*"):
         if path.is_file() and path.name != "README.md":
-            assert (tmp_path / "there" / path.relative_to(here.folder)).read_bytes() == path.read_bytes(), path.name
+            for folder in ("there", "offline"):
+                assert (tmp_path / folder / path.relative_to(here.folder)).read_bytes() == path.read_bytes(), path.name
+
+
+def run(environment: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    """The real client, in a process of its own: it reads the Hub's address once, when it is imported."""
+    return subprocess.run([sys.executable, *command], env=environment, text=True, capture_output=True, cwd=ROOT)
