@@ -51,7 +51,6 @@ def write_internvl3(folder: Path, vision: dict[str, Any] | None = None) -> None:
     _write_json(folder, "generation_config.json", {"_from_model_config": True, "bos_token_id": ids["<|endoftext|>"],
         "eos_token_id": ids["<|im_end|>"], "transformers_version": "4.52.0.dev0"})  # fmt: skip
     _write_internvl_processor(folder)
-    _write_json(folder, "processor_config.json", {"image_seq_length": 4, "processor_class": "InternVLProcessor"})
 
 
 def write_internvl2_5_llama(folder: Path) -> None:
@@ -69,7 +68,6 @@ def write_internvl2_5_llama(folder: Path) -> None:
     )
     _write_json(folder, "generation_config.json", {"eos_token_id": ids["<|im_end|>"]})
     _write_internvl_processor(folder)
-    _write_json(folder, "processor_config.json", {"image_seq_length": 4, "processor_class": "InternVLProcessor"})
 
 
 def write_internvl3_5(folder: Path, experts: bool = False) -> None:
@@ -87,7 +85,7 @@ def write_internvl3_5(folder: Path, experts: bool = False) -> None:
         del text["layer_types"]
         text |= {
             "architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", "decoder_sparse_step": 1,
-            "mlp_only_layers": [], "moe_intermediate_size": 32, "norm_topk_prob": True, "num_experts": 8,
+            "mlp_only_layers": [], "moe_intermediate_size": 48, "norm_topk_prob": True, "num_experts": 8,
             "num_experts_per_tok": 2, "output_router_logits": False, "router_aux_loss_coef": 0.001,
         }  # fmt: skip
     config = _of_4_55(_internvl_config(ids, text, _intern_vit()))
@@ -118,7 +116,6 @@ def write_internvl3_5_gpt_oss(folder: Path) -> None:
     _write_json(folder, "generation_config.json", {"eos_token_id": [ids["<|return|>"], ids["<|end|>"]],
         "pad_token_id": ids["<|endoftext|>"], "do_sample": True})  # fmt: skip
     _write_internvl_processor(folder, side=112)
-    _write_json(folder, "processor_config.json", {"image_seq_length": 16, "processor_class": "InternVLProcessor"})
 
 
 def write_llava_onevision(folder: Path, tied: bool = False) -> None:
@@ -139,7 +136,7 @@ def write_llava_onevision(folder: Path, tied: bool = False) -> None:
         "torch_dtype": "float16", "transformers_version": "4.45.0.dev0", "use_image_newline_parameter": True,
         "video_token_index": ids["<video>"], "vision_aspect_ratio": "anyres_max_9",
         "vision_config": {
-            "hidden_size": 48, "image_size": 76, "intermediate_size": 64, "model_type": "siglip_vision_model",
+            "hidden_size": 64, "image_size": 76, "intermediate_size": 96, "model_type": "siglip_vision_model",
             "num_attention_heads": 4, "num_hidden_layers": 3, "patch_size": 14, "torch_dtype": "float16",
             "vision_use_head": False,
         },
@@ -175,7 +172,7 @@ def write_qwen2_5_vl(folder: Path, tied: bool = False) -> None:
         "use_sliding_window": False, "rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3]},
         "vision_config": {
             "depth": 4, "hidden_act": "silu", "hidden_size": 64, "intermediate_size": 96, "num_heads": 4, "in_chans": 3,
-            "out_hidden_size": 64, "patch_size": 14, "spatial_merge_size": 2, "spatial_patch_size": 14,
+            "out_hidden_size": 96, "patch_size": 14, "spatial_merge_size": 2, "spatial_patch_size": 14,
             "window_size": 112, "fullatt_block_indexes": [1, 3], "tokens_per_second": 2, "temporal_patch_size": 2,
         },
         "vocab_size": len(ids) + SPARE_ROWS, **_WIDTHS,
@@ -208,7 +205,7 @@ def write_qwen3_vl(folder: Path, tied: bool = True) -> None:
         "vision_config": {
             "deepstack_visual_indexes": [1, 2], "depth": 4, "hidden_act": "gelu_pytorch_tanh", "hidden_size": 64,
             "in_channels": 3, "initializer_range": 0.02, "intermediate_size": 96, "model_type": "qwen3_vl",
-            "num_heads": 4, "num_position_embeddings": 36, "out_hidden_size": 64, "patch_size": 16,
+            "num_heads": 4, "num_position_embeddings": 36, "out_hidden_size": 96, "patch_size": 16,
             "spatial_merge_size": 2, "temporal_patch_size": 2,
         },
     }  # fmt: skip
@@ -250,7 +247,7 @@ TIED: Final = {"llava-onevision-qwen2-0.5b-ov-hf", "Qwen2.5-VL-3B-Instruct", "Qw
 """Layouts that store no head of their own."""
 
 _WIDTHS: Final[dict[str, Any]] = {
-    "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_hidden_layers": LAYERS,
+    "hidden_size": 96, "intermediate_size": 160, "num_attention_heads": 6, "num_hidden_layers": LAYERS,
     "num_key_value_heads": 2,
 }  # fmt: skip
 
@@ -268,8 +265,8 @@ def _qwen2_text(ids: dict[str, int], vocab_size: int) -> dict[str, Any]:
 def _intern_vit(**more: Any) -> dict[str, Any]:
     return {
         "architectures": ["InternVisionModel"], "attention_bias": True, "attention_dropout": 0.0, "dropout": 0.0,
-        "hidden_act": "gelu", "hidden_dropout_prob": 0.0, "hidden_size": 48, "image_size": [56, 56],
-        "initializer_factor": 0.1, "initializer_range": 1e-10, "intermediate_size": 64, "layer_norm_eps": 1e-06,
+        "hidden_act": "gelu", "hidden_dropout_prob": 0.0, "hidden_size": 64, "image_size": [56, 56],
+        "initializer_factor": 0.1, "initializer_range": 1e-10, "intermediate_size": 96, "layer_norm_eps": 1e-06,
         "layer_scale_init_value": 0.1, "model_type": "internvl_vision", "norm_type": "layer_norm",
         "num_attention_heads": 4, "num_channels": 3, "num_hidden_layers": 3, "patch_size": [14, 14],
         "projection_dropout": 0.0, "torch_dtype": "bfloat16", "use_absolute_position_embeddings": True,
@@ -299,6 +296,8 @@ def _write_internvl_processor(folder: Path, side: int = 56) -> None:
         "image_std": [0.229, 0.224, 0.225], "max_patches": 12, "min_patches": 1, "processor_class": "InternVLProcessor",
         "resample": 3, "rescale_factor": 0.00392156862745098, "size": {"height": side, "width": side},
     })  # fmt: skip
+    tokens = (side // 28) ** 2
+    _write_json(folder, "processor_config.json", {"image_seq_length": tokens, "processor_class": "InternVLProcessor"})
 
 
 def _qwen_vl_ids(ids: dict[str, int]) -> dict[str, int]:
