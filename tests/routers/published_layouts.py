@@ -386,8 +386,8 @@ def _drawn(name: str, weight: Tensor) -> Tensor:
         return 1 + 0.1 * torch.randn(weight.shape)
     if "lambda_" in name:
         return 0.1 + 0.5 * torch.rand(weight.shape)
-    if "embed_tokens" in name:
-        return torch.randn(weight.shape)
+    if "embed_tokens" in name:  # small, so that a tied head does not see the last token again above all
+        return 0.2 * torch.randn(weight.shape)
     if weight.ndim < 2 or "position_embedding" in name or "cls_token" in name or "pos_embed" in name:
         return 0.1 * torch.randn(weight.shape)
     columns = weight[0].numel() if weight.ndim != 3 else weight.shape[-1]
