@@ -7,6 +7,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import InternVLConfig, InternVLForConditionalGeneration, PreTrainedTokenizerFast
 
 from videorouter.miniature.pretraining.lesson_wordings import lesson_texts
+from videorouter.miniature.pretraining.processor_files import ROLES, VIDEO, write_processor_files
 from videorouter.miniature.world.wordings import vocabulary
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.loading import load_backbone
@@ -50,13 +51,14 @@ def write_untrained_router(out: Path, base: Path, *, seed: int = 0, budget: int 
 def save_base(
     out: Path, model: InternVLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, card: str
 ) -> Path:
-    """Write an ordinary transformers folder with its model card. Raises `FileExistsError` as `write_base` does."""
+    """Write an ordinary transformers folder with processor files and model card. Raises `FileExistsError` as `write_base` does."""
     if (out / "config.json").exists():
         raise FileExistsError(f"{out} already holds a checkpoint: choose another folder or delete it")
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    write_processor_files(out, model.config)
     (out / "README.md").write_text(card, encoding="utf-8")
     return out
 
@@ -101,13 +103,13 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     tokenizer.train_from_iterator(sorted({*vocabulary(), *lesson_texts(), *LETTERS}), trainer)
+    tokenizer.add_tokens([f"Frame-{number}: " for number in range(1, LABELLED_FRAMES + 1)])
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>", "<img>", "</img>", "<IMG_CONTEXT>"],
+        extra_special_tokens=ROLES,
     )
-    fast.add_tokens([f"Frame-{number}: " for number in range(1, LABELLED_FRAMES + 1)])
     fast.chat_template = (Path(__file__).parents[1] / "chat_template.jinja").read_text(encoding="utf-8")
     return fast
 
@@ -134,7 +136,7 @@ def _config(tokenizer: PreTrainedTokenizerFast, width: int, vision_layers: int, 
             "num_key_value_heads": 4,
             "head_dim": 64,
             "rope_parameters": {"rope_type": "default", "rope_theta": 100_000.0},
-            "vocab_size": len(tokenizer),
+            "vocab_size": tokenizer.convert_tokens_to_ids(VIDEO),  # the last entry, and without a row
             "max_position_embeddings": 8192,
             "tie_word_embeddings": False,
             "bos_token_id": None,

@@ -6,7 +6,7 @@ holds bytes and a table of values, without loss.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,6 +21,10 @@ RESIZED: Final = (
     "InternVL3-8B-hf", "llava-onevision-qwen2-7b-ov-hf", "Qwen2.5-VL-7B-Instruct", "Qwen3-VL-2B-Instruct",
 )  # fmt: skip
 """Layouts, one a family, of which pictures were recorded that the processor had to resize."""
+SHIPPED: Final = Path(__file__).parents[2] / "miniature" / "shipped" / "dense"
+"""A base that this project ships; the other's processor files are the same."""
+SHIPPED_VIDEO: Final = "shipped-video"
+SHIPPED_PICTURES: Final = "shipped-pictures"
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def shown_frames(name: str) -> np.ndarray:
         "qwen2_5_vl": (6, 56, 84),
         "qwen3_vl": (6, 64, 96),
     }
-    frames, height, width = (3, 112, 112) if "20B" in name else shapes[FAMILY_OF[name]]
+    larger = "20B" in name or name in (SHIPPED_VIDEO, SHIPPED_PICTURES)
+    frames, height, width = (3, 112, 112) if larger else shapes[FAMILY_OF[name]]
     blocks = np.random.default_rng(0).integers(0, 256, (frames, height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8)
     return blocks.repeat(4, axis=1).repeat(4, axis=2)[:, :height, :width]
 
@@ -56,6 +61,13 @@ def odd_frames() -> np.ndarray:
     """uint8 `[2, 70, 110, 3]`: two frames that every processor resizes."""
     blocks = np.random.default_rng(1).integers(0, 256, (2, 7, 11, 3), dtype=np.uint8)
     return blocks.repeat(10, axis=1).repeat(10, axis=2)
+
+
+def labelled_pictures(count: int) -> list[dict[str, Any]]:
+    """The message with which others ask as this project does: each frame a picture behind its label, then the question."""
+    parts = [({"type": "text", "text": f"Frame-{number}: "}, {"type": "image"}) for number in range(1, count + 1)]
+    content = [part for pair in parts for part in pair]
+    return [{"role": "user", "content": [*content, {"type": "text", "text": QUESTION}]}]
 
 
 def shown_seconds(frames: int) -> list[float]:

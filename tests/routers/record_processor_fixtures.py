@@ -23,8 +23,12 @@ from tests.routers.processor_fixtures import (
     FPS,
     QUESTION,
     RESIZED,
+    SHIPPED,
+    SHIPPED_PICTURES,
+    SHIPPED_VIDEO,
     STEP,
     Recorded,
+    labelled_pictures,
     odd_frames,
     shown_frames,
     write_recorded,
@@ -88,6 +92,20 @@ def recorded(name: str, folder: Path) -> Recorded:
     )
 
 
+def recorded_shipped() -> dict[str, Recorded]:
+    """What `AutoProcessor` makes of frames for a base that this project ships: as one video, and as pictures with labels."""
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(SHIPPED)
+    frames = shown_frames(SHIPPED_PICTURES)
+    prompt = processor.apply_chat_template(labelled_pictures(len(frames)), tokenize=False, add_generation_prompt=True)
+    made = {
+        SHIPPED_VIDEO: processed(processor, frames),
+        SHIPPED_PICTURES: processor(text=[prompt], images=list(frames), return_tensors="pt"),
+    }
+    return {name: Recorded(one["input_ids"][0].numpy(), _pixels(one)) for name, one in made.items()}
+
+
 def _pixels(made: Any) -> np.ndarray:
     named: torch.Tensor = made["pixel_values_videos" if "pixel_values_videos" in made else "pixel_values"]
     return np.asarray(named.numpy())
@@ -101,10 +119,15 @@ def main() -> int:
     declare_operators()
     with tempfile.TemporaryDirectory() as folder:
         for name in LAYOUTS:
-            made = recorded(name, Path(folder) / name)
-            file = write_recorded(name, made)
-            print(name, len(made.ids), "ids, pixels", made.pixels.shape, file.stat().st_size, "bytes")
+            _write(name, recorded(name, Path(folder) / name))
+    for name, made in recorded_shipped().items():
+        _write(name, made)
     return 0
+
+
+def _write(name: str, made: Recorded) -> None:
+    file = write_recorded(name, made)
+    print(name, len(made.ids), "ids, pixels", made.pixels.shape, file.stat().st_size, "bytes")
 
 
 if __name__ == "__main__":
