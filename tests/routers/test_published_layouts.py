@@ -32,6 +32,7 @@ from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.early_loading import load_early
 from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.checkpoints.router_folder import BaseModel, RouterConfig
 from videorouter.routers.systems.query import Truth
 from videorouter.routers.systems.registry import SYSTEMS
 from videorouter.video.frames import SampledFrames
@@ -59,7 +60,8 @@ class Published:
         return {"frame_label": "Frame1"} if FAMILY_OF[self.name] == "internvl" else {}
 
     def base(self) -> VideoRouter:
-        return VideoRouter.from_base(str(self.folder), **self.options)
+        config = RouterConfig(BaseModel(str(self.folder), ""))
+        return VideoRouter(load_backbone(str(self.folder), **self.options), config)
 
     def inputs(self) -> dict[str, Tensor]:
         """What the processor hands to the class."""
@@ -200,7 +202,7 @@ def test_a_head_is_tied_where_none_is_stored_and_nowhere_else(layout: Published)
 
 @every_layout
 def test_every_system_runs_and_an_export_answers_as_before(layout: Published, tmp_path: Path) -> None:
-    router = VideoRouter.from_pretrained(write_untrained_router(tmp_path / "router", layout.folder), **layout.options)
+    router = VideoRouter.from_pretrained(write_untrained_router(tmp_path / "router", layout.folder))
     frames = shown_frames(layout.name)
     watched = router.watch(sampled(frames))
     tokens: Any = watched.tokens
@@ -217,7 +219,7 @@ def test_every_system_runs_and_an_export_answers_as_before(layout: Published, tm
         assert 0 < answer.tokens == sum(answer.tokens_by_frame) <= everything
         said[system] = (answer.text, answer.tokens_by_frame, answer.relevance)
     router.save_pretrained(tmp_path / "again")
-    again = VideoRouter.from_pretrained(tmp_path / "again", **layout.options)
+    again = VideoRouter.from_pretrained(tmp_path / "again")
     for system, before in said.items():
         after = again.answer(watched, QUESTION, budget=everything, system=system, encoder=encoder, max_new_tokens=2)
         assert (after.text, after.tokens_by_frame, after.relevance) == before
