@@ -1,6 +1,7 @@
 # One command runs the main job in miniature (`make demo`), one passes the tests (`make test`); both set up what they need.
 PYTHON ?= python3
 VENV ?= .venv
+OLDEST ?= .venv-oldest
 BIN := $(VENV)/bin
 SCALE ?= full
 RUNS ?= runs
@@ -12,10 +13,10 @@ export HF_HUB_OFFLINE ?= 1
 need = $(foreach name,$(1),$(if $(strip $($(name))),,$(error $(name) is empty: give it, as in `make $@ $(name)=...`; `make help` says what it is)))
 
 # None of these may be empty: `make demo RUNS=` would write to /demo.
-$(foreach name,PYTHON VENV SCALE RUNS KILLS CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
+$(foreach name,PYTHON VENV OLDEST SCALE RUNS KILLS CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test \
+.PHONY: help setup demo demo-real miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest \
 	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-gpu lint clean
 
 help:  ## list the commands
@@ -79,6 +80,20 @@ report: setup  ## one page and tables of what `make eval` ran
 
 test: setup  ## all tests that need neither a GPU nor minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
+
+test-oldest: $(OLDEST)/.installed  ## tests of loading, decoding and training with the oldest torch, transformers, Lightning and av (OLDEST: where)
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -m "not slow and not gpu" $(OLDEST_TESTS)
+
+OLDEST_TESTS := $(wildcard tests/routers/test_backbone*.py) tests/routers/test_early_loading.py tests/routers/test_published_layouts.py \
+	tests/video/test_decode.py tests/train/test_training.py
+
+$(OLDEST)/.installed: pyproject.toml constraints.txt tests/project/oldest_constraints.py
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(PYTHON) tests/project/oldest_constraints.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/pip install --quiet --constraint $(OLDEST)/constraints.txt torch setuptools wheel
+	DS_BUILD_OPS=0 $(OLDEST)/bin/pip install --quiet --constraint $(OLDEST)/constraints.txt --editable . \
+	  pytest pytest-timeout hypothesis imageio-ffmpeg aiohttp
+	touch $@
 
 bench-loader: setup  ## samples/s of the loader against webdataset and datasets (5 minutes)
 	$(BIN)/python benchmarks/loader.py

@@ -76,7 +76,7 @@ def shown_seconds(frames: int) -> list[float]:
 
 def write_recorded(name: str, recorded: Recorded) -> Path:
     FOLDER.mkdir(exist_ok=True)
-    kept = {"ids": recorded.ids.astype(np.int32), **_packed("pixels", recorded.pixels)}
+    kept: dict[str, Any] = {"ids": recorded.ids.astype(np.int32), **_packed("pixels", recorded.pixels)}
     if recorded.grid is not None:
         kept["grid"] = recorded.grid
     if recorded.seconds_per_patch is not None:

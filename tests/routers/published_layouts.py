@@ -366,7 +366,8 @@ def _write(
     if shards == 1:
         save_file(tensors, folder / "model.safetensors", {"format": "pt"})
         return
-    names, place_of = list(tensors), {}
+    names = list(tensors)
+    place_of: dict[str, str] = {}
     for number in range(shards):
         file = f"model-{number + 1:05d}-of-{shards:05d}.safetensors"
         here = names[number * len(names) // shards : (number + 1) * len(names) // shards]

@@ -77,6 +77,14 @@ def test_positions_are_those_of_the_whole_video_with_the_dropped_tokens_left_out
     assert torch.equal(kept.embeddings[0, kept.visual], tokens.flatten(0, 1)[places])
 
 
+def test_fractions_of_a_second_count(backbone: Any) -> None:
+    """Two positions a second: patches of 1.6 seconds begin at 0, 3.2, 6.4 (transformers before 5.18 took 1 for 1.6)."""
+    tokens = torch.randn(3, 16, 64)
+    prompt = backbone.embed_prompt(all_kept(tokens), "Why?", (0.4, 2.0, 3.6))
+    first = prompt.position_ids[0, 0, prompt.visual[::16]]
+    assert (first - first[0]).tolist() == [0, 3, 6]
+
+
 @pytest.mark.parametrize("policy", ["original", "contiguous"])
 def test_generation_after_pruning_is_that_of_a_loop_without_cache(backbone: Any, policy: Any) -> None:
     tokens = backbone.encode_frames(video(8))

@@ -162,19 +162,22 @@ def test_greedy_text_is_that_of_generate(layout: Published) -> None:
 @published(RESIZED)
 @torch.no_grad()
 def test_frames_of_another_size_are_resized_as_the_processor_does(layout: Published) -> None:
-    """Up to the difference between Pillow's and torchvision's bicubic weights; the grid is the processor's."""
-    from collections.abc import Callable
-
+    """Within one level of 255; Pillow and torchvision clip an overshoot between their two passes in another order."""
     seen: list[Tensor] = []
     backbone: Any = layout.base().backbone
-    tower = (
-        backbone.model.model.visual if hasattr(backbone.model.model, "visual") else backbone.model.model.vision_tower
-    )
-    keep: Callable[..., None] = lambda module, given, named: seen.append((*given, *named.values())[0])  # noqa: E731
-    tower.register_forward_pre_hook(keep, with_kwargs=True)
+    model = backbone.model.model
+    tower = model.visual if hasattr(model, "visual") else model.vision_tower
+
+    def look(module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        seen.append((*given, *named.values())[0])
+
+    tower.register_forward_pre_hook(look, with_kwargs=True)
     tokens = backbone.encode_frames(odd_frames())
     assert layout.recorded.resized is not None
-    assert abs(torch.cat(seen).numpy() - layout.recorded.resized.reshape(seen[0].shape)).max() < 0.06
+    levels = 255 * max(backbone.normalisation.deviation)
+    apart = levels * abs(torch.cat(seen).numpy() - layout.recorded.resized.reshape(seen[0].shape))
+    assert (apart > 1.1).mean() < 0.002
+    assert apart.mean() < 0.05
     if layout.recorded.resized_grid is not None:
         assert tokens.shape[1] == layout.recorded.resized_grid[0, 1:].prod() // 4
 
