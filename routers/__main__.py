@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from videorouter.command_line import command, typed_command, underscored
 from videorouter.routers.backbones.loading_options import (
     FrameLabel,
+    Loading,
     PromptOptions,
     add_loading_options,
     take_loading,
@@ -18,7 +19,6 @@ from videorouter.shards.policy import Policy
 from videorouter.usage import ArgumentParser
 
 if TYPE_CHECKING:
-    from videorouter.routers.backbones.loading_options import Loading
     from videorouter.routers.cost.estimate import Estimate
 
 ACCEPT_BASE = "use a base model that is another one than the routers were trained on, and say what differs"
@@ -86,7 +86,7 @@ def answer(
     estimate_only: bool = False,
     stream: bool = False,
     accept_base: bool = False,
-    loading: "Loading | None" = None,
+    loading: Loading | None = None,
 ) -> None:
     """Answer a question about a video with an exported router, or with a base model alone and a system that needs no router.
 

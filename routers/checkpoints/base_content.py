@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from videorouter.json_files import read_object
-from videorouter.routers.backbones.early_loading import placed_names, weight_files
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
+from videorouter.routers.backbones.weight_files import weight_files
 from videorouter.routers.checkpoints.canonical_config import unlike_keys
 from videorouter.routers.checkpoints.hub_snapshot import CONFIG, cached_snapshot, missing_weights
 from videorouter.routers.checkpoints.remembered_hashes import tensor_sha256
@@ -154,6 +154,8 @@ def _renamed(content: BaseContent) -> tuple[BaseContent, dict[str, str]]:
     As it is where transformers does not know the model.
     """
     try:
+        from videorouter.routers.backbones.early_loading import placed_names  # which brings transformers' modelling
+
         placed = placed_names(content.shapes, content.config)
     except Exception:  # unknown families, and whatever a family's class says to values it does not take
         return content, {}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final, Unpack
 
 from videorouter.json_files import read_object
-from videorouter.routers.backbones.early_loading import INDEX, WHOLE
 from videorouter.routers.backbones.loading import asking_the_hub
 from videorouter.routers.backbones.loading_options import HubAccess
+from videorouter.routers.backbones.weight_files import INDEX, WHOLE
 from videorouter.routers.checkpoints.remembered_hashes import cache_folder, file_sha256, recalled, remember
 
 _log = logging.getLogger(__name__)

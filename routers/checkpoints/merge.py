@@ -15,10 +15,10 @@ from typing import Any, Final, Literal, Unpack
 import torch
 
 from videorouter.json_files import read_object
-from videorouter.routers.backbones.early_loading import INDEX, WHOLE
 from videorouter.routers.backbones.language_weights import holds_language
 from videorouter.routers.backbones.loading import asking_the_hub, check_place, could_be_on_the_hub
 from videorouter.routers.backbones.loading_options import HubAccess, HubSource
+from videorouter.routers.backbones.weight_files import INDEX, WHOLE
 from videorouter.routers.checkpoints.base_identity import CheckpointError
 from videorouter.routers.checkpoints.hub import router_folder
 from videorouter.routers.checkpoints.merged_tensors import merged_tensors

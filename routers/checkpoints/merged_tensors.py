@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from videorouter.routers.backbones.early_loading import weight_files
 from videorouter.routers.backbones.language_weights import HEAD, Change, language_changes
 from videorouter.routers.backbones.loading import loading_from
 from videorouter.routers.backbones.loading_options import HubSource
 from videorouter.routers.backbones.places import Places
 from videorouter.routers.backbones.tensor_ranges import DTYPES, TensorRanges
 from videorouter.routers.backbones.tying import has_own_head, tied_by_tensors
+from videorouter.routers.backbones.weight_files import weight_files
 from videorouter.routers.checkpoints.base_identity import CheckpointError
 from videorouter.routers.checkpoints.tensor_file import Entry
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Unpack
 
 from videorouter.json_files import read_object
-from videorouter.routers.backbones.early_loading import weight_files
 from videorouter.routers.backbones.loading_options import HubAccess
+from videorouter.routers.backbones.weight_files import weight_files
 from videorouter.routers.checkpoints.base_content import (
     BaseContent,
     Difference,
