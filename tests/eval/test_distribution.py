@@ -152,3 +152,19 @@ def test_less_than_one_at_once_is_refused(loaded: VideoRouter) -> None:
 
 def test_an_answer_by_likelihood_waits_for_no_company(loaded: VideoRouter) -> None:
     assert Runner(loaded, "likelihood", answers_at_once=8).answers_at_once == 1
+
+
+@pytest.mark.parametrize(("scoring", "at_once"), [("generate", 1), ("generate", 3), ("likelihood", 1)])
+def test_logits_that_are_no_numbers_are_failures_and_never_a_choice(
+    router: Path, items: list[Item], scoring: Any, at_once: int
+) -> None:
+    """float16 overflows in a layer behind those that routers read; NaN would have been option A."""
+    backbone: Any = (half := VideoRouter.from_pretrained(router, device="cpu", dtype="float16")).backbone
+    backbone.model.model.language_model.layers[-1].mlp.up_proj.weight.data.mul_(60_000)
+    runner = Runner(half, scoring, answers_at_once=at_once, tolerant=True)
+    made = runner.run(items, [half.system("frame_budget")], {"frame_budget": [329] * len(items)}, Progress(disable=True))
+    assert not made
+    assert [failure.item for failure in runner.failures] == [item.id for item in items]
+    for failure in runner.failures:
+        assert "a logit of the answer in float16 is not a number" in failure.error
+        assert "load the model in float32" in failure.error
