@@ -7,16 +7,16 @@ from pathlib import Path
 
 from videorouter.video.decoder import Choose, Decoder, DecordDecoder
 from videorouter.video.errors import CorruptVideo, EmptyVideo, MissingVideo, VideoError, VideoOutOfMemory
-from videorouter.video.frames import SampledFrames
+from videorouter.video.frames import SampledFrames, Sizing
 from videorouter.video.sampling import SAMPLERS
 from videorouter.video.seeking import SeekingDecoder
 from videorouter.video.sequential import SequentialDecoder
 
 
 def sample_frames(
-    path: str | Path, count: int, sampler: str = "segment_midpoint", size: int | None = None
+    path: str | Path, count: int, sampler: str = "segment_midpoint", size: Sizing | None = None
 ) -> SampledFrames:
-    """`count` frames of a video file, resized to `size` x `size` pixels where given (ours; samplers in `video/sampling.py`).
+    """`count` frames of a video file, resized to `size` (`Sizing`) where given (ours; samplers in `video/sampling.py`).
 
     Raises `MissingVideo`, `EmptyVideo`, `CorruptVideo` or `VideoOutOfMemory` naming the file, `ValueError` for an unknown
     sampler, or fewer than one frame or pixel.
@@ -27,7 +27,7 @@ def sample_frames(
     return _read(Path(path), lambda starts: SAMPLERS[sampler](len(starts), count), size, sampler)
 
 
-def frames_at(path: str | Path, seconds: Sequence[float], size: int | None = None) -> SampledFrames:
+def frames_at(path: str | Path, seconds: Sequence[float], size: Sizing | None = None) -> SampledFrames:
     """The frames on screen at given seconds; moments after the end give the last frame. Raises as `sample_frames`."""
     _check_asked(len(seconds), size)
     return _read(
@@ -40,7 +40,7 @@ def decoders() -> list[Decoder]:
     return [SeekingDecoder(), SequentialDecoder(), *([DecordDecoder()] if importlib.util.find_spec("decord") else [])]
 
 
-def _read(path: Path, choose: Choose, size: int | None, sampler: str) -> SampledFrames:
+def _read(path: Path, choose: Choose, size: Sizing | None, sampler: str) -> SampledFrames:
     _check_readable(path)
     failures = []
     for decoder in decoders():
@@ -57,8 +57,8 @@ def _read(path: Path, choose: Choose, size: int | None, sampler: str) -> Sampled
     raise CorruptVideo(path, f"no decoder could read it ({'; '.join(failures)[:300]})")
 
 
-def _check_asked(count: int, size: int | None) -> None:
-    if count < 1 or (size is not None and size < 1):
+def _check_asked(count: int, size: Sizing | None) -> None:
+    if count < 1 or (isinstance(size, int) and size < 1):
         raise ValueError(f"cannot take {count} frames of {size} pixels a side: both must be at least 1")
 
 

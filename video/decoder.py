@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from videorouter.video.frames import SampledFrames, resize_frames
+from videorouter.video.frames import SampledFrames, Sizing, resize_frames
 
 Choose = Callable[[Sequence[float]], list[int]]
 """From the start of every frame, in seconds from the first, to the indices of the frames wanted."""
@@ -20,8 +20,8 @@ class Decoder(Protocol):
 
     name: str
 
-    def read(self, path: Path, choose: Choose, size: int | None) -> SampledFrames:
-        """The frames chosen, upright, resized to `size` x `size` pixels where given.
+    def read(self, path: Path, choose: Choose, size: Sizing | None) -> SampledFrames:
+        """The frames chosen, upright, resized to `size` where given.
 
         Raises any exception where the file cannot be read, or a frame asked for is not there: the next decoder is asked then.
         """
@@ -35,8 +35,12 @@ def sampled(
     starts: Sequence[float],
     end: float,
     promised: int | None,
+    shape: tuple[int, int],
 ) -> SampledFrames:
-    """A decoder's answer: `frames` uint8 `[T, H, W, 3]`, all frames' `starts` and the last one's `end` in seconds."""
+    """A decoder's answer: `frames` uint8 `[T, H, W, 3]`, all frames' `starts` and the last one's `end` in seconds.
+
+    `shape` is (height, width) of the file's own frames.
+    """
     return SampledFrames(
         frames=frames,
         indices=indices,
@@ -47,6 +51,7 @@ def sampled(
         decoder=decoder,
         sampler="",
         promised=promised,
+        shape=shape,
     )
 
 
@@ -69,7 +74,7 @@ class DecordDecoder:
 
     name = "decord"
 
-    def read(self, path: Path, choose: Choose, size: int | None) -> SampledFrames:
+    def read(self, path: Path, choose: Choose, size: Sizing | None) -> SampledFrames:
         import decord
 
         decord.logging.set_level(decord.logging.FATAL)
@@ -83,6 +88,7 @@ class DecordDecoder:
             raise ValueError("its timestamps do not increase: the header may count frames that do not decode")
         indices = choose(starts.tolist())
         frames = reader.get_batch(indices).asnumpy()
+        shape = frames.shape[1:3]
         if size is not None:
             frames = resize_frames(frames, size)
-        return sampled(self.name, frames, indices, starts.tolist(), end, len(reader))
+        return sampled(self.name, frames, indices, starts.tolist(), end, len(reader), shape)

@@ -1,5 +1,6 @@
 """Frames sampled from one video, with where they really came from, and their resizing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,8 @@ class SampledFrames:
     """`frames` uint8 RGB `[T, H, W, 3]`; frame i is frame `indices[i]` of the file, shown at `seconds[i]`.
 
     `total` counts the frames that are really there, `promised` those the header counts (None where it does not say); `duration`
-    is in seconds, `fps` the mean rate.
+    is in seconds, `fps` the mean rate. `shape` is (height, width) of the file's frames, upright, before they were resized; None
+    where `frames` are as they were.
     """
 
     frames: np.ndarray
@@ -23,15 +25,27 @@ class SampledFrames:
     decoder: str
     sampler: str
     promised: int | None = None
+    shape: tuple[int, int] | None = None
 
 
-def resize_frames(frames: np.ndarray, size: int) -> np.ndarray:
-    """uint8 `[T, H, W, 3]` -> `[T, size, size, 3]`: bicubic with antialiasing, aspect ignored; identity when already so.
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+Sizing = int | Size | Callable[[int, int], Size]
+"""To which size frames are brought: a square's side, (height, width), or what a function makes of a frame's own (height, width)."""
 
-    A square is what the vision tower reads; this is what InternVL's image processor does for one tile.
+
+def resize_frames(frames: np.ndarray, size: Sizing) -> np.ndarray:
+    """uint8 `[T, H, W, 3]` -> `[T, h, w, 3]`: bicubic with antialiasing, aspect ignored; identity when already so.
+
+    This is what InternVL's image processor does for one tile, and Qwen-VL's for a size that it has chosen.
     """
-    if frames.shape[1:3] == (size, size):
+    own = (frames.shape[1], frames.shape[2])
+    if isinstance(size, int):
+        height, width = size, size
+    else:
+        height, width = size(*own) if callable(size) else size
+    if own == (height, width):
         return frames
     return np.stack(
-        [np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.BICUBIC)) for frame in frames]
+        [np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC)) for frame in frames]
     )

@@ -8,12 +8,21 @@ from typing import Any
 import numpy as np
 
 from videorouter.video.errors import EmptyVideo
-from videorouter.video.frames import resize_frames
+from videorouter.video.frames import Sizing, resize_frames
 
 STRICT = {"err_detect": "explode"}
 """Damage is an error: ffmpeg would otherwise paint over it from other frames, and show those pictures as the damaged ones."""
 ASSUMED_LENGTH = 0.04
 """Seconds a frame is assumed to last where the file does not say."""
+
+
+def frame_shape(path: Path) -> tuple[int, int]:
+    """(height, width) of a file's frames, upright, from the first that decodes. Raises `EmptyVideo` and PyAV's errors."""
+    with opened(path, "AUTO") as (container, stream):
+        for frame in container.decode(stream):
+            height, width = _upright(np.empty((frame.height, frame.width, 0), dtype=np.uint8), frame).shape[:2]
+            return height, width
+    raise EmptyVideo(path, "no frame of it decodes")
 
 
 @contextmanager
@@ -41,15 +50,17 @@ def end_of(starts: Sequence[float], last: float) -> float:
 
 
 class FrameArray:
-    """Fills uint8 RGB `[T, H, W, 3]` with frame `indices[i]` at i, upright, resized to `size` x `size` pixels where given."""
+    """Fills uint8 RGB `[T, H, W, 3]` with frame `indices[i]` at i, upright, resized to `size` where given."""
 
-    def __init__(self, indices: list[int], size: int | None) -> None:
+    def __init__(self, indices: list[int], size: Sizing | None) -> None:
         from av.video.reformatter import VideoReformatter
 
         self._places: dict[int, list[int]] = {}
         for place, index in enumerate(indices):
             self._places.setdefault(index, []).append(place)
         self._size, self._count = size, len(indices)
+        self.shape = (0, 0)
+        """(height, width) of the frames taken, upright, before they are resized."""
         # One for all: a frame's own would plan the conversion anew for each, at twice the time.
         self._reformatter = VideoReformatter()
         self._array: np.ndarray | None = None
@@ -60,6 +71,7 @@ class FrameArray:
         if not places:
             return
         picture = _upright(self._reformatter.reformat(frame, format="rgb24").to_ndarray(), frame)
+        self.shape = picture.shape[:2]
         if self._size is not None:
             picture = resize_frames(picture[None], self._size)[0]
         if self._array is None:

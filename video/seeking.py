@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from videorouter.video.decoder import Choose, sampled
-from videorouter.video.frames import SampledFrames
+from videorouter.video.frames import SampledFrames, Sizing
 from videorouter.video.pyav import FrameArray, end_of, opened, promised_frames
 
 SEEK_COST = 12
@@ -28,13 +28,13 @@ class SeekingDecoder:
 
     name = "pyav"
 
-    def read(self, path: Path, choose: Choose, size: int | None) -> SampledFrames:
+    def read(self, path: Path, choose: Choose, size: Sizing | None) -> SampledFrames:
         index = _packet_index(path)
         indices = choose(index.starts)
         array = FrameArray(indices, size)
         for number, frame in _decoded_frames(path, index, {*indices, len(index.stamps) - 1}):
             array.take(number, frame)
-        return sampled(self.name, array.all(), indices, index.starts, index.end, index.promised)
+        return sampled(self.name, array.all(), indices, index.starts, index.end, index.promised, array.shape)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from videorouter.video.decoder import Choose, sampled
 from videorouter.video.errors import EmptyVideo
-from videorouter.video.frames import SampledFrames
+from videorouter.video.frames import SampledFrames, Sizing
 from videorouter.video.pyav import ASSUMED_LENGTH, FrameArray, end_of, opened, promised_frames
 
 
@@ -15,7 +15,7 @@ class SequentialDecoder:
 
     name = "pyav_straight"
 
-    def read(self, path: Path, choose: Choose, size: int | None) -> SampledFrames:
+    def read(self, path: Path, choose: Choose, size: Sizing | None) -> SampledFrames:
         starts, end, promised = _timestamps(path)
         indices = choose(starts)
         last, array = max(indices), FrameArray(indices, size)
@@ -24,7 +24,7 @@ class SequentialDecoder:
                 array.take(number, frame)
                 if number == last:
                     break
-        return sampled(self.name, array.all(), indices, starts, end, promised)
+        return sampled(self.name, array.all(), indices, starts, end, promised, array.shape)
 
 
 def _timestamps(path: Path) -> tuple[list[float], float, int | None]:

@@ -36,13 +36,13 @@ class LocalProber:
         """Raises as `load_backbone`; `ValueError` for a base that merges frames, or makes not `tokens_per_frame` of one."""
         self.name = f"base {path}"
         self.backbone = load_backbone(path, device=device)
+        if self.backbone.frames_per_patch > 1:
+            raise ValueError(f"{path} merges frames: plans are made for single ones, give a base that does not")
         if self.backbone.tokens_per_frame != tokens_per_frame:
             raise ValueError(
                 f"{path} makes {self.backbone.tokens_per_frame} tokens a frame, --tokens_per_frame says "
                 f"{tokens_per_frame}: give the number of the base"
             )
-        if self.backbone.frames_per_patch > 1:
-            raise ValueError(f"{path} merges frames: plans are made for single ones, give a base that does not")
         self._thread = ThreadPoolExecutor(1, "local prober")
 
     async def load(self, video: PreparedVideo) -> Answer:
@@ -62,7 +62,7 @@ class LocalProber:
 
     @torch.no_grad()
     def _generate(self, tokens: Tensor, question: VideoQuestion, plan: Allocation) -> str:
-        kept = apply_allocation(tokens, plan, self.backbone.grid)
         query = Query(question.question, tuple(question.options) if question.options else None)
+        kept = apply_allocation(tokens, plan, query.grid_or(self.backbone.grid))
         prompt = self.backbone.embed_prompt(kept, question_text(query))
         return self.backbone.generate(prompt, MAX_NEW_TOKENS).text

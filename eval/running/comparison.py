@@ -1,5 +1,6 @@
 """Systems at equal tokens: VideoRouter sets the mean, compared systems get budgets of that mean, none exceeds the cap (ours)."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -38,11 +39,11 @@ def compare(
             )
     if mean_tokens is None:
         mean_tokens = sum(prediction.fed for prediction in made[ROUTED]) / len(made[ROUTED])
-    per_frame = runner.router.backbone.tokens_per_frame
+    per_frame = runner.tokens_per_frame(items)
     others: list[System] = []
     for name in systems:
         if parse_spec(name) == parse_spec("uniform_pooling"):
-            scale = _best_scale(runner, validation, mean_tokens, cap, progress)
+            scale = _best_scale(runner, validation, per_frame, mean_tokens, cap, progress)
             others.append(runner.router.system(name, scale=scale))
         elif name != ROUTED:
             others.append(system_or_control(runner.router, name, encoder=encoder, fill=True))
@@ -53,29 +54,60 @@ def compare(
     return made
 
 
-def item_budgets(mean_tokens: float, items: int, step: int, cap: int) -> list[int]:
+def item_budgets(mean_tokens: float, items: int, step: int | Sequence[int], cap: int) -> list[int]:
     """Budgets in multiples of `step` whose mean over the items is within `step / items` of `mean_tokens`.
 
     A system can spend only whole frames; giving every item the same rounded-down budget would cheat it of up to a frame
-    an item. A pure function of its arguments: item i's budget depends on no other item's outcome.
+    an item. Where frames have as many tokens as their video's shape gives them, `step` holds one number an item, and what one
+    item's frames leave over goes to the next. A pure function of its arguments: item i's budget depends on no other item's
+    outcome.
     """
+    steps = [step] * items if isinstance(step, int) else list(step)
+    assert len(steps) == items, f"{len(steps)} steps for {items} items"
+    if len(set(steps)) > 1:
+        return [min(cap, budget) for budget in _uneven_budgets(mean_tokens, steps)]
+    step = steps[0] if steps else 1
     reached = [int((i * mean_tokens) // step) * step for i in range(items + 1)]
     reached[-1] = round(items * mean_tokens / step) * step
     budgets = [later - earlier for earlier, later in pairwise(reached)]
     return [min(cap, budget) for budget in budgets]
 
 
-def _best_scale(runner: Runner, validation: Sequence[Item], mean_tokens: float, cap: int, progress: Progress) -> int:
-    """The pooling scale of highest validation accuracy among those that can spend `mean_tokens`; the coarser of equals."""
+def _uneven_budgets(mean_tokens: float, steps: Sequence[int]) -> list[int]:
+    budgets: list[int] = []
+    spent = 0
+    for place, step in enumerate(steps, start=1):
+        frames = (place * mean_tokens - spent) / step
+        budgets.append((round(frames) if place == len(steps) else math.floor(frames)) * step)
+        spent += budgets[-1]
+    return budgets
+
+
+def _best_scale(
+    runner: Runner,
+    validation: Sequence[Item],
+    per_frame: Sequence[int],
+    mean_tokens: float,
+    cap: int,
+    progress: Progress,
+) -> int:
+    """The pooling scale of highest validation accuracy among those that can spend `mean_tokens`; the coarser of equals.
+
+    `per_frame` are the tokens of a frame of each item compared: where they differ, nearly all must be spent in the mean.
+    """
     backbone = runner.router.backbone
     frames = -(-runner.router.config.frames // backbone.frames_per_patch)
-    per_frame = backbone.tokens_per_frame
-    able = [scale for scale in (2, 4, 8) if frames * scaled_tokens(per_frame, scale) >= mean_tokens]
+    enough = mean_tokens if len(set(per_frame)) == 1 else 0.995 * mean_tokens
+    able = []
+    for scale in (2, 4, 8):
+        spent = [min(mean_tokens, frames * scaled_tokens(tokens, min(scale, tokens))) for tokens in per_frame]
+        if sum(spent) >= enough * len(spent):
+            able.append(scale)
     if len(able) < 2:
         return able[0] if able else 1
     if not validation:
         return min(able)
-    budgets = item_budgets(mean_tokens, len(validation), per_frame, cap)
+    budgets = item_budgets(mean_tokens, len(validation), runner.tokens_per_frame(validation), cap)
     accuracy: dict[int, float] = {}
     for scale in able:
         system = runner.router.system("uniform_pooling", scale=scale)

@@ -40,7 +40,7 @@ def measure(router: VideoRouter, items: Sequence[Item], split: str, progress: Pr
     for _, group in groupby(items, key=lambda item: item.video):
         questions = list(group)
         watched = runner.watch(questions[0])
-        relevance = router.frame_relevance(watched.all_tokens, [item.question for item in questions])
+        relevance = router.frame_relevance(watched.all_tokens, [item.question for item in questions], watched.grid)
         for item, scores in zip(questions, relevance, strict=True):
             progress.advance(task)
             probabilities = router.policy_probabilities(item.question)

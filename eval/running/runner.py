@@ -1,6 +1,7 @@
 """Answers items with systems: a video is decoded and encoded once for all of its questions and all systems of a call."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,10 +23,10 @@ from videorouter.eval.running.prompts import Wording, usual_wording
 from videorouter.eval.running.unfinished_run import Journal
 from videorouter.eval.running.video_cache import VideoCache
 from videorouter.routers.answering.video_router import VideoRouter
-from videorouter.routers.answering.watched_video import WatchedVideo
+from videorouter.routers.answering.watched_video import WatchedVideo, grid_of_file
 from videorouter.routers.backbones.prompt import SharedPrefix
 from videorouter.routers.backbones.temporal import merged_any
-from videorouter.routers.systems.base import CompressedVideo, System
+from videorouter.routers.systems.base import CompressedVideo, System, on_grid
 from videorouter.routers.systems.query import PassCache, Query
 from videorouter.video.errors import VideoError
 
@@ -157,6 +158,16 @@ class Runner:
         turn = {system.name: index for index, system in enumerate(systems)}
         return sorted(self.ranks.gathered(own), key=lambda one: (position[one.item], turn[one.system]))
 
+    def tokens_per_frame(self, items: Sequence[Item]) -> list[int]:
+        """Tokens of a frame of each item's video, by its shape; 1 where the file does not read, which is told later."""
+        router, found = self.router, dict[Path, int]()
+        for video in {item.video for item in items}:
+            try:
+                found[video] = math.prod(grid_of_file(router.backbone, video, router.config.frames))
+            except Exception as error:  # native decoders raise whatever their bindings do
+                _log.info("%s: its shape is not known: %s", video, error)
+        return [found.get(item.video, 1) for item in items]
+
     def watch(self, item: Item) -> WatchedVideo:
         """Decode and encode the item's video as the router was exported to: frames, sampler."""
         return self._cache.watch(item.video)
@@ -262,7 +273,7 @@ class Runner:
         shown, meant = reordered(item) if isinstance(system, Shuffled) else (item, None)
         query = self.query(shown, watched)
         started = time.perf_counter()
-        kept = system.compress(watched.all_tokens, query, budget)
+        kept = on_grid(system.compress(watched.all_tokens, query, budget), watched.grid)
         self._synchronise()
         seconds = time.perf_counter() - started
         if system.budgeted:

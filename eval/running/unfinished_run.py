@@ -34,6 +34,7 @@ def made_manifest(config: Any, router: VideoRouter, prompt: str, left_out: int) 
         "scoring": config.scoring,
         "frames": router.config.frames,
         "sampler": router.config.sampler,
+        "shape": asdict(router.config.shape),
         THRESHOLD: router.config.threshold,
         "decoder": "PyAV by timestamps, decord where that fails",
         "dtype": str(parameter.dtype).removeprefix("torch."),

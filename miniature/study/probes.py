@@ -61,7 +61,7 @@ class WrongFrames:
     Raises `ValueError` for a question without truth.
     """
 
-    grid: tuple[int, int]
+    grid: tuple[int, int] | None
     scales: Scales
     name: str = "wrong_frames_sharp"
     budgeted: bool = True
@@ -75,7 +75,8 @@ class WrongFrames:
         others = [frame for frame, wanted in enumerate(relevant) if not wanted]
         wrong = set(Random(query.question).sample(others, min(sum(relevant), len(others))))
         sharpened = [frame in wrong for frame in range(len(relevant))]
-        return routed(video_tokens, "fragment", sharpened, budget, self.grid, self.scales)
+        grid = query.grid_or(self.grid)
+        return routed(video_tokens, "fragment", sharpened, budget, grid, self.scales)
 
 
 def _probe(tokens: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

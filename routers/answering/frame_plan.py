@@ -15,9 +15,9 @@ from videorouter.video.frames import SampledFrames
 class PlannedFrame:
     """One sampled frame: frame `index` of the file, shown at `second`.
 
-    `tokens` it was given, 0 where it was dropped; `scale` divides its full tokens, and `side` is that of a square picture, in
-    pixels, with that share of the full picture's pixels (both None where it was dropped). `score` is its relevance in 0..1
-    where the Image Router ran.
+    `tokens` it was given, 0 where it was dropped; `scale` divides its full tokens, `height` and `width` are those of a picture, in
+    pixels, with that share of the full picture's pixels and its shape, and `side` is both where the model sees squares (all None
+    where it was dropped). `score` is its relevance in 0..1 where the Image Router ran.
     """
 
     index: int
@@ -26,6 +26,8 @@ class PlannedFrame:
     tokens: int
     scale: float | None
     side: int | None
+    height: int | None
+    width: int | None
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,18 @@ def frame_plan(
     tokens_by_frame: Sequence[int],
     relevance: Sequence[float] | None,
     tokens_per_frame: int,
-    frame_side: int,
+    size: tuple[int, int],
 ) -> FramePlan:
-    """The plan that `tokens_by_frame` `[T]` stands for; where a model merges frames, all members of a frame are planned alike."""
+    """The plan that `tokens_by_frame` `[T]` stands for; where a model merges frames, all members of a frame are planned alike.
+
+    `size` is (height, width) of a frame with all its `tokens_per_frame`.
+    """
     merged = -(-len(sampled.indices) // len(tokens_by_frame))
     frames = []
     for place, (index, second) in enumerate(zip(sampled.indices, sampled.seconds, strict=True)):
         tokens = tokens_by_frame[place // merged]
         share = tokens / tokens_per_frame
+        height, width = (max(1, round(side * math.sqrt(share))) if tokens else None for side in size)
         frames.append(
             PlannedFrame(
                 index,
@@ -61,7 +67,9 @@ def frame_plan(
                 None if relevance is None else round(relevance[place // merged], 4),
                 tokens,
                 round(1 / share, 3) if tokens else None,
-                max(1, round(frame_side * math.sqrt(share))) if tokens else None,
+                height if size[0] == size[1] else None,
+                height,
+                width,
             )
         )
     return FramePlan(system, policy, sampled.fps, sampled.duration, tuple(frames))

@@ -17,7 +17,7 @@ from videorouter.routers.backbones.language_weights import holds_language
 from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.loading_options import Loading, PromptOptions, hub_access
 from videorouter.routers.backbones.prompt import SharedPrefix
-from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.protocol import Backbone, Grid
 from videorouter.routers.checkpoints.base_identity import BaseModel
 from videorouter.routers.checkpoints.export import model_card
 from videorouter.routers.checkpoints.hub import copy_beside_weights, router_folder
@@ -32,8 +32,8 @@ from videorouter.routers.checkpoints.router_folder import (
 )
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
-from videorouter.routers.systems.base import CompressedVideo, System, encodes_on_demand
-from videorouter.routers.systems.query import question_text
+from videorouter.routers.systems.base import CompressedVideo, System, encodes_on_demand, on_grid
+from videorouter.routers.systems.query import Query, question_text
 from videorouter.routers.systems.registry import BaseOnly, SystemOptions, build_system
 from videorouter.routers.systems.spec import ROUTED
 from videorouter.routers.systems.videorouter import RoutedCompression
@@ -129,9 +129,14 @@ class VideoRouter:
         Raises `ValueError` for a family that is not supported, `CheckpointError` where `base` holds no checkpoint.
         """
         backbone = load_backbone(base, **loading)
-        asked = PromptOptions(loading.get("frame_label"), loading.get("system_prompt"))
-        identity = BaseModel(base, "", loading.get("revision"))
-        config = RouterConfig(identity, frames=frames, budget=budget, scales=scales or Scales(), prompt=asked)
+        config = RouterConfig(
+            BaseModel(base, "", loading.get("revision")),
+            frames=frames,
+            budget=budget,
+            scales=scales or Scales(),
+            prompt=PromptOptions(loading.get("frame_label"), loading.get("system_prompt")),
+            shape=backbone.shape,
+        )
         return cls(backbone, config)
 
     @classmethod
@@ -147,7 +152,8 @@ class VideoRouter:
 
         `base` overrides where the base model lies; it must be the one that the routers were trained on, in whatever files, unless
         `accept_base` takes another: a line of the log then says what differs. `revision` is the router's, the base's is recorded
-        with it; the rest of `loading` is the base's (`videorouter.routers.backbones.loading_options.Loading`).
+        with it; the rest of `loading` is the base's (`videorouter.routers.backbones.loading_options.Loading`). Its `frame_size`,
+        `min_pixels` and `max_pixels` take the place of the shape in which the export says that its routers saw frames.
         Raises `CheckpointError` for a folder that is not an export, or for another base; else as `load_backbone`.
         """
         access = hub_access(loading)
@@ -157,7 +163,8 @@ class VideoRouter:
         config = check_base(config, where, revision=at, folder=folder, accept=accept_base, download=True, **access)
         config = replace(config, prompt=config.prompt.changed(loading))
         options: Loading = {**loading, **config.prompt.loading(), "revision": config.base.revision}
-        backbone = load_backbone(config.base.path, **options)
+        backbone = load_backbone(config.base.path, shape=config.shape, **options)
+        config = replace(config, shape=backbone.shape)
         semantic, image = build_routers(backbone, config, own_weights=holds_language(folder))
         load_weights(folder, config, semantic, image)
         backbone.use_language_of(folder)
@@ -217,10 +224,14 @@ class VideoRouter:
         return dict(zip(POLICIES, probabilities.tolist(), strict=True))
 
     @torch.no_grad()
-    def frame_relevance(self, video_tokens: Tensor, questions: Sequence[str]) -> Tensor:
-        """`[T, M, channels]` tokens and Q questions -> `[Q, T]` probability that each frame is evidence."""
+    def frame_relevance(self, video_tokens: Tensor, questions: Sequence[str], grid: Grid | None = None) -> Tensor:
+        """`[T, M, channels]` tokens and Q questions -> `[Q, T]` probability that each frame is evidence.
+
+        `grid` is the video's (`WatchedVideo.grid`). Raises `ValueError` where it is needed and not given.
+        """
         embedded = [self.backbone.embed_text(text) for text in questions]
-        return self._routed().relevance(video_tokens, embedded, self.backbone.grid)
+        usual = Query("", grid=grid).grid_or(self.backbone.grid)
+        return self._routed().relevance(video_tokens, embedded, usual)
 
     def sample(self, video: str | Path) -> SampledFrames:
         """The frames of a file that `watch` encodes. Raises `VideoError` for an unreadable file."""
@@ -314,6 +325,7 @@ class VideoRouter:
         query = watched.query(asked.question, tuple(asked.options) if asked.options else None, text=asked.text)
         encoding, started = self.backbone.encoding_seconds, self._now()
         kept = system.compress(watched.tokens, query, _given(budget, self.config.budget, "budget"))  # type: ignore[arg-type]
+        kept = on_grid(kept, watched.grid)
         routed = self._now()
         late = self.backbone.encoding_seconds - encoding
         prompt = self.backbone.embed_prompt(kept, question_text(query), watched.seconds)
@@ -348,8 +360,8 @@ class VideoRouter:
                 watched.sampled,
                 by_frame,
                 relevance,
-                self.backbone.tokens_per_frame,
-                self.backbone.frame_size,
+                watched.grid[0] * watched.grid[1],
+                self.backbone.size_of(watched.grid),
             ),
         )
 

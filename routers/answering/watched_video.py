@@ -2,16 +2,18 @@
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
-from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.protocol import Backbone, Grid
 from videorouter.routers.backbones.sources import LazyTokens, TokenSource
 from videorouter.routers.backbones.temporal import merged_seconds
 from videorouter.routers.systems.query import Query, Truth
 from videorouter.video.decode import sample_frames
 from videorouter.video.frames import SampledFrames
+from videorouter.video.pyav import frame_shape
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class WatchedVideo:
     """T frames' `tokens`, encoded or, on demand, to be encoded; what decoding and encoding took.
 
     `seconds` `[T]` says when each is shown. Where the model merges frames, a frame is a merged pair and its second their middle.
+    `grid` is (rows, columns) of each frame's tokens: where frames keep their aspect ratio, this video's own.
     """
 
     sampled: SampledFrames
@@ -27,6 +30,7 @@ class WatchedVideo:
     frames_per_patch: int
     decode_seconds: float
     vision_seconds: float
+    grid: Grid
 
     @property
     def all_tokens(self) -> Tensor:
@@ -52,12 +56,25 @@ class WatchedVideo:
     ) -> Query:
         """A question about this video as the systems see it; `text` and `between` as in `Query`."""
         frames = self.sampled.frames[:: self.frames_per_patch]
-        return Query(question, options, truth, self.seconds, frames, text, between)
+        return Query(question, options, truth, self.seconds, frames, text, between, grid=self.grid)
 
 
 def sampled_frames(backbone: Backbone, video: str | Path, frames: int, sampler: str) -> SampledFrames:
-    """`frames` frames of a file at the side in pixels that the model encodes. Raises as `sample_frames`."""
-    return sample_frames(video, frames, sampler=sampler, size=backbone.frame_size)
+    """`frames` frames of a file at the size in pixels that the model encodes. Raises as `sample_frames`."""
+    return sample_frames(video, frames, sampler=sampler, size=partial(encoded_size, backbone, frames))
+
+
+def encoded_size(backbone: Backbone, frames: int, height: int, width: int) -> tuple[int, int]:
+    """(height, width) at which so many frames of `height` x `width` pixels are encoded. Raises `ValueError` as `grid_of`."""
+    return backbone.size_of(backbone.grid_of(frames, height, width))
+
+
+def grid_of_file(backbone: Backbone, video: Path, frames: int) -> Grid:
+    """The grid that `watch` would find, from the file's first frame alone.
+
+    Raises `VideoError` or whatever its decoder raises for an unreadable file, `ValueError` for frames of an unworkable shape.
+    """
+    return backbone.grid or backbone.grid_of(frames, *frame_shape(video))
 
 
 def watch(
@@ -65,13 +82,18 @@ def watch(
 ) -> WatchedVideo:
     """Sample `frames` frames of a file (or take frames already sampled) and encode them, or leave that to who asks for them.
 
-    Raises `VideoError` for an unreadable file, `ValueError` for an unknown sampler.
+    Where frames keep their aspect ratio, it is that of the file, also of frames sampled at another size.
+
+    Raises `VideoError` for an unreadable file, `ValueError` for an unknown sampler or frames of an unworkable shape.
     """
     started = time.perf_counter()
     if not isinstance(video, SampledFrames):
         video = sampled_frames(backbone, video, frames, sampler)
     decoded = time.perf_counter()
-    tokens: TokenSource = LazyTokens(backbone, video.frames) if on_demand else backbone.encode_frames(video.frames)
+    grid = backbone.grid_of(len(video.frames), *(video.shape or video.frames.shape[1:3]))
+    tokens: TokenSource = LazyTokens(backbone, video.frames, grid)
+    if not on_demand:
+        tokens = backbone.encode_frames(video.frames, grid=grid)
     merged = backbone.frames_per_patch
     return WatchedVideo(
         video,
@@ -80,4 +102,5 @@ def watch(
         merged,
         decode_seconds=decoded - started,
         vision_seconds=time.perf_counter() - decoded,
+        grid=grid,
     )

@@ -13,7 +13,7 @@ from videorouter.routers.backbones.loading_options import Loading
 from videorouter.routers.backbones.native import NativeBackbone, span_counts
 from videorouter.routers.backbones.pixels import IMAGENET
 from videorouter.routers.backbones.prompt import Prompt
-from videorouter.routers.backbones.protocol import FrameSpan, Kept
+from videorouter.routers.backbones.protocol import FrameSpan, Grid, Kept
 
 
 class InternVLBackbone(NativeBackbone):
@@ -30,21 +30,28 @@ class InternVLBackbone(NativeBackbone):
         """As `NativeBackbone`; `frame_label` is this family's alone."""
         super().__init__(path, **loading)
         config: Any = self.model.config
-        self.frame_size: int = config.vision_config.image_size[0]
+        self.frame_size = config.vision_config.image_size[0]
         self._cell = round(config.vision_config.patch_size[0] / config.downsample_ratio)
-        self.grid = self.grid_at(self.frame_size)
+        self.grid = self.grid_at(config.vision_config.image_size[0])
         self.image_token_id: int = config.image_token_id
         self._label = loading.get("frame_label") or "Frame-1"
         self.image_token = str(self.tokenizer.convert_ids_to_tokens(config.image_token_id))
 
-    def grid_at(self, side: int) -> tuple[int, int]:
+    def grid_at(self, side: int, grid: Grid | None = None) -> Grid:
         """Position embeddings are interpolated by the class itself, so any whole number of cells will do."""
         if side < self._cell or side % self._cell:
             raise ValueError(f"frames of {side} pixels: {self.path} needs a multiple of {self._cell}")
         return side // self._cell, side // self._cell
 
-    def _encode(self, frames: np.ndarray, side: int) -> Tensor:
-        return self.model.get_image_features(pixel_values=self._pixels(frames, side)).pooler_output
+    def size_of(self, grid: Grid) -> tuple[int, int]:
+        """Squares alone: the class's pixel shuffle knows no other."""
+        rows, columns = grid
+        if rows != columns:
+            raise ValueError(f"frames of {rows}x{columns} tokens: {self.path} encodes squares alone")
+        return rows * self._cell, columns * self._cell
+
+    def _encode(self, frames: np.ndarray, grid: Grid) -> Tensor:
+        return self.model.get_image_features(pixel_values=self._pixels(frames, grid)).pooler_output
 
     def prompt_text(self, spans: Sequence[FrameSpan], text: str) -> str:
         """`Frame-{i}: <img><IMG_CONTEXT>..</img>` a line, i counting the frames fed from 1, then `text`, in the chat template."""

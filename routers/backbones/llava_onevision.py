@@ -14,7 +14,7 @@ from videorouter.routers.backbones.loading_options import Loading
 from videorouter.routers.backbones.native import NativeBackbone
 from videorouter.routers.backbones.pixels import HALF
 from videorouter.routers.backbones.prompt import Prompt
-from videorouter.routers.backbones.protocol import FrameSpan, Kept
+from videorouter.routers.backbones.protocol import FrameSpan, Grid, Kept
 
 Newlines = Literal["video", "grid"]
 
@@ -48,8 +48,8 @@ class LlavaOneVisionBackbone(NativeBackbone):
         self.video_token_id: int = config.video_token_id
         self.video_token = str(self.tokenizer.convert_ids_to_tokens(self.video_token_id))
 
-    def _encode(self, frames: np.ndarray, side: int) -> Tensor:
-        pixels = self._pixels(frames)
+    def _encode(self, frames: np.ndarray, grid: Grid) -> Tensor:
+        pixels = self._pixels(frames, grid)
         if self.newlines == "video":
             features = self.model.get_video_features(pixels[None]).pooler_output[0]
             return features[:-1].unflatten(0, (len(pixels), self.tokens_per_frame))
@@ -93,6 +93,7 @@ class LlavaOneVisionBackbone(NativeBackbone):
         """Bools, True where a newline stands among the tokens of a kept frame."""
         if self.newlines == "video":
             return torch.zeros(span.tokens, dtype=torch.bool)
+        assert self.grid is not None
         rows, columns = self.grid
         if span.tokens == self.tokens_per_frame:
             return (torch.arange(columns + 1) == columns).repeat(rows)

@@ -3,33 +3,42 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Unpack
+from typing import Any, Final, Unpack, cast
 
 import torch
 from safetensors import SafetensorError
 
 from videorouter.json_files import read_object
+from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.loading_options import HubSource, Loading, hub_source
 from videorouter.routers.backbones.protocol import Backbone
 
 FAMILIES = ("internvl", "qwen2_5_vl", "qwen3_vl", "llava_onevision")
 """`model_type` of the checkpoints that can be loaded."""
+SHAPED: Final = ("frame_size", "min_pixels", "max_pixels", "aspect 'own'")
 OWN_OPTIONS: Final = {
-    "internvl": "frame_label",
-    "qwen2_5_vl": "frame_size",
-    "qwen3_vl": "frame_size",
-    "llava_onevision": "newlines",
+    "internvl": ("frame_label",),
+    "qwen2_5_vl": SHAPED,
+    "qwen3_vl": SHAPED,
+    "llava_onevision": ("newlines",),
 }
 """What one family alone can be asked for."""
 
 
 def load_backbone(
-    path: str, *, frame_size: int | None = None, newlines: str | None = None, **loading: Unpack[Loading]
+    path: str,
+    *,
+    shape: FrameShape | None = None,
+    newlines: str | None = None,
+    **loading: Unpack[Loading],
 ) -> Backbone:
     """Load the checkpoint folder (or Hub id) `path` behind its family's `Backbone`.
 
-    `frame_size` is the side, in pixels, of the square to which Qwen-VL frames are squeezed (448); `newlines` the layout of
-    LLaVA-OneVision ("video") or LLaVA-Video ("grid"); the rest is `videorouter.routers.backbones.loading_options.Loading`.
+    Qwen-VL frames keep their aspect ratio, with at least `min_pixels` and at most `max_pixels` a frame in place of the
+    checkpoint's own limits, or are squeezed to a square of `frame_size` pixels a side where that is given. `shape` says the
+    same in one (it is read where none of these is given), and names a square of 448 pixels without a number. `newlines` is the
+    layout of LLaVA-OneVision ("video") or LLaVA-Video ("grid"); the rest is
+    `videorouter.routers.backbones.loading_options.Loading`.
     Raises `ValueError` for a path where nothing is, a device that is not there, a family that is not supported, weights in the
     authors' remote-code format, or an option that the family does not have.
     """
@@ -41,11 +50,19 @@ def load_backbone(
 
     with loading_from(path):
         family = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_source(loading)).model_type
-    asked = {"frame_size": frame_size, "newlines": newlines, "frame_label": loading.get("frame_label")}
-    options: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    if family in FAMILIES and (foreign := options.keys() - {OWN_OPTIONS[family]}):
-        raise ValueError(f"{path} is a {family!r} checkpoint, which has no option {', '.join(sorted(foreign))}")
-    options.pop("frame_label", None)
+    frame_size, min_pixels, max_pixels = (loading.get(name) for name in ("frame_size", "min_pixels", "max_pixels"))
+    pixels = {"frame_size": frame_size, "min_pixels": min_pixels, "max_pixels": max_pixels}
+    if shape is not None and not any(value is not None for value in pixels.values()):
+        pixels = {name: getattr(shape, name) for name in pixels}
+    else:
+        shape = None
+    given = {**pixels, "newlines": newlines, "frame_label": loading.get("frame_label")}
+    asked = [name for name, value in given.items() if value is not None]
+    if shape is not None and shape.aspect == "own":
+        asked.append("aspect 'own'")
+    if family in FAMILIES and (foreign := [name for name in asked if name not in OWN_OPTIONS[family]]):
+        raise ValueError(f"{path} is a {family!r} checkpoint, which has no option {', '.join(foreign)}")
+    shape = shape or FrameShape.asked(frame_size, min_pixels, max_pixels)
     match family:
         case "internvl":
             from videorouter.routers.backbones.internvl import InternVLBackbone
@@ -54,15 +71,15 @@ def load_backbone(
         case "qwen2_5_vl":
             from videorouter.routers.backbones.qwen2_5_vl import Qwen25VLBackbone
 
-            return Qwen25VLBackbone(path, **options, **loading)
+            return Qwen25VLBackbone(path, shape=shape, **loading)
         case "qwen3_vl":
             from videorouter.routers.backbones.qwen3_vl import Qwen3VLBackbone
 
-            return Qwen3VLBackbone(path, **options, **loading)
+            return Qwen3VLBackbone(path, shape=shape, **loading)
         case "llava_onevision":
             from videorouter.routers.backbones.llava_onevision import LlavaOneVisionBackbone
 
-            return LlavaOneVisionBackbone(path, **options, **loading)
+            return LlavaOneVisionBackbone(path, newlines=cast(Any, newlines), **loading)
     raise ValueError(
         f"{path} is a {family!r} checkpoint: supported are {', '.join(FAMILIES)} in transformers' format "
         "(InternVL: repositories ending in -hf)"

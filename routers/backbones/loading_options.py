@@ -54,6 +54,9 @@ class Loading(HubSource, total=False):
         frame_label: what stands before InternVL's frames; "Frame-1" if left out
         system_prompt: what the system says before the user; what the checkpoint's template writes by itself if left out
         long_prompts: feed prompts beyond all positions that a model can be scaled to, which are refused otherwise
+        frame_size: side in pixels of a square to which Qwen-VL's frames are squeezed; they keep their aspect ratio if left out
+        min_pixels: fewest pixels of a frame at its own aspect ratio (Qwen-VL); the checkpoint's if left out
+        max_pixels: most pixels of such a frame; the checkpoint's if left out
     """
 
     device: "str | torch.device | None"
@@ -67,6 +70,9 @@ class Loading(HubSource, total=False):
     frame_label: FrameLabel | None
     system_prompt: str | None
     long_prompts: bool
+    frame_size: int | None
+    min_pixels: int | None
+    max_pixels: int | None
 
 
 def hub_source(loading: Loading) -> HubSource:
@@ -119,6 +125,10 @@ class LoadingOptions:
         frame_label: what stands before InternVL's frames, with a colon; the router's where null
         system_prompt: what the system says before the user; the router's, or what the base's template writes, where null
         long_prompts: feed prompts beyond all positions that the base can be scaled to, which are refused otherwise
+        frame_size: squeeze Qwen-VL's frames to a square of so many pixels a side; as the router says, or at their own aspect ratio,
+            where null
+        min_pixels: fewest pixels of a frame at its own aspect ratio (Qwen-VL); the checkpoint's where null
+        max_pixels: most pixels of such a frame; the checkpoint's where null
     """
 
     device: str | None = None
@@ -134,6 +144,9 @@ class LoadingOptions:
     frame_label: FrameLabel | None = None
     system_prompt: str | None = None
     long_prompts: bool = False
+    frame_size: int | None = None
+    min_pixels: int | None = None
+    max_pixels: int | None = None
 
     def loading(self) -> Loading:
         """What was asked for."""

@@ -23,13 +23,14 @@ from videorouter.routers.backbones.decoding import (
 )
 from videorouter.routers.backbones.early_loading import load_early
 from videorouter.routers.backbones.finite import finite, finite_frames
+from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.language_weights import apply_language
 from videorouter.routers.backbones.layout import chat_prompt, tokenised
 from videorouter.routers.backbones.loading import loading_from, usual_device
 from videorouter.routers.backbones.loading_options import Loading, hub_source
 from videorouter.routers.backbones.pixels import Normalisation
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
-from videorouter.routers.backbones.protocol import FrameSpan, Generated, Inspected, Kept, PositionPolicy
+from videorouter.routers.backbones.protocol import FrameSpan, Generated, Grid, Inspected, Kept, PositionPolicy
 from videorouter.routers.backbones.quantised import check_not_quantised, quantisation, quantisation_of
 from videorouter.routers.backbones.rope import beyond_positions, longest_prompt, make_prompt_wise
 from videorouter.routers.backbones.shadow import ShadowStack
@@ -48,9 +49,10 @@ class NativeBackbone(ABC):
     position_policy: PositionPolicy = "contiguous"
     frames_per_patch: int = 1
     encoding_seconds: float = 0.0
+    shape: FrameShape = FrameShape()
 
-    grid: tuple[int, int]
-    frame_size: int
+    grid: Grid | None
+    frame_size: int | None
 
     def __init__(self, path: str, **loading: Unpack[Loading]) -> None:
         """Load a checkpoint folder or Hub id. Raises what transformers raises for a folder that is not the family's, and
@@ -94,12 +96,27 @@ class NativeBackbone(ABC):
         """As `Backbone`."""
 
     @abstractmethod
-    def _encode(self, frames: np.ndarray, side: int) -> Tensor:
-        """One chunk of uint8 `[t, H, W, 3]`, seen at `side` pixels -> `[ceil(t / frames_per_patch), M, channels]`."""
+    def _encode(self, frames: np.ndarray, grid: Grid) -> Tensor:
+        """One chunk of uint8 `[t, H, W, 3]` -> `[ceil(t / frames_per_patch), M, channels]`, M the cells of `grid`."""
 
     @property
     def tokens_per_frame(self) -> int:
+        if self.grid is None:
+            raise ValueError(
+                f"the tokens of a frame of {self.path} follow the video's shape: ask `grid_of` for its grid"
+            )
         return self.grid[0] * self.grid[1]
+
+    def grid_of(self, frames: int, height: int, width: int) -> Grid:
+        assert self.grid is not None, "a family whose grid follows the video says how"
+        return self.grid
+
+    def size_of(self, grid: Grid) -> tuple[int, int]:
+        if grid != self.grid or self.frame_size is None:
+            raise ValueError(
+                f"frames of {grid[0]}x{grid[1]} tokens: {self.path} encodes them on a grid of {self.grid} alone"
+            )
+        return self.frame_size, self.frame_size
 
     def to(self, device: torch.device) -> None:
         """Move the model; weights that are float32 only for a CPU's sake become the checkpoint's own again on a GPU."""
@@ -113,24 +130,24 @@ class NativeBackbone(ABC):
             cast_weights(self.model, self._own_dtype)
 
     @torch.no_grad()
-    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32, side: int | None = None) -> Tensor:
+    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32, grid: Grid | None = None) -> Tensor:
         """As `Backbone`; memory is that of `frames_at_once` frames, rounded up to whole patches. Waits for the device.
 
         Raises `NotFiniteError` naming the first frame whose tokens are none.
         """
         started = time.perf_counter()
         step = -(-frames_at_once // self.frames_per_patch) * self.frames_per_patch
-        side = self.frame_size if side is None else side
-        self.grid_at(side)  # refuses a side before anything is resized to it
-        chunks = [self._encode(frames[start : start + step], side) for start in range(0, len(frames), step)]
+        grid = grid or self.grid_of(len(frames), *frames.shape[1:3])
+        self.size_of(grid)  # refuses a grid before anything is resized to it
+        chunks = [self._encode(frames[start : start + step], grid) for start in range(0, len(frames), step)]
         tokens = finite_frames(torch.cat(chunks).to(self.device), of=self.path)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.encoding_seconds += time.perf_counter() - started
         return tokens
 
-    def grid_at(self, side: int) -> tuple[int, int]:
-        if side != self.frame_size:
+    def grid_at(self, side: int, grid: Grid | None = None) -> Grid:
+        if self.grid is None or side != self.frame_size:
             raise ValueError(f"frames of {side} pixels: {self.path} encodes frames of {self.frame_size} alone")
         return self.grid
 
@@ -260,9 +277,10 @@ class NativeBackbone(ABC):
     def _text(self, decoded: Decoded) -> str:
         return str(self.tokenizer.decode(decoded.ids, skip_special_tokens=True)).strip()
 
-    def _pixels(self, frames: np.ndarray, side: int | None = None) -> Tensor:
-        """uint8 `[T, H, W, 3]` -> normalised `[T, 3, side, side]`, as the family's image processor does for a square image."""
-        resized = torch.from_numpy(resize_frames(frames, side or self.frame_size)).to(self.device)
+    def _pixels(self, frames: np.ndarray, grid: Grid | None = None) -> Tensor:
+        """uint8 `[T, H, W, 3]` -> normalised `[T, 3, h, w]` of `size_of(grid)`, as the family's image processor does."""
+        size = self.size_of(grid or self.grid_of(len(frames), *frames.shape[1:3]))
+        resized = torch.from_numpy(resize_frames(frames, size)).to(self.device)
         return self.normalisation(resized).to(self.model.dtype)
 
     def _with_tokens(self, ids: Tensor, placeholder: Tensor, embeddings: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ class Normalisation:
     deviation: tuple[float, float, float]
 
     def __call__(self, frames: Tensor) -> Tensor:
-        """uint8 `[T, S, S, 3]` -> float32 `[T, 3, S, S]`."""
+        """uint8 `[T, H, W, 3]` -> float32 `[T, 3, H, W]`."""
         mean = torch.tensor(self.mean, device=frames.device)
         deviation = torch.tensor(self.deviation, device=frames.device)
         return ((frames.float() / 255 - mean) / deviation).permute(0, 3, 1, 2)
@@ -26,7 +26,7 @@ HALF = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def patchify(pixels: Tensor, patch: int, merge: int, frames: int) -> tuple[Tensor, Tensor]:
-    """`[T, 3, S, S]` -> `[P * rows * columns, 3 * frames * patch * patch]` and `[[P, rows, columns]]`, P = ceil(T / frames).
+    """`[T, 3, H, W]` -> `[P * rows * columns, 3 * frames * patch * patch]` and `[[P, rows, columns]]`, P = ceil(T / frames).
 
     As `Qwen2VLVideoProcessor`, for which transformers needs torchvision; where T is no multiple, the last frame is repeated.
     """

@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.shadow import ShadowStack
 
 PositionPolicy = Literal["contiguous", "original"]
+Grid = tuple[int, int]
+"""(rows, columns) of the tokens of each frame of a video."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,11 @@ class Kept(Protocol):
         ...
 
     @property
+    def grid(self) -> Grid | None:
+        """The frames' full grid; None is the model's own, where all videos have one."""
+        ...
+
+    @property
     def spans(self) -> list[FrameSpan]:
         """The kept frames with the tokens of each."""
         ...
@@ -88,11 +96,15 @@ class Backbone(Protocol):
     deepstack level, whose features travel behind it; systems score `tokens[..., :hidden_size]` and keep all channels.
     `readable_layers` are those at which `inspect` can read attention: all but those of sliding-window attention.
     `encoding_seconds` grows by what `encode_frames` takes.
+
+    `grid` and `frame_size` (pixels a side) are those of every frame where the model sees squares. They are None where frames
+    keep their aspect ratio (Qwen-VL): then `grid_of` says the grid of one video, and it travels with it: `WatchedVideo.grid`,
+    `Query.grid`, `Kept.grid`. `shape` is what was asked for of the two.
     """
 
     path: str
-    grid: tuple[int, int]
-    frame_size: int
+    grid: Grid | None
+    frame_size: int | None
     frames_per_patch: int
     hidden_size: int
     channels: int
@@ -102,26 +114,41 @@ class Backbone(Protocol):
     device: torch.device
     encoding_seconds: float
     tokenizer: Any
+    shape: FrameShape
 
     @property
     def tokens_per_frame(self) -> int:
-        """M, the visual tokens of one frame at full resolution."""
+        """M, the visual tokens of one frame at full resolution. Raises `ValueError` where that follows the video."""
+        ...
+
+    def grid_of(self, frames: int, height: int, width: int) -> Grid:
+        """The grid of a video of which so many frames of `height` x `width` pixels are sampled: `grid`, where there is one.
+
+        Raises `ValueError` for a shape that the model cannot see.
+        """
+        ...
+
+    def size_of(self, grid: Grid) -> tuple[int, int]:
+        """(height, width) in pixels at which frames are encoded on `grid`. Raises `ValueError` where they cannot be."""
         ...
 
     def to(self, device: torch.device) -> None:
         """Move the model. Raises `ValueError` where it is spread over devices."""
         ...
 
-    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32, side: int | None = None) -> Tensor:
+    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32, grid: Grid | None = None) -> Tensor:
         """uint8 RGB `[T, H, W, 3]` of any size -> tokens after the projector `[ceil(T / frames_per_patch), M, channels]`.
 
-        With `side` frames are encoded at so many pixels a side, and M is the cells of `grid_at(side)`. Raises `ValueError` where
-        that is not possible.
+        M is the cells of `grid`, by default `grid_of` these frames: name that of the whole video where they are a part of one.
+        Raises `ValueError` where a frame cannot be encoded so.
         """
         ...
 
-    def grid_at(self, side: int) -> tuple[int, int]:
-        """(rows, columns) of a frame's tokens when it is encoded at `side` pixels. Raises `ValueError` where it cannot be."""
+    def grid_at(self, side: int, grid: Grid | None = None) -> Grid:
+        """The grid of frames encoded at `side` pixels a side: smaller frames of a video whose full grid is `grid`.
+
+        Where frames keep their aspect ratio they have about as many pixels as that square. Raises `ValueError` where it cannot be.
+        """
         ...
 
     def embed_message(self, text: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""Qwen2.5-VL: one block of video tokens, absolute time on the temporal axis of M-RoPE; 16x16 tokens at 448 pixels."""
+"""Qwen2.5-VL: one block of video tokens, absolute time on the temporal axis of M-RoPE; a token is 28x28 pixels."""
 
 from collections.abc import Collection, Sequence
 from itertools import pairwise
@@ -11,6 +11,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 
 from videorouter.routers.backbones.layout import NO_FRAME
 from videorouter.routers.backbones.pixels import CLIP
+from videorouter.routers.backbones.protocol import Grid
 from videorouter.routers.backbones.qwen_vl import MRopeBackbone
 
 
@@ -24,10 +25,10 @@ class Qwen25VLBackbone(MRopeBackbone):
     model_class = Qwen2_5_VLForConditionalGeneration
     normalisation = CLIP
 
-    def _encode(self, frames: np.ndarray, side: int) -> Tensor:
-        pixels, grid = self._patches(frames)
-        tokens = self.model.get_video_features(pixels, video_grid_thw=grid).pooler_output[0]
-        return tokens.unflatten(0, (-1, self.tokens_per_frame))
+    def _encode(self, frames: np.ndarray, grid: Grid) -> Tensor:
+        pixels, patches = self._patches(frames, grid)
+        tokens = self.model.get_video_features(pixels, video_grid_thw=patches).pooler_output[0]
+        return tokens.unflatten(0, (-1, grid[0] * grid[1]))
 
     def _pieces(
         self,

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 from transformers import Qwen3VLForConditionalGeneration
 
+from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.layout import NO_FRAME
 from videorouter.routers.backbones.loading_options import Loading
+from videorouter.routers.backbones.own_aspect import TOKENS_A_FRAME
 from videorouter.routers.backbones.pixels import HALF
+from videorouter.routers.backbones.protocol import Grid
 from videorouter.routers.backbones.qwen_vl import MRopeBackbone
 
 
@@ -25,15 +28,19 @@ class Qwen3VLBackbone(MRopeBackbone):
     model_class = Qwen3VLForConditionalGeneration
     normalisation = HALF
 
-    def __init__(self, path: str, *, frame_size: int = 448, **loading: Unpack[Loading]) -> None:
-        super().__init__(path, frame_size=frame_size, **loading)
+    pixels_of_video = True
+    usual_pixels = (4096, 25_165_824)
+    video_tokens = TOKENS_A_FRAME
+
+    def __init__(self, path: str, *, shape: FrameShape | None = None, **loading: Unpack[Loading]) -> None:
+        super().__init__(path, shape=shape, **loading)
         self.channels = self.hidden_size * (1 + len(self.model.config.vision_config.deepstack_visual_indexes))
 
-    def _encode(self, frames: np.ndarray, side: int) -> Tensor:
-        pixels, grid = self._patches(frames)
-        features = self.model.get_video_features(pixels, video_grid_thw=grid)
+    def _encode(self, frames: np.ndarray, grid: Grid) -> Tensor:
+        pixels, patches = self._patches(frames, grid)
+        features = self.model.get_video_features(pixels, video_grid_thw=patches)
         levels = [features.pooler_output[0], *(level[0] for level in features.deepstack_features)]
-        return torch.cat(levels, dim=-1).unflatten(0, (-1, self.tokens_per_frame))
+        return torch.cat(levels, dim=-1).unflatten(0, (-1, grid[0] * grid[1]))
 
     def _pieces(
         self,

@@ -9,7 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from videorouter.routers.backbones.finite import NotFiniteError
-from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.protocol import Backbone, Grid
+from videorouter.video.frames import Sizing
 
 
 class FrameSource(Protocol):
@@ -26,11 +27,11 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True)
 class FramesOnDemand:
-    """The frames on screen at `seconds` of the video `path`, resized to `size` x `size` pixels where given; none is kept."""
+    """The frames on screen at `seconds` of the video `path`, resized to `size` (`Sizing`) where given; none is kept."""
 
     path: Path
     seconds: Sequence[float]
-    size: int | None = None
+    size: Sizing | None = None
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -59,10 +60,12 @@ class LazyTokens:
     """Encodes the frames that are asked for and keeps nothing: ten thousand frames cost the memory of those asked at once.
 
     Where the model merges frames into patches, T and the numbers asked for are of patches; the last frame fills the last one.
+    `grid` is the video's where the model has none of its own; that of all frames together where it is not given.
     """
 
     backbone: Backbone
     frames: FrameSource
+    grid: Grid | None = None
 
     def __len__(self) -> int:
         return -(-len(self.frames) // self.backbone.frames_per_patch)
@@ -71,7 +74,12 @@ class LazyTokens:
         """`[t, M, channels]`, the same as encoding all frames and picking these. Raises as `Backbone.encode_frames`."""
         merged, last = self.backbone.frames_per_patch, len(self.frames) - 1
         sampled = [min(frame * merged + step, last) for frame in frames for step in range(merged)]
+        seen = self.frames[sampled]
         try:
-            return self.backbone.encode_frames(self.frames[sampled])
+            return self.backbone.encode_frames(seen, grid=self.grid or self._grid_like(seen))
         except NotFiniteError as error:
             raise error.renumbered(frames) from None
+
+    def _grid_like(self, seen: np.ndarray) -> Grid:
+        """The grid of the whole video, of which `seen` is a part."""
+        return self.backbone.grid or self.backbone.grid_of(len(self.frames), *seen.shape[1:3])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torch import Tensor
 
+from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.language_weights import write_language
 from videorouter.routers.backbones.loading_options import PromptOptions
 from videorouter.routers.backbones.shadow import ShadowWeights
@@ -134,6 +135,7 @@ def export(
         prompt=prompt or PromptOptions(**image.get("prompt", {})),
         semantic_shadow=ShadowWeights(**semantic.get("shadows", {}).get("semantic", {})),
         image_shadow=ShadowWeights(**image.get("shadows", {}).get("image", {})),
+        shape=FrameShape(**image.get("shape", {})),
     )
     metrics = {name: value for record in records.values() for name, value in record["metrics"].items()}
     data = {origin["fingerprint"]: origin for record in records.values() for origin in record["data"]}

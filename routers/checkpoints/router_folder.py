@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from videorouter.json_files import read_object
+from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.loading_options import HubAccess, PromptOptions
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.backbones.shadow import ShadowStack, ShadowWeights
@@ -29,7 +30,10 @@ BELOW = "shadow."
 
 @dataclass(frozen=True)
 class RouterConfig:
-    """Everything but weights. `frames` sampled a video, `budget` in visual tokens, `hidden` width of both heads."""
+    """Everything but weights. `frames` sampled a video, `budget` in visual tokens, `hidden` width of both heads.
+
+    `shape` is that in which the routers saw frames: a square, as in all folders that do not say.
+    """
 
     base: BaseModel
     shadow_layers: int = 4
@@ -43,6 +47,7 @@ class RouterConfig:
     prompt: PromptOptions = field(default_factory=PromptOptions)
     semantic_shadow: ShadowWeights = field(default_factory=ShadowWeights)
     image_shadow: ShadowWeights = field(default_factory=ShadowWeights)
+    shape: FrameShape = field(default_factory=FrameShape)
     format_version: int = FORMAT_VERSION
 
 
@@ -131,7 +136,7 @@ def _config_of(folder: Path, content: dict[str, Any]) -> RouterConfig:
         base = replace(base, path=str(local))
     routing, prompt = RoutingOptions(**content.pop("routing", {})), PromptOptions(**content.pop("prompt", {}))
     semantic, image = (ShadowWeights(**content.pop(name, {})) for name in ("semantic_shadow", "image_shadow"))
-    scales = Scales(**content.pop("scales"))
+    scales, shape = Scales(**content.pop("scales")), FrameShape(**content.pop("shape", {}))
     return RouterConfig(
         base=base,
         scales=scales,
@@ -139,6 +144,7 @@ def _config_of(folder: Path, content: dict[str, Any]) -> RouterConfig:
         prompt=prompt,
         semantic_shadow=semantic,
         image_shadow=image,
+        shape=shape,
         **content,
     )
 

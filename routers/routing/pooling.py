@@ -35,9 +35,13 @@ def pooled_grid(grid: tuple[int, int], scale: int) -> tuple[int, int]:
 
     Where it divides, the kernel (h, w) is as square as the grid allows, wider than high: s = 2, 4, 8, 16 on 16x16
     gives (1, 2), (2, 2), (2, 4), (4, 4). Elsewhere (14x14 at s = 8) the nearest grid below M // s is used, as square as possible.
+    On a grid that is no square (ours) kernels may be higher than wide, but not longer one way than twice the other: where no
+    such kernel divides it (11x19), the finest even grid (`grids_within`) of at most M // s cells is used.
     """
     rows, columns = grid
     allowed = scaled_tokens(rows * columns, scale)
+    if rows != columns:
+        return _pooled_oblong(grid, scale, allowed)
     exact = [
         (rows // h, columns // w)
         for h in range(1, scale + 1)
@@ -49,6 +53,17 @@ def pooled_grid(grid: tuple[int, int], scale: int) -> tuple[int, int]:
     return min(
         (cells for cells in candidates if cells[0] * cells[1] == most), key=lambda cells: abs(cells[0] - cells[1])
     )
+
+
+def _pooled_oblong(grid: tuple[int, int], scale: int, allowed: int) -> tuple[int, int]:
+    """`pooled_grid` of a grid that is no square; of equally square kernels the wider."""
+    rows, columns = grid
+    kernels = [(h, scale // h) for h in range(1, scale + 1) if scale % h == 0]
+    exact = [(h, w) for h, w in kernels if max(h, w) <= 2 * min(h, w) and rows % h == 0 and columns % w == 0]
+    if not exact:
+        return grids_within(grid)[allowed]
+    h, w = min(exact, key=lambda kernel: max(kernel) / min(kernel))
+    return rows // h, columns // w
 
 
 @cache

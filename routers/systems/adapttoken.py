@@ -6,7 +6,7 @@ answered with certainty.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -86,13 +86,14 @@ class AdaptToken:
         Times for redundancy removal are `query.seconds`; without them frames count as a second apart. Raises
         `ValueError` for a budget below the tokens of one frame, times that are not one a frame, or a layer that there is not.
         """
-        check_holds_a_frame(budget, self.backbone)
+        rows, columns = query.grid_or(self.backbone.grid)
+        check_holds_a_frame(budget, rows * columns)
         frames, seconds = len(video_tokens), query.seconds
         if seconds is not None and len(seconds) != frames:
             raise ValueError(f"{len(seconds)} frame times for {frames} frames: give one a frame, or none")
         layer = checked_layer(self.layer, self.backbone)
         text = question_text(query)
-        inspection = Inspection(self.backbone, text, layer, self.max_new_tokens, query.between, query.cache)
+        inspection = Inspection(self.backbone, text, layer, self.max_new_tokens, query.between, query.cache, query.grid)
         candidates = Candidates(math.floor(self.over_selection * budget + 1e-9), self.tau)
         certainties: list[float] = []
         for group in self.visits(interleaved_groups(frames, self.group_frames)):
@@ -101,7 +102,8 @@ class AdaptToken:
             certainties.append(seen.certainty)
             if self.enough(certainties):
                 break
-        return self._thinned(candidates.selected(), seconds or range(frames), budget)
+        kept = self._thinned(candidates.selected(), seconds or range(frames), budget, columns)
+        return replace(kept, grid=query.grid)
 
     def visits(self, groups: list[list[int]]) -> Iterable[list[int]]:
         """The groups in the order they are run: as they are."""
@@ -111,9 +113,10 @@ class AdaptToken:
         """Whether to stop after the groups seen, given their certainties: never."""
         return False
 
-    def _thinned(self, selected: InspectedGroup, seconds: Sequence[float], budget: int) -> CompressedVideo:
+    def _thinned(
+        self, selected: InspectedGroup, seconds: Sequence[float], budget: int, columns: int
+    ) -> CompressedVideo:
         """The over-selected tokens without the redundant: at most `budget`, in temporal and raster order."""
-        columns = self.backbone.grid[1]
         kept = remove_redundant(
             selected.tokens[:, : self.backbone.hidden_size],
             selected.scores,
@@ -131,9 +134,8 @@ class AdaptToken:
         )
 
 
-def check_holds_a_frame(budget: int, backbone: Backbone) -> None:
-    """Raise `ValueError` for a budget below one frame's tokens: an answer from scraps would pass for one from the video."""
-    least = backbone.tokens_per_frame
+def check_holds_a_frame(budget: int, least: int) -> None:
+    """Raise `ValueError` for a budget below one frame's tokens, `least`: answers from scraps would pass for some from the video."""
     if budget < least:
         raise ValueError(
             f"a budget of {budget} tokens cannot hold one frame of {least}: the smallest workable is {least}"

@@ -1,7 +1,7 @@
 """The one interface behind which every compression system stands, and what it returns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from videorouter.routers.backbones.finite import finite_frames
-from videorouter.routers.backbones.protocol import FrameSpan, PositionPolicy
+from videorouter.routers.backbones.protocol import FrameSpan, Grid, PositionPolicy
 from videorouter.routers.routing.allocation import Allocation
 from videorouter.routers.routing.pooling import covering_cells, grids_within, pool_to, pooled_grid
 from videorouter.routers.systems.query import Query
@@ -24,6 +24,7 @@ class CompressedVideo:
     `embeddings` `[N, D]`; `frames` `[N]` 0-based index of the sampled frame; `cells` `[N]` raster index on the frame's
     full grid (of the top left token a pooled one covers). `positions` None leaves them to the backbone's own policy;
     `total_frames` is T, up to which original positions count. `policy` and `relevance` `[T]` where a router decided.
+    `grid` is (rows, columns) of that full grid; None where all videos of the model have one.
     """
 
     embeddings: Tensor
@@ -33,6 +34,7 @@ class CompressedVideo:
     policy: Policy | None = None
     relevance: Tensor | None = None
     total_frames: int | None = None
+    grid: Grid | None = None
 
     @property
     def tokens(self) -> int:
@@ -132,15 +134,23 @@ def assembled(
         policy=policy,
         relevance=relevance,
         total_frames=total_frames,
+        grid=grid,
     )
 
 
-def kept_tokens(video_tokens: Tensor, indices: Tensor, positions: PositionPolicy | None = None) -> CompressedVideo:
-    """The tokens of `[T, M, D]` at sorted flat `indices` int64 `[N]`, as they are. Raises as `averaged`."""
+def kept_tokens(
+    video_tokens: Tensor, indices: Tensor, positions: PositionPolicy | None = None, grid: Grid | None = None
+) -> CompressedVideo:
+    """The tokens of `[T, M, D]` at sorted flat `indices` int64 `[N]`, as they are; `grid` is the query's. Raises as `averaged`."""
     per_frame = video_tokens.shape[1]
     frames, cells = indices // per_frame, indices % per_frame
     kept = finite_frames(video_tokens[frames, cells], frames.tolist())
-    return CompressedVideo(kept, frames, cells, positions, total_frames=len(video_tokens))
+    return CompressedVideo(kept, frames, cells, positions, total_frames=len(video_tokens), grid=grid)
+
+
+def on_grid(kept: CompressedVideo, grid: Grid | None) -> CompressedVideo:
+    """The same with the video's `grid`, where the system that made it left that out."""
+    return kept if kept.grid is not None or grid is None else replace(kept, grid=grid)
 
 
 def pooled_sizes(grid: tuple[int, int]) -> np.ndarray:

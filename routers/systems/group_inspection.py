@@ -13,7 +13,7 @@ from torch import Tensor
 
 from videorouter.routers.backbones.finite import finite_frames
 from videorouter.routers.backbones.layout import texts_around
-from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.protocol import Backbone, Grid
 from videorouter.routers.backbones.sources import TokenSource
 from videorouter.routers.systems.base import CompressedVideo
 from videorouter.routers.systems.query import PassCache, cached
@@ -115,7 +115,7 @@ class InspectedGroup:
 class Inspection:
     """How groups are run: after the prompt `text`, with attention read at `layer` (0-based) and a response this long.
 
-    `between` is what is written between all T frames, as in `Query`; `cache` is the question's, where it has one.
+    `between` is what is written between all T frames, as in `Query`; `cache` and `grid` are the question's, where it has them.
     """
 
     backbone: Backbone
@@ -124,12 +124,13 @@ class Inspection:
     max_new_tokens: int
     between: Sequence[str] | None = None
     cache: PassCache | None = None
+    grid: Grid | None = None
 
     def of(
         self, video_tokens: TokenSource, frames: Sequence[int], seconds: Sequence[float] | None = None
     ) -> InspectedGroup:
         """Run the model on all tokens of `frames`, as on a video of these frames alone; `seconds` `[T]` are the whole video's."""
-        whole = whole_video(finite_frames(video_tokens[list(frames)], list(frames)))
+        whole = whole_video(finite_frames(video_tokens[list(frames)], list(frames)), self.grid)
         shown = None if seconds is None else [seconds[frame] for frame in frames]
         written = None if self.between is None else texts_around(self.between, frames, len(video_tokens))
         key = ("inspection", self.text, written and tuple(written), self.layer, self.max_new_tokens, tuple(frames))
@@ -148,8 +149,8 @@ class Inspection:
         return seen.attention.float().cpu(), certainty(seen.entropies.tolist())
 
 
-def whole_video(tokens: Tensor) -> CompressedVideo:
-    """All tokens of `[T, M, channels]`."""
+def whole_video(tokens: Tensor, grid: Grid | None = None) -> CompressedVideo:
+    """All tokens of `[T, M, channels]`; `grid` where it follows the video."""
     frames, per_frame = tokens.shape[:2]
     numbers = torch.arange(frames, device=tokens.device)
     return CompressedVideo(
@@ -157,6 +158,7 @@ def whole_video(tokens: Tensor) -> CompressedVideo:
         frames=numbers.repeat_interleave(per_frame),
         cells=torch.arange(per_frame, device=tokens.device).repeat(frames),
         total_frames=frames,
+        grid=grid,
     )
 
 

@@ -125,8 +125,9 @@ def probe_layers(
     found: dict[int, list[tuple[float, float]]] = {layer: [] for layer in chosen}
     chances = []
     for haystack in haystacks:
-        tokens = backbone.encode_frames(haystack.frames)
-        whole, merged = whole_video(tokens), backbone.frames_per_patch
+        grid = backbone.grid_of(*haystack.frames.shape[:3])
+        tokens = backbone.encode_frames(haystack.frames, grid=grid)
+        whole, merged = whole_video(tokens, grid), backbone.frames_per_patch
         seconds = merged_seconds(haystack.seconds, merged)
         for query, needles in haystack.needles:
             prompt = backbone.embed_prompt(whole, question_text(query), seconds)

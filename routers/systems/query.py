@@ -47,7 +47,8 @@ class Query:
     the T frames is shown, where that is known. `frames` uint8 RGB `[T, H, W, 3]` are the frames as
     sampled, for systems that look at them with an encoder of their own. `between` is what the prompt says before each of the T
     frames and after the last, T + 1 texts, such as speech; no router reads it. `cache` is given where the same question is
-    asked of several systems or at several budgets.
+    asked of several systems or at several budgets. `grid` is (rows, columns) of each frame's tokens, where that follows the
+    video; None is the model's own.
     """
 
     question: str
@@ -58,6 +59,13 @@ class Query:
     text: str | None = None
     between: tuple[str, ...] | None = None
     cache: PassCache | None = field(default=None, compare=False, repr=False)
+    grid: tuple[int, int] | None = None
+
+    def grid_or(self, usual: tuple[int, int] | None) -> tuple[int, int]:
+        """The video's grid, or the `usual` one of the model. Raises `ValueError` where neither is known."""
+        if (grid := self.grid or usual) is None:
+            raise ValueError("this model's tokens a frame follow the video: say their grid as `Query(..., grid=...)`")
+        return grid
 
 
 def letters(options: Sequence[str]) -> list[str]:

@@ -42,8 +42,8 @@ class RandomDrop:
         frames, per_frame = video_tokens.shape[:2]
         return Adjustable(frames_within(frames, per_frame, budget), budget)
 
-    def fed(self, per_frame: int) -> np.ndarray:
-        return np.arange(per_frame + 1)
+    def fed(self, video_tokens: Tensor, query: Query) -> np.ndarray:
+        return np.arange(video_tokens.shape[1] + 1)
 
     def reduce(self, video_tokens: Tensor, query: Query, counts: Mapping[int, int]) -> CompressedVideo:
         frames, per_frame = video_tokens.shape[:2]
@@ -51,4 +51,4 @@ class RandomDrop:
         draw = torch.Generator().manual_seed(zlib.crc32(named.encode()))
         order = torch.rand(frames, per_frame, generator=draw).to(video_tokens.device)
         kept = lowest(order, np.array([counts.get(frame, 0) for frame in range(frames)]))
-        return kept_tokens(video_tokens, kept)
+        return kept_tokens(video_tokens, kept, grid=query.grid)

@@ -15,7 +15,7 @@ from videorouter.routers.systems.videorouter import routed
 class Dense:
     """Keeps all T * M tokens, whatever the budget."""
 
-    grid: tuple[int, int]
+    grid: tuple[int, int] | None
     name: str = "dense"
     budgeted: bool = False
     kind: Kind = "reference"
@@ -26,14 +26,14 @@ class Dense:
         plan = allocate(
             "global", [False] * frames, tokens_per_frame=per_frame, budget=frames * per_frame, global_scale=1
         )
-        return apply_allocation(video_tokens, plan, self.grid)
+        return apply_allocation(video_tokens, plan, query.grid_or(self.grid))
 
 
 @dataclass(frozen=True)
 class Oracle:
     """Allocates by `query.truth`. Raises `ValueError` for a question whose truth is not known."""
 
-    grid: tuple[int, int]
+    grid: tuple[int, int] | None
     scales: Scales = field(default_factory=Scales)
     name: str = "oracle"
     budgeted: bool = True
@@ -46,4 +46,5 @@ class Oracle:
                 f"oracle needs the truth about {query.question!r}: this benchmark has none; leave `oracle` out"
             )
         truth = query.truth
-        return routed(video_tokens, truth.policy, list(truth.relevant), budget, self.grid, self.scales)
+        grid = query.grid_or(self.grid)
+        return routed(video_tokens, truth.policy, list(truth.relevant), budget, grid, self.scales)

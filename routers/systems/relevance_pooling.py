@@ -102,7 +102,7 @@ class RelevancePooling:
     background is dropped. At least one frame is in full where it fits. `encoder` is called when it is first needed.
     """
 
-    grid: tuple[int, int]
+    grid: tuple[int, int] | None
     encoder: Callable[[], FrameEncoder]
     scales: Scales = field(default_factory=Scales)
     name: str = "relevance_pooling"
@@ -119,7 +119,7 @@ class RelevancePooling:
         cosines = encoder.embed_frames(query.frames) @ encoder.embed_text(query.question)
         similarity = per_token_frame(cosines, frames)
         plan = self._plan(similarity.argsort(descending=True, stable=True).tolist(), per_frame, budget)
-        return apply_allocation(video_tokens, plan, self.grid)
+        return apply_allocation(video_tokens, plan, query.grid_or(self.grid))
 
     def _plan(self, ranking: list[int], per_frame: int, budget: int) -> Allocation:
         sharp = scaled_tokens(per_frame, self.scales.relevant_scale)

@@ -15,7 +15,7 @@ feeds as many as it wants, a bound is told the truth, a control tests the questi
 Given = TypeVar("Given")
 _SPEC = re.compile(r"\s*([\w+]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _PLAIN = (bool, int, float, str, type(None))
-_NOT_OPTIONS = {"name", "budgeted", "kind", "spends_cap"}
+_NOT_OPTIONS = {"name", "budgeted", "kind", "spends_cap", "grid"}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from videorouter.routers.systems.vidcom2 import Adjustable
 class UniformPooling:
     """`scale` is chosen on validation data in comparisons; the question is not read."""
 
-    grid: tuple[int, int]
+    grid: tuple[int, int] | None
     scale: int = 2
     name: str = "uniform_pooling"
     budgeted: bool = True
@@ -28,18 +28,18 @@ class UniformPooling:
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
         frames, per_frame = video_tokens.shape[:2]
         plan = allocate("global", [False] * frames, tokens_per_frame=per_frame, budget=budget, global_scale=self.scale)
-        return apply_allocation(video_tokens, plan, self.grid)
+        return apply_allocation(video_tokens, plan, query.grid_or(self.grid))
 
     def adjustable(self, video_tokens: Tensor, query: Query, budget: int) -> Adjustable:
         """All frames, or as many as the budget has tokens; `scale` is not read."""
         frames, per_frame = video_tokens.shape[:2]
         return Adjustable(frames_within(frames, per_frame, budget), budget)
 
-    def fed(self, per_frame: int) -> np.ndarray:
-        return pooled_sizes(self.grid)
+    def fed(self, video_tokens: Tensor, query: Query) -> np.ndarray:
+        return pooled_sizes(query.grid_or(self.grid))
 
     def reduce(self, video_tokens: Tensor, query: Query, counts: Mapping[int, int]) -> CompressedVideo:
-        return pool_to_counts(video_tokens, counts, self.grid)
+        return pool_to_counts(video_tokens, counts, query.grid_or(self.grid))
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ class VidCom2:
         counts = np.zeros(count, dtype=np.int64)
         counts[frames] = fitting_counts(similarity.to_video[frames], per_frame, budget, fill=self.fill)
         kept = lowest(similarity.to_video + similarity.to_frame, counts)
-        return kept_tokens(video_tokens, kept)
+        return kept_tokens(video_tokens, kept, grid=query.grid)
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class FrameReducer(Protocol):
         """Which frames of `[T, M, D]` share how many tokens. Raises `ValueError` for unworkable budgets."""
         ...
 
-    def fed(self, per_frame: int) -> np.ndarray:
+    def fed(self, video_tokens: Tensor, query: Query) -> np.ndarray:
         """int64 `[M + 1]`: the tokens fed of a frame that may keep k of its M; never more than k, `fed[1]` = 1, monotone."""
         ...
 
@@ -227,7 +227,9 @@ class FrameCompressionAdjustment:
         if share.frames:
             per_frame = video_tokens.shape[1]
             similarity = token_similarity(video_tokens[..., : self.width]).to_video[list(share.frames)]
-            fitting = fitting_counts(similarity, per_frame, share.budget, self.inner.fed(per_frame), self.fill)
+            fitting = fitting_counts(
+                similarity, per_frame, share.budget, self.inner.fed(video_tokens, query), self.fill
+            )
             counts |= dict(zip(share.frames, fitting.tolist(), strict=True))
         kept = self.inner.reduce(video_tokens, query, counts)
         return replace(kept, policy=share.policy, relevance=share.relevance)

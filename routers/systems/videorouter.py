@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from videorouter.routers.backbones.finite import finite, finite_frames
-from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.protocol import Backbone, Grid
 from videorouter.routers.backbones.sources import TokenSource
 from videorouter.routers.routing.allocation import Allocation, Scales, allocate
 from videorouter.routers.routing.options import RoutingOptions, smoothed
@@ -32,8 +32,6 @@ from videorouter.routers.systems.query import Query, cached
 from videorouter.routers.systems.spec import ROUTED, Kind
 from videorouter.routers.systems.vidcom2 import Adjustable
 from videorouter.shards.policy import POLICIES, Policy
-
-Grid = tuple[int, int]
 
 
 def can_be_averaged_to(small: Grid, kept: Grid) -> bool:
@@ -120,8 +118,9 @@ class RoutedCompression:
             return self._screened(video_tokens, query, budget, self.options.screen_side)
         tokens = video_tokens if isinstance(video_tokens, Tensor) else video_tokens[list(range(len(video_tokens)))]
         policy, relevance = self.route(tokens, query)
-        grids = self._grids(policy, relevance, len(tokens), budget)
-        return pooled_video(tokens, grids, self.backbone.grid, policy, relevance)
+        grid = query.grid_or(self.backbone.grid)
+        grids = self._grids(policy, relevance, len(tokens), budget, grid)
+        return pooled_video(tokens, grids, grid, policy, relevance)
 
     @torch.no_grad()
     def route(self, video_tokens: Tensor, query: Query) -> tuple[Policy, Tensor | None]:
@@ -133,7 +132,7 @@ class RoutedCompression:
         scores = cached(
             query.cache,
             ("relevance", self.options.router_scale),
-            lambda: self._scores(video_tokens, [question], self.backbone.grid)[0],
+            lambda: self._scores(video_tokens, [question], query.grid_or(self.backbone.grid))[0],
         )
         return policy, smoothed(scores, self.options.smoothing)
 
@@ -161,16 +160,16 @@ class RoutedCompression:
             raise ValueError(f"frame compression adjustment cannot be put around {self.name}: leave the option out")
         policy, relevance = self.route(video_tokens, query)
         relevant = self._relevant(relevance, len(video_tokens))
-        grids = self._grids(policy, relevance, len(video_tokens), budget)
+        grids = self._grids(policy, relevance, len(video_tokens), budget, query.grid_or(self.backbone.grid))
         settled = {frame: math.prod(kept) for frame, kept in grids.items() if relevant[frame]}
         others = sorted(grids.keys() - settled.keys())
         return Adjustable(others, sum(math.prod(grids[frame]) for frame in others), settled, policy, relevance)
 
-    def fed(self, per_frame: int) -> np.ndarray:
-        return pooled_sizes(self.backbone.grid)
+    def fed(self, video_tokens: Tensor, query: Query) -> np.ndarray:
+        return pooled_sizes(query.grid_or(self.backbone.grid))
 
     def reduce(self, video_tokens: Tensor, query: Query, counts: Mapping[int, int]) -> CompressedVideo:
-        return pool_to_counts(video_tokens, counts, self.backbone.grid)
+        return pool_to_counts(video_tokens, counts, query.grid_or(self.backbone.grid))
 
     def _scores(self, video_tokens: Tensor, questions: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
         """`relevance` before it is smoothed."""
@@ -183,22 +182,22 @@ class RoutedCompression:
             raise ValueError(
                 "screen_side looks at the frames themselves, one by one: give all as `Query(..., frames=...)`"
             )
-        question, small_grid = self.backbone.embed_text(query.question), self.backbone.grid_at(side)
+        grid = query.grid_or(self.backbone.grid)
+        question, small_grid = self.backbone.embed_text(query.question), self.backbone.grid_at(side, grid)
         policy = self.policy_for(question)
         small = relevance = None
-        if policy == "fragment" or can_be_averaged_to(
-            small_grid, pooled_grid(self.backbone.grid, self.scales.global_scale)
-        ):
-            small = self.backbone.encode_frames(query.frames, side=side)
+        if policy == "fragment" or can_be_averaged_to(small_grid, pooled_grid(grid, self.scales.global_scale)):
+            # A merged frame is screened by its first one, merged with itself.
+            shown = np.repeat(query.frames, self.backbone.frames_per_patch, axis=0)
+            small = self.backbone.encode_frames(shown, grid=small_grid)
         if policy == "fragment":
             assert small is not None
             relevance = self.relevance(small, [question], small_grid)[0]
-        grids = self._grids(policy, relevance, len(full), budget)
-        return screened_video(small, small_grid, full, grids, self.backbone.grid, policy, relevance)
+        grids = self._grids(policy, relevance, len(full), budget, grid)
+        return screened_video(small, small_grid, full, grids, grid, policy, relevance)
 
-    def _grids(self, policy: Policy, relevance: Tensor | None, frames: int, budget: int) -> dict[int, tuple[int, int]]:
+    def _grids(self, policy: Policy, relevance: Tensor | None, frames: int, budget: int, grid: Grid) -> dict[int, Grid]:
         """The grid to which each frame that is kept is averaged. Raises `ValueError` for unworkable budgets."""
-        grid = self.backbone.grid
         plan = plan_of(policy, self._relevant(relevance, frames), math.prod(grid), budget, self.scales)
         grids = {frame: pooled_grid(grid, scale) for frame, scale in zip(plan.frames, plan.scales, strict=True)}
         return graded_grids(grids, relevance, grid) if self.options.graded and relevance is not None else grids

@@ -36,7 +36,7 @@ class AttentiveBackbone:
     def tokens_per_frame(self) -> int:
         return self.grid[0] * self.grid[1]
 
-    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32) -> Tensor:
+    def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32, grid: Any = None) -> Tensor:
         """Frames `[T, M, 6]` that are their own tokens."""
         self.encoded.append(len(frames))
         return torch.from_numpy(np.ascontiguousarray(frames[:: self.frames_per_patch]))

@@ -120,7 +120,7 @@ def screened(tiny: Any, policy: Any, relevance: list[float], scales: Scales) -> 
 def test_only_relevant_frames_are_encoded_in_full(tiny: Any) -> None:
     kept, frames = screened(tiny, "fragment", [0.1, 0.9, 0.2, 0.8], Scales(4, 1, 8))
     assert ASKED == [1, 3]
-    small, full = tiny.encode_frames(frames, side=56), tiny.encode_frames(frames)
+    small, full = tiny.encode_frames(frames, grid=tiny.grid_at(56)), tiny.encode_frames(frames)
     assert small.shape[1] == 4
     assert [span.tokens for span in kept.spans] == [2, 16, 2, 16]
     torch.testing.assert_close(kept.embeddings[kept.frames == 1], full[1])
@@ -131,7 +131,7 @@ def test_only_relevant_frames_are_encoded_in_full(tiny: Any) -> None:
 def test_a_coarse_global_policy_encodes_no_frame_in_full(tiny: Any) -> None:
     kept, frames = screened(tiny, "global", [0.0] * 4, Scales(4, 1, 8))
     assert ASKED == []
-    torch.testing.assert_close(kept.embeddings, tiny.encode_frames(frames, side=56).flatten(0, 1))
+    torch.testing.assert_close(kept.embeddings, tiny.encode_frames(frames, grid=tiny.grid_at(56)).flatten(0, 1))
 
 
 def test_where_small_frames_do_not_hold_the_tokens_all_are_encoded_once(tiny: Any) -> None:
@@ -142,13 +142,13 @@ def test_where_small_frames_do_not_hold_the_tokens_all_are_encoded_once(tiny: An
 
 def test_a_side_that_holds_no_whole_cells_is_refused(tiny: Any) -> None:
     with pytest.raises(ValueError, match="needs a multiple of 28"):
-        tiny.encode_frames(video(1), side=50)
+        tiny.encode_frames(video(1), grid=tiny.grid_at(50))
 
 
 def test_a_model_that_sees_one_size_alone_says_so(tmp_path: Path) -> None:
     llava = load_backbone(str(write_tiny(tmp_path / "model", "llava_onevision")))
     with pytest.raises(ValueError, match="encodes frames of 70 alone"):
-        llava.encode_frames(video(1), side=56)
+        llava.encode_frames(video(1), grid=llava.grid_at(56))
 
 
 def test_the_export_remembers_its_options(router: Path, tmp_path: Path) -> None:

@@ -137,8 +137,10 @@ class ImageRouterModule(RouterModule):
             features = torch.cat([torch.zeros_like(means), means], -1).float()
             features = features.unsqueeze(1).repeat(1, -(-len(item.relevant[0]) // self.backbone.frames_per_patch), 1)
         else:
-            tokens = self.backbone.encode_frames(item.frames())[..., : self.backbone.hidden_size]
-            pooled = pool_frames(tokens, self.router_scale, self.backbone.grid)
+            frames = item.frames()
+            grid = self.backbone.grid_of(*frames.shape[:3])
+            tokens = self.backbone.encode_frames(frames, grid=grid)[..., : self.backbone.hidden_size]
+            pooled = pool_frames(tokens, self.router_scale, grid)
             features = self.router.features(pooled, questions)
             if self.costs is not None:
                 asked = self.costs.relevance(len(pooled), pooled.shape[1], [len(question) for question in questions])

@@ -1,0 +1,136 @@
+"""Frames at their own aspect ratio: the size in pixels that Qwen-VL's video processors give them."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from transformers.utils import cached_file
+
+from videorouter.json_files import read_object
+from videorouter.routers.backbones.frame_shape import FrameShape
+
+TOKENS_A_FRAME: Final = 768
+"""Most tokens of one frame: the video processors' own (`size.longest_edge` of Qwen2-VL's, `max_video_tokens` of Qwen3-VL's)."""
+NARROWEST: Final = 200
+"""No side may be so many times as long as the other."""
+
+
+@dataclass(frozen=True)
+class PixelLimits:
+    """The limits of one checkpoint's video processor, and the `shape` that was asked for in their place.
+
+    `shortest` and `longest` (`size.shortest_edge` and `size.longest_edge`) are pixels of a frame, or `of_video`, as in
+    Qwen3-VL, of all sampled frames together. `factor` is the side of a token in pixels. `video_tokens` is the processor's
+    `max_video_tokens`: of a whole video, or `of_video`, again as in Qwen3-VL, of one frame.
+    """
+
+    factor: int
+    shortest: int
+    longest: int
+    of_video: bool
+    video_tokens: int
+    frames_per_patch: int = 2
+    shape: FrameShape = field(default_factory=lambda: FrameShape("own"))
+
+    def size(self, frames: int, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of each of so many frames of `height` x `width` pixels: multiples of `factor`.
+
+        As the processors do with `cap_pixels_per_frame`; `min_pixels` and `max_pixels` of `shape` are of a frame (ours).
+        Raises `ValueError` for a frame without pixels, or one that is more than `NARROWEST` times as long as wide.
+        """
+        if min(height, width) < 1 or max(height, width) > NARROWEST * min(height, width):
+            raise ValueError(
+                f"frames of {width}x{height} pixels are too narrow: neither side may be over {NARROWEST} times the other"
+            )
+        counted = max(frames, self.frames_per_patch) if self.of_video else 1
+        least, most = self.shortest, self._most(counted if self.of_video else frames) * counted
+        if self.shape.min_pixels is not None or self.shape.max_pixels is not None:
+            least = self.shape.min_pixels or -(-least // counted)
+            most, counted = self.shape.max_pixels or max(most // counted, int(least * 1.05)), 1
+        patch = self.frames_per_patch if counted > 1 else 1
+        return smart_resize(
+            height, width, self.factor, min(least, most), most, counted, patch, enlarge_first=self.of_video
+        )
+
+    def _most(self, frames: int) -> int:
+        """Most pixels of one of so many frames where none are asked for."""
+        token = self.factor**2
+        if self.of_video:
+            most = min(self.video_tokens * token, self.longest // frames)
+        else:
+            most = min(self.longest, int(self.video_tokens * token * 0.9) * self.frames_per_patch // frames)
+        return max(most, int(self.shortest * 1.05))
+
+
+def smart_resize(
+    height: int,
+    width: int,
+    factor: int,
+    least: int,
+    most: int,
+    frames: int = 1,
+    frames_per_patch: int = 1,
+    *,
+    enlarge_first: bool = False,
+) -> tuple[int, int]:
+    """(height, width): multiples of `factor` nearest to the frame's own, with `least` to `most` pixels in all `frames` together.
+
+    The function of that name in transformers: Qwen2-VL's for one frame, Qwen3-VL's for several, which are counted in whole
+    patches. `enlarge_first`, as in Qwen3-VL, enlarges a frame that is smaller than one token.
+    """
+    if enlarge_first and min(height, width) < factor:
+        scale = max(factor / height, factor / width)
+        height, width = int(height * scale), int(width * scale)
+    rows, columns = round(height / factor) * factor, round(width / factor) * factor
+    counted = round(frames / frames_per_patch) * frames_per_patch
+    if counted * rows * columns > most:
+        shrink = math.sqrt(frames * height * width / most)
+        rows = max(factor, math.floor(height / shrink / factor) * factor)
+        columns = max(factor, math.floor(width / shrink / factor) * factor)
+    elif counted * rows * columns < least:
+        grow = math.sqrt(least / (frames * height * width))
+        rows = math.ceil(height * grow / factor) * factor
+        columns = math.ceil(width * grow / factor) * factor
+    return rows, columns
+
+
+def published_limits(
+    path: str,
+    revision: str | None,
+    *,
+    factor: int,
+    shortest: int,
+    longest: int,
+    video_tokens: int,
+    of_video: bool,
+    frames_per_patch: int,
+    shape: FrameShape,
+) -> PixelLimits:
+    """The limits that the checkpoint `path` states for its video processor; those given here where it states none.
+
+    They are sought where transformers seeks them: `processor_config.json`, `video_preprocessor_config.json`,
+    `preprocessor_config.json`; `min_pixels` and `max_pixels` win over `size`. The last is written for images, and of a single
+    picture it allows twenty times what a frame of a video gets: of it a frame has `TOKENS_A_FRAME` tokens at most (ours).
+    """
+    told, of_images = _processor_settings(path, revision)
+    size = told.get("size") or {}
+    shortest = told.get("min_pixels") or size.get("shortest_edge") or shortest
+    most = told.get("max_pixels") or size.get("longest_edge") or longest
+    if of_images and not of_video:
+        most = min(most, TOKENS_A_FRAME * factor**2)
+    tokens = told.get("max_video_tokens") or video_tokens
+    return PixelLimits(factor, int(shortest), int(most), of_video, int(tokens), frames_per_patch, shape)
+
+
+def _processor_settings(path: str, revision: str | None) -> tuple[dict[str, Any], bool]:
+    """Settings of the video processor, and whether they are those of images; none where no file is there."""
+    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
+    for name in ("processor_config.json", "video_preprocessor_config.json", "preprocessor_config.json"):
+        file = cached_file(path, name, revision=revision, **quiet)
+        told = {} if file is None else read_object(Path(file))
+        if name == "processor_config.json":
+            told = told.get("video_processor") or {}
+        if told:
+            return told, name == "preprocessor_config.json"
+    return {}, False
