@@ -97,6 +97,10 @@ def spans(options: Options) -> int:
 def splice(options: Options) -> int:
     """Video-FLR from clips joined into long videos; `--questions` about single clips are optional."""
     frames = _section(FrameConfig, options)
+    if frames.aspect == "own":
+        raise ValueError(
+            "aspect 'own' cannot be kept by splice: clips of several shapes are joined; give --aspect square"
+        )
     config = _section(BuildConfig, options | {"questions": Path(options["questions"] or frames.videos)})
     about_clips, rejects = _questions(config) if options["questions"] else ([], [])
     durations: dict[str, float] = {}
@@ -236,7 +240,10 @@ def _recorded(options: Options, questions: Sequence[VideoQuestion], prompts: Seq
         from videorouter.routers.checkpoints.base_identity import base_identity  # torch takes seconds to import
 
         files["local_base"] = base_identity(options["local_base"]).sha256
-    return {**options, **files, "prompts": {name: load_prompt(name).hash for name in prompts}}
+    recorded = {**options, **files, "prompts": {name: load_prompt(name).hash for name in prompts}}
+    if options.get("aspect") == "square":  # folders that were begun before there was a choice are resumed
+        recorded = {name: value for name, value in recorded.items() if name not in ("aspect", "frame_multiple")}
+    return recorded
 
 
 def _section(section: type[Section], options: Options) -> Section:

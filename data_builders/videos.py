@@ -3,17 +3,18 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from videorouter.data_builders.teacher.request import DataUrl, Picture, data_url
 from videorouter.json_files import read_object
+from videorouter.routers.backbones.frame_shape import Aspect, smart_resize
 from videorouter.shards import jpeg
 from videorouter.shards.schema import VideoRecord
 from videorouter.video.decode import sample_frames
 from videorouter.video.errors import MissingVideo, TooShortVideo
-from videorouter.video.frames import SampledFrames
+from videorouter.video.frames import SampledFrames, Sizing
 from videorouter.video.sampling import SAMPLERS
 from videorouter.video.verdict_cache import VerdictCache
 from videorouter.video.worker import DecodePool
@@ -30,6 +31,8 @@ class FrameConfig:
         video_map: JSON file {name in the annotations: file under `videos`}, where they differ
         frames: frames sampled a video
         frame_size: side in pixels of the square stored frame: what the base model reads
+        aspect: `own` keeps the frames' aspect ratio, at most as many pixels as that square has; for models that see it (Qwen-VL)
+        frame_multiple: both sides of such frames are multiples of this: a token's side, 28 for Qwen2.5-VL, 32 for Qwen3-VL
         sampler: segment_midpoint or interior
         quality: JPEG quality
         shortest: seconds a video lasts at least to be taken
@@ -42,6 +45,8 @@ class FrameConfig:
     video_map: Path | None = None
     frames: int = 64
     frame_size: int = 448
+    aspect: Aspect = "square"
+    frame_multiple: int = 28
     sampler: str = "segment_midpoint"
     quality: int = 95
     shortest: float = 0.0
@@ -57,9 +62,32 @@ class FrameConfig:
             )
         if self.sampler not in SAMPLERS:
             raise ValueError(f"unknown sampler {self.sampler!r}: there are {', '.join(SAMPLERS)}")
-        for name in ("frames", "frame_size", "decoders"):
+        for name in ("frames", "frame_size", "frame_multiple", "decoders"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: give 1 or more")
+        if self.aspect == "own" and self.frame_multiple > self.frame_size:
+            raise ValueError(
+                f"frame_multiple {self.frame_multiple} is above frame_size {self.frame_size}: no frame fits"
+            )
+
+    @property
+    def sizing(self) -> Sizing:
+        """To which size decoded frames are brought; it crosses to decoding processes."""
+        if self.aspect == "square":
+            return self.frame_size
+        return partial(own_size, self.frame_size, self.frame_multiple)
+
+    def stores(self, height: int, width: int) -> bool:
+        """Whether a stored frame of that size may be of a build with this configuration."""
+        if self.aspect == "square":
+            return height == width == self.frame_size
+        fits = height * width <= self.frame_size**2 or min(height, width) == self.frame_multiple
+        return fits and height % self.frame_multiple == width % self.frame_multiple == 0
+
+
+def own_size(frame_size: int, multiple: int, height: int, width: int) -> tuple[int, int]:
+    """(height, width) of a frame stored at its own aspect ratio: nearly as it is, where that is not above `frame_size` squared."""
+    return smart_resize(height, width, multiple, multiple**2, frame_size**2)
 
 
 @dataclass(frozen=True)
@@ -101,7 +129,7 @@ class VideoFolder:
         """Decode and encode one video. Raises `VideoError`."""
         config, path = self.config, self.find(name)
         with self._consulted(path, config.shortest):
-            options = (config.frames, config.sampler, config.frame_size, config.quality)
+            options = (config.frames, config.sampler, config.sizing, config.quality)
             video = self._pool.run(config.deadline, _prepare, path, name, *options)
             if video.record.duration < config.shortest:
                 raise TooShortVideo(path, video.record.duration, config.shortest)
@@ -121,7 +149,7 @@ class VideoFolder:
         return self.verdicts.consulted(path, shortest) if self.verdicts else nullcontext()
 
 
-def _prepare(path: Path, name: str, frames: int, sampler: str, size: int, quality: int) -> PreparedVideo:
+def _prepare(path: Path, name: str, frames: int, sampler: str, size: Sizing, quality: int) -> PreparedVideo:
     """In the decoding process: the JPEGs cross its pipe, not ten times as many bytes of pixels."""
     return prepared(name, sample_frames(path, frames, sampler, size), quality)
 

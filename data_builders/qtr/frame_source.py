@@ -51,12 +51,20 @@ class FrameSource:
 
     def _checked(self, catalogue: Catalogue) -> dict[str, Place]:
         """Where each video lies, all of them with the frames that this build takes."""
-        wanted = (self.videos.config.frames, self.videos.config.frame_size, self.videos.config.sampler)
+        config = self.videos.config
+        wanted = (config.frames, config.frame_size, config.sampler)
         places = {}
         for place in catalogue.places:
             video = read_record(catalogue.storage, place)
             found = (place.entry.frames, video.height, video.sampler)
-            if found != wanted:
+            stored = config.stores(video.height, video.width)
+            if config.aspect == "own" and not stored:
+                raise ValueError(
+                    f"{catalogue.storage.folder} holds frames of {video.width}x{video.height} pixels of {video.uri}: not at most "
+                    f"{config.frame_size}x{config.frame_size} pixels at their own aspect ratio in multiples of "
+                    f"{config.frame_multiple}: give the options of that build, or leave --relevance out"
+                )
+            if (found[0], found[2]) != (wanted[0], wanted[2]) or not stored:
                 raise ValueError(
                     f"{catalogue.storage.folder} holds (frames, frame_size, sampler) = {found} of {video.uri}, this build takes "
                     f"{wanted}: give the options of that build, or leave --relevance out"

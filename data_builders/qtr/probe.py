@@ -146,6 +146,6 @@ def _url(video: PreparedVideo, frame: int, scale: int) -> DataUrl:
         return video.urls[frame]
     if (frame, scale) not in video.smaller:
         picture = jpeg.decode(video.jpegs[frame], video.record.height, video.record.width)
-        side = max(1, round(picture.shape[0] / scale**0.5))
-        video.smaller[frame, scale] = data_url(jpeg.encode(resize_frames(picture[None], side)[0]))
+        height, width = (max(1, round(side / scale**0.5)) for side in picture.shape[:2])
+        video.smaller[frame, scale] = data_url(jpeg.encode(resize_frames(picture[None], (height, width))[0]))
     return video.smaller[frame, scale]

@@ -25,6 +25,9 @@ def made_manifest(config: Any, router: VideoRouter, prompt: str, left_out: int) 
     # The base that was taken is named below, and a token is nobody's business.
     for name in ("retry_failed", "accept_base", "token", "cache_dir", "local_files_only"):
         options.pop(name)
+    for name in ("frame_size", "min_pixels", "max_pixels"):
+        if options.get(name) is None:  # folders that were begun before these were there are resumed
+            options.pop(name, None)
     parameter = next(router.backbone.model.parameters())  # type: ignore[attr-defined]
     return {
         "config": options,

@@ -1,5 +1,6 @@
 """In which shape a model is shown frames: squeezed to a square, or at their own aspect ratio. Loads without torch."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,3 +50,35 @@ class FrameShape:
         limits = min_pixels is not None or max_pixels is not None
         aspect: Aspect = "own" if limits else usual if frame_size is None else "square"
         return cls(aspect, frame_size, min_pixels, max_pixels)
+
+
+def smart_resize(
+    height: int,
+    width: int,
+    factor: int,
+    least: int,
+    most: int,
+    *,
+    frames: int = 1,
+    frames_per_patch: int = 1,
+    enlarge_first: bool = False,
+) -> tuple[int, int]:
+    """(height, width): multiples of `factor` nearest to the frame's own, with `least` to `most` pixels in all `frames` together.
+
+    The function of that name in transformers: Qwen2-VL's for one frame, Qwen3-VL's for several, which are counted in whole
+    patches. `enlarge_first`, as in Qwen3-VL, enlarges a frame that is smaller than one token.
+    """
+    if enlarge_first and min(height, width) < factor:
+        scale = max(factor / height, factor / width)
+        height, width = int(height * scale), int(width * scale)
+    rows, columns = round(height / factor) * factor, round(width / factor) * factor
+    counted = round(frames / frames_per_patch) * frames_per_patch
+    if counted * rows * columns > most:
+        shrink = math.sqrt(frames * height * width / most)
+        rows = max(factor, math.floor(height / shrink / factor) * factor)
+        columns = max(factor, math.floor(width / shrink / factor) * factor)
+    elif counted * rows * columns < least:
+        grow = math.sqrt(least / (frames * height * width))
+        rows = math.ceil(height * grow / factor) * factor
+        columns = math.ceil(width * grow / factor) * factor
+    return rows, columns

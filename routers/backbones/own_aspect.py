@@ -1,6 +1,5 @@
 """Frames at their own aspect ratio: the size in pixels that Qwen-VL's video processors give them."""
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +7,8 @@ from typing import Any, Final
 from transformers.utils import cached_file
 
 from videorouter.json_files import read_object
-from videorouter.routers.backbones.frame_shape import FrameShape
+from videorouter.routers.backbones.frame_shape import FrameShape, smart_resize
+from videorouter.routers.backbones.loading_options import HubSource
 
 TOKENS_A_FRAME: Final = 768
 """Most tokens of one frame: the video processors' own (`size.longest_edge` of Qwen2-VL's, `max_video_tokens` of Qwen3-VL's)."""
@@ -36,7 +36,8 @@ class PixelLimits:
     def size(self, frames: int, height: int, width: int) -> tuple[int, int]:
         """(height, width) of each of so many frames of `height` x `width` pixels: multiples of `factor`.
 
-        As the processors do with `cap_pixels_per_frame`; `min_pixels` and `max_pixels` of `shape` are of a frame (ours).
+        As the processors do with `cap_pixels_per_frame`; `min_pixels` and `max_pixels` of `shape` are of a frame, and the latter
+        wins (ours).
         Raises `ValueError` for a frame without pixels, or one that is more than `NARROWEST` times as long as wide.
         """
         if min(height, width) < 1 or max(height, width) > NARROWEST * min(height, width):
@@ -49,9 +50,13 @@ class PixelLimits:
             least = self.shape.min_pixels or -(-least // counted)
             most, counted = self.shape.max_pixels or max(most // counted, int(least * 1.05)), 1
         patch = self.frames_per_patch if counted > 1 else 1
-        return smart_resize(
-            height, width, self.factor, min(least, most), most, counted, patch, enlarge_first=self.of_video
-        )
+        options: dict[str, Any] = {"frames": counted, "frames_per_patch": patch, "enlarge_first": self.of_video}
+        size = smart_resize(height, width, self.factor, min(least, most), most, **options)
+        if (
+            self.shape.max_pixels is not None and size[0] * size[1] > most
+        ):  # enlarged to a minimum so near: the maximum holds
+            size = smart_resize(height, width, self.factor, 1, most, **options)
+        return size
 
     def _most(self, frames: int) -> int:
         """Most pixels of one of so many frames where none are asked for."""
@@ -63,41 +68,9 @@ class PixelLimits:
         return max(most, int(self.shortest * 1.05))
 
 
-def smart_resize(
-    height: int,
-    width: int,
-    factor: int,
-    least: int,
-    most: int,
-    frames: int = 1,
-    frames_per_patch: int = 1,
-    *,
-    enlarge_first: bool = False,
-) -> tuple[int, int]:
-    """(height, width): multiples of `factor` nearest to the frame's own, with `least` to `most` pixels in all `frames` together.
-
-    The function of that name in transformers: Qwen2-VL's for one frame, Qwen3-VL's for several, which are counted in whole
-    patches. `enlarge_first`, as in Qwen3-VL, enlarges a frame that is smaller than one token.
-    """
-    if enlarge_first and min(height, width) < factor:
-        scale = max(factor / height, factor / width)
-        height, width = int(height * scale), int(width * scale)
-    rows, columns = round(height / factor) * factor, round(width / factor) * factor
-    counted = round(frames / frames_per_patch) * frames_per_patch
-    if counted * rows * columns > most:
-        shrink = math.sqrt(frames * height * width / most)
-        rows = max(factor, math.floor(height / shrink / factor) * factor)
-        columns = max(factor, math.floor(width / shrink / factor) * factor)
-    elif counted * rows * columns < least:
-        grow = math.sqrt(least / (frames * height * width))
-        rows = math.ceil(height * grow / factor) * factor
-        columns = math.ceil(width * grow / factor) * factor
-    return rows, columns
-
-
 def published_limits(
     path: str,
-    revision: str | None,
+    access: HubSource,
     *,
     factor: int,
     shortest: int,
@@ -113,7 +86,7 @@ def published_limits(
     `preprocessor_config.json`; `min_pixels` and `max_pixels` win over `size`. The last is written for images, and of a single
     picture it allows twenty times what a frame of a video gets: of it a frame has `TOKENS_A_FRAME` tokens at most (ours).
     """
-    told, of_images = _processor_settings(path, revision)
+    told, of_images = _processor_settings(path, access)
     size = told.get("size") or {}
     shortest = told.get("min_pixels") or size.get("shortest_edge") or shortest
     most = told.get("max_pixels") or size.get("longest_edge") or longest
@@ -123,11 +96,11 @@ def published_limits(
     return PixelLimits(factor, int(shortest), int(most), of_video, int(tokens), frames_per_patch, shape)
 
 
-def _processor_settings(path: str, revision: str | None) -> tuple[dict[str, Any], bool]:
+def _processor_settings(path: str, access: HubSource) -> tuple[dict[str, Any], bool]:
     """Settings of the video processor, and whether they are those of images; none where no file is there."""
     quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     for name in ("processor_config.json", "video_preprocessor_config.json", "preprocessor_config.json"):
-        file = cached_file(path, name, revision=revision, **quiet)
+        file = cached_file(path, name, **access, **quiet)
         told = {} if file is None else read_object(Path(file))
         if name == "processor_config.json":
             told = told.get("video_processor") or {}

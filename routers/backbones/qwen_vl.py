@@ -61,7 +61,7 @@ class MRopeBackbone(NativeBackbone):
         with loading_from(path):
             self.limits = published_limits(
                 path,
-                loading.get("revision"),
+                hub_source(loading),
                 factor=side,
                 shortest=least,
                 longest=most,

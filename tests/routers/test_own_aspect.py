@@ -92,7 +92,7 @@ def test_published_checkpoints_show_videos_in_these_sizes(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@given(st.integers(1, 64), st.integers(20, 2000), st.integers(20, 2000), st.integers(16, 500))
+@given(st.integers(1, 64), st.integers(20, 2000), st.integers(20, 2000), st.integers(4, 500))
 def test_asked_limits_are_of_a_frame_and_settle_at_once(
     family: str, frames: int, height: int, width: int, tokens: int
 ) -> None:
@@ -101,7 +101,8 @@ def test_asked_limits_are_of_a_frame_and_settle_at_once(
     size = own.size(frames, height, width)
     assert size[0] * size[1] <= tokens * 1024
     assert size[0] % own.factor == size[1] % own.factor == 0
-    assert own.size(frames, *size) == size
+    if tokens >= 16:  # closer to the checkpoint's minimum there may be no size that is within both
+        assert own.size(frames, *size) == size
 
 
 def own_inputs(backbone: Any, frames: np.ndarray, seconds: Any, text: str) -> dict[str, Any]:

@@ -154,8 +154,9 @@ def test_the_loss_is_that_of_inference_s_own_prompt(router: Path, flr: Path, qtr
     item = next(data.train_dataloader().pass_over()).items[0]
     module, plain = JointModule(str(router), gradient_checkpointing=False), VideoRouter.from_pretrained(router)
     one, backbone = item.questions[0], plain.backbone
-    tokens, seconds = module._encoded(item)
-    loss, first = module._answer(tokens, seconds, one)
+    video = module._encoded(item)
+    seconds = video.seconds
+    loss, first = module._answer(video, one)
     query = Query(one.question, one.options, seconds=seconds)
     kept = plain.system().compress(backbone.encode_frames(item.frames()), query, plain.config.budget)
     prompt = backbone.embed_prompt(kept, question_text(query), seconds)

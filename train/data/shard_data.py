@@ -6,11 +6,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from videorouter.routers.backbones.frame_shape import FrameShape
+from videorouter.shards.catalogue import read_record
 from videorouter.shards.epoch_order import EpochOrder, Item
 from videorouter.shards.reader import ShardDataset
 from videorouter.shards.sidecar import read_manifest
 from videorouter.shards.storage import Storage
 from videorouter.train.data.steps import Counts, StepLoader, batches_of_step
+
+SIZES_READ = 64
+"""Videos whose size is looked at."""
 
 
 class ShardData(pl.LightningDataModule):
@@ -61,6 +66,24 @@ class ShardData(pl.LightningDataModule):
     def val_dataloader(self) -> StepLoader[Any]:
         """Raises `TooLittleData` where the split does not feed all ranks once."""
         return self._loader("val")
+
+    def check_shape(self, shape: FrameShape) -> None:
+        """Raise `ValueError` where frames are to be seen at their own aspect ratio, and the shards hold squares.
+
+        Squares are known by the first videos' sizes, unless the build says that they are the videos' own.
+        """
+        catalogue = self.datasets["train"].catalogue
+        if shape.aspect == "square":
+            return
+        manifest = read_manifest(Storage(self.folder))
+        if manifest is not None and manifest.config.get("aspect") == "own":
+            return
+        records = (read_record(catalogue.storage, place) for place in catalogue.places[:SIZES_READ])
+        if all(record.height == record.width for record in records):
+            raise ValueError(
+                f"{self.folder} holds frames squeezed to squares, and aspect 'own' is for frames at their own aspect ratio: build "
+                "shards with --aspect own, or train with --model.init_args.aspect square"
+            )
 
     def origins(self) -> list[dict[str, Any]]:
         """What was learned from, for the model card: each data set's folder, fingerprint and licences."""

@@ -9,6 +9,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
+from videorouter.routers.backbones.frame_shape import Aspect, FrameShape
 from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.shadow import ShadowMode, ShadowWeights
 from videorouter.routers.checkpoints.router_folder import router_shadow, router_tensors
@@ -48,6 +49,10 @@ class RouterModule(TrainedModule):
         sampler: str = "segment_midpoint",
         budget: int = 12_288,
         accept_base: bool = False,
+        aspect: Aspect = "square",
+        frame_size: int | None = None,
+        min_pixels: int | None = None,
+        max_pixels: int | None = None,
     ) -> None:
         """Load the frozen base.
 
@@ -67,13 +72,20 @@ class RouterModule(TrainedModule):
             sampler: frame sampler at run time, stored in the export
             budget: visual tokens at run time, stored in the export
             accept_base: resume with another base than the training was started with, and say what differs
+            aspect: `own` for Qwen-VL on shards whose frames keep their aspect ratio; the export says so
+            frame_size: side in pixels of the square to which Qwen-VL's frames are squeezed; 448 where null
+            min_pixels: fewest pixels of a frame under `own`; the checkpoint's where null
+            max_pixels: most pixels of a frame under `own`; the checkpoint's where null
         """
         super().__init__(base, learning_rate, weight_decay, warmup_share, accept_base=accept_base)
         self.below = ShadowWeights(shadow, shadow_rank)
         if self.below.own and cache_features:
             raise ValueError(f"features change while the shadow learns: shadow {shadow!r} goes without cache_features")
         self.compiler = compile
-        self.backbone = load_backbone(base, device="cpu", early_layers=shadow_layers, revision=self.base.revision)
+        shape = FrameShape(aspect, frame_size, min_pixels, max_pixels)
+        self.backbone = load_backbone(
+            base, device="cpu", early_layers=shadow_layers, revision=self.base.revision, shape=shape
+        )
         self.shadow_layers, self.hidden = shadow_layers, hidden
         self.costs = ModelFlops.of(self.backbone.model.config, shadow_layers)  # type: ignore[attr-defined]
         self.cache_features, self.moment_batches = cache_features, moment_batches
@@ -93,6 +105,8 @@ class RouterModule(TrainedModule):
                 f"shadow {self.below.mode!r} under deepspeed_3: ranks run these layers unequally often, and it gathers them each "
                 "time; a few layers need no sharing, take ddp or deepspeed_2"
             )
+        if self._trainer is not None:
+            self._data().check_shape(self.backbone.shape)
         self.backbone.to(self.device)
         self.router.to(self.device)
         if self.below.mode == "full" and not zero:  # bfloat16 swallows small steps; ZeRO keeps masters of its own
@@ -123,6 +137,7 @@ class RouterModule(TrainedModule):
             "shadow_layers": self.shadow_layers,
             "hidden": self.hidden,
             "shadows": {self.head_name: vars(self.below)},
+            "shape": vars(self.backbone.shape),
         }
         return {"heads": [self.head_name], **told, **self.runtime}
 

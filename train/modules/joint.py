@@ -5,7 +5,7 @@ L = L_LM + 0.01 L_sem + 0.01 L_img.
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -18,6 +18,7 @@ from videorouter.routers.backbones.decoding import hidden_states
 from videorouter.routers.backbones.language_weights import LanguageWeights
 from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.loading_options import FrameLabel, Loading
+from videorouter.routers.backbones.protocol import Grid
 from videorouter.routers.backbones.temporal import merged_any, merged_seconds
 from videorouter.routers.checkpoints.router_folder import (
     RouterConfig,
@@ -46,6 +47,15 @@ from videorouter.train.throughput import ModelFlops
 ROUTER_WEIGHT: Final = 0.01
 HEAD_RATE: Final = 10.0
 """Heads learn at so many times the language model's rate (ours)."""
+
+
+@dataclass(frozen=True)
+class EncodedVideo:
+    """A video's `tokens` `[T, M, channels]` on `grid`, and when its frames are shown."""
+
+    tokens: Tensor
+    seconds: tuple[float, ...]
+    grid: Grid
 
 
 class JointModule(TrainedModule):
@@ -115,7 +125,7 @@ class JointModule(TrainedModule):
         )
         self.prompt = config.prompt.changed({"frame_label": frame_label, "system_prompt": system_prompt})
         loading: Loading = {**self.prompt.loading(), "device": "cpu", "revision": self.base.revision}
-        backbone: Any = load_backbone(self.base.path, **loading)
+        backbone: Any = load_backbone(self.base.path, shape=config.shape, **loading)
         semantic, image = build_routers(backbone, self.config, own_weights=True)
         load_weights(Path(routers), self.config, semantic, image)
         self.backbone, self.routing, self.uniform_scale = backbone, routing, uniform_scale
@@ -138,6 +148,8 @@ class JointModule(TrainedModule):
         self.validation = MetricCollection({name: MeanMetric() for name in ("loss", "accuracy")}, compute_groups=False)
 
     def setup(self, stage: str) -> None:
+        if self._trainer is not None:
+            self._data().check_shape(self.backbone.shape)
         self.backbone.to(self.device)
         if self._trainer is None or not isinstance(self._trainer.strategy, ZeroStrategy):  # it keeps masters of its own
             for tensor in self.language.tensors().values():  # bfloat16 swallows small steps
@@ -163,6 +175,7 @@ class JointModule(TrainedModule):
             "budget": config.budget,
             "threshold": config.threshold,
             "routing": vars(config.routing),
+            "shape": vars(config.shape),
             "shadows": {"semantic": vars(config.semantic_shadow), "image": vars(config.image_shadow)},
             "language": self.language.record(),
             "prompt": vars(self.prompt),
@@ -176,21 +189,21 @@ class JointModule(TrainedModule):
 
     def losses(self, batch: Microbatch[VideoAnswers]) -> dict[str, tuple[float, Tensor]]:
         videos = [self._encoded(item) for item in batch.items]
-        asked = [(*video, one) for video, item in zip(videos, batch.items, strict=True) for one in item.questions]
+        asked = [(video, one) for video, item in zip(videos, batch.items, strict=True) for one in item.questions]
         answers = [self._answer(*one)[0] for one in asked]
         spare = [0.0 * self._answer(*asked[-1])[0] for _ in range(batch.widest - len(asked))]
         told = {"answers": (1.0, torch.stack([*answers, *spare]).sum() / max(1, batch.of_step.questions))}
         if self.routing == "routed":
-            told["policy"] = (ROUTER_WEIGHT, self._policy_loss([one for _, _, one in asked], batch.of_step))
-            tokens = [tokens for tokens, _ in videos]
-            told["relevance"] = (ROUTER_WEIGHT, self._relevance_loss(batch.items, tokens, batch.of_step))
+            told["policy"] = (ROUTER_WEIGHT, self._policy_loss([one for _, one in asked], batch.of_step))
+            told["relevance"] = (ROUTER_WEIGHT, self._relevance_loss(batch.items, videos, batch.of_step))
         return told
 
     def validation_step(self, batch: Microbatch[VideoAnswers], batch_idx: int) -> None:
-        asked = [(*self._encoded(item), one) for item in batch.items for one in item.questions]
+        videos = [self._encoded(item) for item in batch.items]
+        asked = [(video, one) for video, item in zip(videos, batch.items, strict=True) for one in item.questions]
         for number in range(batch.widest):
-            tokens, seconds, one = asked[min(number, len(asked) - 1)]
-            loss, first = self._answer(tokens, seconds, one)
+            video, one = asked[min(number, len(asked) - 1)]
+            loss, first = self._answer(video, one)
             if number < len(asked):
                 self.validation["loss"].update(loss)
                 if one.options:
@@ -202,13 +215,14 @@ class JointModule(TrainedModule):
             metric.reset()
 
     @torch.no_grad()
-    def _encoded(self, item: VideoAnswers) -> tuple[Tensor, tuple[float, ...]]:
-        """A video's tokens `[T, M, channels]` and when its frames are shown."""
+    def _encoded(self, item: VideoAnswers) -> EncodedVideo:
         seconds = merged_seconds(item.sample.video.seconds, self.backbone.frames_per_patch)
-        tokens = self.backbone.encode_frames(item.frames())
+        frames = item.frames()
+        grid = self.backbone.grid_of(*frames.shape[:3])
+        tokens = self.backbone.encode_frames(frames, grid=grid)
         if self.costs is not None:
             self.spent += self.costs.frames(len(tokens))
-        return tokens, seconds
+        return EncodedVideo(tokens, seconds, grid)
 
     def system(self) -> System:
         """What inference would compress with, now."""
@@ -232,18 +246,18 @@ class JointModule(TrainedModule):
                     own.data.copy_(learned.data)
 
     @torch.no_grad()
-    def _prompt(self, tokens: Tensor, seconds: tuple[float, ...], one: AnsweredQuestion) -> Any:
-        query = Query(one.question, one.options, seconds=seconds)
-        kept = self.system().compress(tokens, query, self.config.budget)
-        return self.backbone.embed_prompt(kept, question_text(query), seconds)
+    def _prompt(self, video: EncodedVideo, one: AnsweredQuestion) -> Any:
+        query = Query(one.question, one.options, seconds=video.seconds, grid=video.grid)
+        kept = self.system().compress(video.tokens, query, self.config.budget)
+        return self.backbone.embed_prompt(kept, question_text(query), video.seconds)
 
-    def _answer(self, tokens: Tensor, seconds: tuple[float, ...], one: AnsweredQuestion) -> tuple[Tensor, Tensor]:
+    def _answer(self, video: EncodedVideo, one: AnsweredQuestion) -> tuple[Tensor, Tensor]:
         """Mean cross-entropy of one answer's tokens, the end of the turn included, and the logits `[V]` of the first.
 
         All ranks must run the layers equally often (ZeRO-3 gathers them each time): once a question, and where a rank has fewer
         questions than another its last again, for nothing.
         """
-        tokenizer, prompt = self.backbone.tokenizer, self._prompt(tokens, seconds, one)
+        tokenizer, prompt = self.backbone.tokenizer, self._prompt(video, one)
         ids = torch.tensor(
             [*tokenizer(answer_text(one), add_special_tokens=False).input_ids, tokenizer.eos_token_id],
             device=prompt.embeddings.device,
@@ -277,13 +291,13 @@ class JointModule(TrainedModule):
         labels = torch.tensor([POLICIES.index(str(one.policy)) for one in labelled], device=logits.device)
         return policy_loss(logits, labels, of_step)
 
-    def _relevance_loss(self, items: Sequence[VideoAnswers], videos: Sequence[Tensor], of_step: Counts) -> Tensor:
+    def _relevance_loss(self, items: Sequence[VideoAnswers], videos: Sequence[EncodedVideo], of_step: Counts) -> Tensor:
         """One call of the head, whether or not a question has a label."""
         features, rows = [], []
-        for item, tokens in zip(items, videos, strict=True):
+        for item, video in zip(items, videos, strict=True):
             labelled = [one for one in item.questions if one.relevant is not None]
             if labelled:
-                features.append(self._image_features(tokens, [one.question for one in labelled]))
+                features.append(self._image_features(video, [one.question for one in labelled]))
                 rows += [merged_any(one.relevant or [], self.backbone.frames_per_patch) for one in labelled]
         if not rows:
             return 0.0 * self.image.head(self._image_features(videos[0], items[0].asked[:1])).sum()
@@ -291,9 +305,9 @@ class JointModule(TrainedModule):
         return relevance_loss(logits, torch.tensor(rows, device=logits.device), of_step)
 
     @torch.no_grad()
-    def _image_features(self, tokens: Tensor, questions: Sequence[str]) -> Tensor:
-        seen = tokens[..., : self.backbone.hidden_size]
-        pooled = pool_frames(seen, self.config.routing.router_scale, self.backbone.grid)
+    def _image_features(self, video: EncodedVideo, questions: Sequence[str]) -> Tensor:
+        seen = video.tokens[..., : self.backbone.hidden_size]
+        pooled = pool_frames(seen, self.config.routing.router_scale, video.grid)
         return self.image.features(pooled, [self.backbone.embed_text(text) for text in questions])
 
 
