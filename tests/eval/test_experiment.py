@@ -31,6 +31,14 @@ def test_item_budgets_average_to_the_mean_asked_for(mean: float, items: int) -> 
     assert abs(sum(budgets) / items - mean) <= STEP / 2 / items + 1e-6
 
 
+@given(st.floats(500, 9000), st.lists(st.integers(4, 768), min_size=1, max_size=200))
+def test_item_budgets_are_whole_frames_of_each_items_own_video(mean: float, per_frame: list[int]) -> None:
+    budgets = item_budgets(mean, len(per_frame), per_frame, cap=12_288)
+    assert all(budget % step == 0 and budget >= 0 for budget, step in zip(budgets, per_frame, strict=True))
+    assert abs(sum(budgets) / len(budgets) - mean) <= max(per_frame) / 2 / len(budgets) + 1e-6
+    assert item_budgets(mean, 9, [64] * 9, cap=12_288) == item_budgets(mean, 9, 64, cap=12_288)
+
+
 def test_unequal_systems_are_refused_by_name() -> None:
     check_equal({"videorouter": [100, 102], "other": [101, 101]}, "videorouter")
     with pytest.raises(ValueError, match=r"videorouter fed 101\.0 tokens a question, other 104\.0"):

@@ -1,6 +1,6 @@
 """What every system promises, whatever the video's shape: its budget, temporal order, determinism, whole tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -34,10 +34,14 @@ class Video:
     query: Query
     policy: Policy
 
+    def on_its_own_grid(self) -> "Video":
+        """The same, where the grid is the video's and the model has none."""
+        return replace(self, query=replace(self.query, grid=self.grid))
+
 
 @st.composite
 def videos(draw: st.DrawFn) -> Video:
-    frames, rows, columns = draw(st.integers(1, 20)), draw(st.integers(2, 6)), draw(st.integers(2, 6))
+    frames, rows, columns = draw(st.integers(1, 20)), draw(st.integers(2, 7)), draw(st.integers(2, 7))
     seed = draw(st.integers(0, 10**6))
     policy: Policy = draw(st.sampled_from(POLICIES))
     tokens = torch.randn(frames, rows * columns, HIDDEN + FURTHER, generator=torch.Generator().manual_seed(seed))
@@ -58,15 +62,16 @@ def system_for(name: str, video: Video, fill: bool = False) -> System:
         assert tokens.shape[-1] == HIDDEN
         return relevance[None]
 
+    usual = None if video.query.grid else video.grid
     backbone = SimpleNamespace(
-        grid=video.grid, hidden_size=HIDDEN, embed_text=lambda text: torch.zeros(1, HIDDEN), device="cpu"
+        grid=usual, hidden_size=HIDDEN, embed_text=lambda text: torch.zeros(1, HIDDEN), device="cpu"
     )
     router = RoutedCompression(
         cast(Any, backbone), cast(Any, lambda questions: torch.tensor([certain])), cast(Any, image)
     )
     if name == "relevance_pooling":
         encoder = SimpleNamespace(embed_frames=lambda frames: relevance[:, None], embed_text=lambda text: torch.ones(1))
-        return RelevancePooling(video.grid, lambda: cast(Any, encoder))
+        return RelevancePooling(usual, lambda: cast(Any, encoder))
     return build_system(name, router, SystemOptions(fill=fill))
 
 
@@ -109,6 +114,17 @@ def test_budget_order_and_determinism_hold_for_every_shape(name: str, fill: bool
     if name in SELECT:
         assert torch.equal(kept.embeddings, video.tokens[kept.frames, kept.cells])
     assert same(kept, system_for(name, video, fill).compress(video.tokens, video.query, budget))
+
+
+@pytest.mark.parametrize("name", MODEL_FREE)
+@settings(max_examples=15)
+@given(videos(), st.floats(0, 1.2))
+def test_a_grid_that_comes_with_the_video_is_as_good_as_the_models_own(name: str, video: Video, share: float) -> None:
+    frames, per_frame = video.tokens.shape[:2]
+    budget, own = max(per_frame, int(share * frames * per_frame)), video.on_its_own_grid()
+    kept = system_for(name, own).compress(own.tokens, own.query, budget)
+    assert kept.grid == video.grid
+    assert same(kept, system_for(name, video).compress(video.tokens, video.query, budget))
 
 
 @pytest.mark.parametrize("name", [name for name in MODEL_FREE if name != "dense"])
