@@ -262,7 +262,7 @@ CASES: list[tuple[str, str, int, str]] = [
     ("generated from a list that is not there", "data_builders flr generate --videos world --video_list nowhere.txt --out out/g", MISTAKE, "nowhere.txt"),
     ("splice at the clips' own aspect ratios", "data_builders flr splice --videos world --aspect own --out out/own", MISTAKE, "--aspect square"),
     ("frames of an unknown aspect", f"{LABEL} --aspect wide --questions README --out out/b", USAGE, "aspect"),
-    ("sides that no frame has", f"{LABEL} --aspect own --frame_multiple 0 --questions README --out out/b", MISTAKE, "frame_multiple"),
+    ("sides that no frame has", f"{LABEL} --aspect own --frame_multiple 0 --questions world/questions.jsonl --out out/b", MISTAKE, "frame_multiple"),
     ("splice of no clips", "data_builders flr splice --videos empty --out out/p", MISTAKE, "at least two are joined"),
     ("policies from shards that are not there", "data_builders qtr --videos world --questions world/questions.jsonl --relevance nowhere --out out/q --teacher.base_url http://127.0.0.1:9/v1", MISTAKE, "nowhere"),
     ("policies probed by a base that is not there", "data_builders qtr --videos world --questions world/questions.jsonl --relevance video-flr --local_base nowhere --out out/q --teacher.base_url http://127.0.0.1:9/v1", MISTAKE, "nowhere"),
