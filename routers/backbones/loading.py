@@ -50,7 +50,8 @@ def load_backbone(
 
     with loading_from(path):
         family = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_source(loading)).model_type
-    frame_size, min_pixels, max_pixels = (loading.get(name) for name in ("frame_size", "min_pixels", "max_pixels"))
+    frame_size, min_pixels = loading.get("frame_size"), loading.get("min_pixels")
+    max_pixels = loading.get("max_pixels")
     pixels = {"frame_size": frame_size, "min_pixels": min_pixels, "max_pixels": max_pixels}
     if shape is not None and not any(value is not None for value in pixels.values()):
         pixels = {name: getattr(shape, name) for name in pixels}
