@@ -26,8 +26,9 @@ from videorouter.routers.backbones.decoding import decode, decode_together
 from videorouter.routers.backbones.pixels import IMAGENET
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.cost.estimate import estimate
-from videorouter.routers.cost.geometry import Workload, geometry_of
+from videorouter.routers.cost.families import geometry_of
 from videorouter.routers.cost.memory import peak_memory
+from videorouter.routers.cost.workload import Workload
 from videorouter.routers.systems.adapttoken import AdaptToken, AdaptTokenLite
 from videorouter.routers.systems.query import Query
 from videorouter.video.frames import resize_frames

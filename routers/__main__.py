@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from videorouter.command_line import command, typed_command, underscored
 from videorouter.routers.backbones.loading_options import (
@@ -110,15 +110,24 @@ def answer(
         )
     if estimate_only:
         from videorouter.routers.backbones.loading import usual_device
+        from videorouter.routers.backbones.loading_options import hub_source
         from videorouter.routers.cost.report import answer_cost
 
         fragment = None if policy is None else float(policy == "fragment")
         options_asked: Loading = loading or {}
         on_cpu = (options_asked.get("device") or usual_device()) == "cpu"
         weights = options_asked.get("dtype") or ("float32" if on_cpu else None)
-        asked = {"system": system, "base": base, "budget": budget, "fragment": fragment, "dtype": weights}
-        asked["frames"] = frames
-        return _print_cost(answer_cost(model or base or "", question, options, **asked), json_output)  # type: ignore[arg-type]
+        asked: dict[str, Any] = {
+            "system": system,
+            "base": base,
+            "budget": budget,
+            "fragment": fragment,
+            "dtype": weights,
+        }
+        asked |= {"frames": frames, "source": hub_source(options_asked)}
+        if model is None:
+            asked["source"] |= {"revision": revision}
+        return _print_cost(answer_cost(model or base or "", question, options, **asked), json_output)
     from videorouter.routers.answering.frame_plan import append_plan
     from videorouter.routers.answering.printing import show_answer
     from videorouter.routers.answering.video_router import VideoRouter
@@ -238,11 +247,21 @@ def estimate(
     label_tokens: int | None = None,
     router_pool: int | None = None,
     frames_at_once: int | None = None,
+    screen_side: int | None = None,
+    frame_size: int | tuple[int, int] | None = None,
+    video_seconds: float | None = None,
+    gpus: int | None = None,
+    gpu_memory: float | None = None,
+    cpu_memory: float | None = None,
+    revision: str | None = None,
+    token: str | None = None,
+    cache_dir: str | None = None,
+    local_files_only: bool = False,
     dtype: Literal["float32", "bfloat16", "float16"] | None = None,
     *,
     json_output: bool = False,
 ) -> None:
-    """Print parameters, bytes, FLOPs by stage and peak memory from configs alone, before anything is loaded.
+    """Print parameters, bytes, FLOPs by stage and peak memory, before anything is loaded, and what each of several GPUs would hold.
 
     Args:
         model: base checkpoint (folder or Hub id) or router folder
@@ -256,14 +275,34 @@ def estimate(
         label_tokens: tokens around each frame
         router_pool: divide the tokens of frames for the Image Router by this
         frames_at_once: frames in one pass of the vision tower
+        screen_side: side in pixels at which frames are encoded first, as the option of the system videorouter
+        frame_size: side of a frame in pixels, or [height, width]; the model's own otherwise, 448 for Qwen-VL
+        video_seconds: length of the video, for models whose positions count time; one second a patch otherwise
+        gpus: say what device_map="auto" would put on each of so many GPUs; 1 where only gpu_memory is given
+        gpu_memory: GiB of each of them
+        cpu_memory: GiB of the CPU, beyond which weights spill to a disk; as much as is needed otherwise
+        revision: of a base on the Hub
+        token: of the Hub, for private and gated repositories; the one logged in with otherwise
+        cache_dir: the Hub's cache, where not the usual one
+        local_files_only: take what the Hub's cache holds and ask nobody
         dtype: of weights and activations; the checkpoint's own otherwise
     """
+    from videorouter.routers.backbones.loading_options import HubSource
+    from videorouter.routers.cost.devices import Devices
     from videorouter.routers.cost.report import model_cost
     from videorouter.routers.routing.allocation import Scales
 
+    asked: HubSource = {"revision": revision, "token": token, "cache_dir": cache_dir}
+    if local_files_only:
+        asked["local_files_only"] = True
+    if gpu_memory is None and (gpus, cpu_memory) != (None, None):
+        raise ValueError("gpus and cpu_memory need --gpu_memory: the GiB of each GPU")
     cost = model_cost(
         model,
         dtype=dtype,
+        source=asked,
+        frame_size=frame_size,
+        devices=None if gpu_memory is None else Devices(1 if gpus is None else gpus, gpu_memory, cpu_memory),
         frames=frames,
         budget=budget,
         scales=Scales(*scales) if scales else None,
@@ -274,6 +313,8 @@ def estimate(
         label_tokens=label_tokens,
         router_pool=router_pool,
         frames_at_once=frames_at_once,
+        screen_side=screen_side,
+        video_seconds=video_seconds,
     )
     _print_cost(cost, json_output)
 

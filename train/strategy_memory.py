@@ -9,10 +9,10 @@ import torch
 from jsonargparse import Namespace
 
 from videorouter.routers.backbones.language_weights import LanguageWeights
-from videorouter.routers.backbones.loading import check_place, loading_from
 from videorouter.routers.backbones.shadow import ShadowWeights
 from videorouter.routers.checkpoints.router_folder import read_config
-from videorouter.routers.cost.geometry import meta_model, parameters_by_part
+from videorouter.routers.cost.head import read_checkpoint
+from videorouter.routers.cost.parameters import meta_model, parameters_by_part
 
 MASTERS: Final = 12
 """Bytes of a trained parameter's float32 master and two moments."""
@@ -50,12 +50,8 @@ def shadow_parameters(config: Any, layers: int, weights: ShadowWeights) -> int:
 
 
 def memory_of(asked: Namespace, base: str, ranks: int, revision: str | None = None) -> Memory:
-    """Of a parsed `fit` on the base model `base`, at `revision`. Raises what transformers raises where that has no config."""
-    from transformers import AutoConfig
-
-    check_place(base)
-    with loading_from(base):
-        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=False)
+    """Of a parsed `fit` on the base model `base`, at `revision`. Raises as `read_checkpoint`."""
+    config = read_checkpoint(base, revision=revision).config
     options, width = asked.model.init_args, config.get_text_config().hidden_size
     computed = 2 if torch.cuda.is_available() and "bf16" in str(asked.trainer.precision) else 4
     if "routers" not in options:

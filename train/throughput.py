@@ -9,8 +9,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from videorouter.routers.cost.families import geometry_of
 from videorouter.routers.cost.flops import decoder_flops, head_flops, vision_flops
-from videorouter.routers.cost.geometry import Geometry, geometry_of
+from videorouter.routers.cost.geometry import Geometry
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ModelFlops:
 
     def frames(self, count: int) -> float:
         """The frozen vision tower over so many frames."""
-        return vision_flops(self.geometry.vision, self.geometry.decoder.width, count)
+        return vision_flops(self.geometry.vision, count)
 
     def relevance(self, frames: int, tokens: int, questions: Sequence[int]) -> float:
         """The frozen layers over frames of `tokens` tokens each, shared by questions of so many tokens."""

@@ -1,91 +1,69 @@
-"""The numbers that cost depends on: of the workload, of a checkpoint's config, and parameters by part (exact, without a weight)."""
+"""The shapes that cost depends on, as the formulas see them; `videorouter.routers.cost.families` reads them from configs."""
 
-from dataclasses import dataclass, field
-from typing import Any
-
-import torch
-from torch import nn
-
-from videorouter.routers.routing.allocation import Scales, scaled_tokens
-from videorouter.shards.policy import Policy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
-class Workload:
-    """One question about one video, or the mean of many.
+class Linears:
+    """Two linear layers in a row, `taken` numbers to `inner` to `given`, over `tokens` tokens a frame."""
 
-    `fragment` is the share of questions routed to `fragment`, `relevant` the share of frames found relevant under it. The
-    defaults are what the published mean token counts imply: 61.7 % and 17.6 of 64. `label_tokens` stand around each frame
-    (`Frame-12: <img>..</img>` and a line break; 8.9 on average with InternVL3's tokenizer), `text_tokens` are the rest of
-    the prompt, question included; the routers read `question_tokens`. `router_pool` divides the tokens a frame has for the
-    Image Router (ours; 1 is the paper's).
-    """
-
-    frames: int = 64
-    budget: int = 12_288
-    scales: Scales = field(default_factory=Scales)
-    fragment: float = 0.617
-    relevant: float = 17.6 / 64
-    question_tokens: int = 40
-    text_tokens: int = 60
-    label_tokens: int = 9
-    shadow_layers: int = 4
-    router_pool: int = 1
-    frames_at_once: int = 32
-
-    def __post_init__(self) -> None:
-        for name in ("fragment", "relevant"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is a share between 0 and 1, not {getattr(self, name)}")
-        for name in ("frames", "budget", "question_tokens", "shadow_layers", "router_pool", "frames_at_once"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-
-    def kept(self, policy: Policy, tokens_per_frame: int) -> tuple[float, float]:
-        """(frames, visual tokens) fed under `policy`: `allocation.allocate`, except that means may be fractions of frames.
-
-        Raises `ValueError` for a scale that `tokens_per_frame` does not allow.
-        """
-        if policy == "global":
-            cost = scaled_tokens(tokens_per_frame, self.scales.global_scale)
-            frames: float = min(self.frames, self.budget // cost)
-            return frames, frames * cost
-        sharp = scaled_tokens(tokens_per_frame, self.scales.relevant_scale)
-        coarse = scaled_tokens(tokens_per_frame, self.scales.irrelevant_scale)
-        evidence = self.relevant * self.frames
-        if evidence * sharp >= self.budget:
-            frames = self.budget // sharp
-            return frames, frames * sharp
-        background = min(self.frames - evidence, (self.budget - evidence * sharp) // coarse)
-        return evidence + background, evidence * sharp + background * coarse
-
-    def prompt(self, frames: float, tokens: float) -> float:
-        """Tokens of a whole prompt that feeds `tokens` visual tokens of `frames` frames."""
-        return tokens + frames * self.label_tokens + self.text_tokens
+    tokens: int
+    taken: int
+    inner: int
+    given: int
 
 
 @dataclass(frozen=True)
 class VisionGeometry:
-    """A vision transformer and its projector, one frame at a time.
+    """A vision transformer and its projectors, one frame at a time; a frame is a patch of `frames_per_patch` where they merge.
 
-    `positions` its layers see a frame (patches and class token), `patches` of `patch_values` numbers each; `tokens` come out
-    of the projector, which reads `shuffled` features a token.
+    `positions` its layers see (patches and class token), `pairs` of them attend to each other in all layers together, and
+    `patches` of `patch_values` numbers each go in; `tokens` on `grid` come out, `channels` numbers each. The MLP has `matrices`
+    matrices: 2, or 3 where it is gated. `rotary` attention turns queries and keys in float32. The class keeps `states_held`
+    further hidden states until it has chosen those it projects.
     """
 
     layers: int
     width: int
     intermediate: int
+    matrices: int
     positions: int
+    pairs: int
     patches: int
     patch_values: int
-    tokens: int
-    shuffled: int
     pixels: int
+    projectors: tuple[Linears, ...]
+    grid: tuple[int, int]
+    channels: int
+    frames_per_patch: int = 1
+    rotary: bool = False
+    states_held: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Visual tokens of a frame."""
+        return self.grid[0] * self.grid[1]
+
+
+@dataclass(frozen=True)
+class Experts:
+    """`active` of `count` gated MLPs of `intermediate` see a token, in each of the `layers` (numbers from 0)."""
+
+    count: int
+    active: int
+    intermediate: int
+    layers: frozenset[int]
 
 
 @dataclass(frozen=True)
 class DecoderGeometry:
-    """A decoder with grouped keys and a gated MLP (Qwen2, Qwen3, Llama, InternLM)."""
+    """A decoder with grouped keys and gated MLPs (Qwen2, Qwen3, Llama) or mixtures of them (Qwen3-MoE, GPT-OSS).
+
+    `windows` says of each layer to how many tokens, itself included, a token attends; None is all before it. Attention is `fused`
+    where transformers has a kernel for it that holds no square of scores (SDPA).
+    """
 
     layers: int
     width: int
@@ -94,6 +72,9 @@ class DecoderGeometry:
     head_width: int
     intermediate: int
     vocabulary: int
+    windows: Sequence[int | None] = ()
+    experts: Experts | None = None
+    fused: bool = True
 
     @property
     def query_width(self) -> int:
@@ -103,81 +84,29 @@ class DecoderGeometry:
     def key_width(self) -> int:
         return self.key_heads * self.head_width
 
+    def window(self, layer: int) -> int | None:
+        """Of `layer`, counted from 0."""
+        return self.windows[layer] if layer < len(self.windows) else None
+
+    def experts_of(self, layer: int) -> Experts | None:
+        """Those of `layer`, None where it has one MLP for all tokens."""
+        return self.experts if self.experts is not None and layer in self.experts.layers else None
+
+
+PositionRule = Literal["tokens", "time", "frames"]
+
 
 @dataclass(frozen=True)
 class Geometry:
-    """A video model as the formulas here see it."""
+    """A video model as the formulas here see it.
+
+    `label_tokens` of text stand around a frame, `video_tokens` around all of them. `positions` is how they count: every token;
+    time, `per_second` of them (M-RoPE of Qwen2.5-VL); or every frame by its longer side (Qwen3-VL).
+    """
 
     vision: VisionGeometry
     decoder: DecoderGeometry
-
-
-def geometry_of(config: Any) -> Geometry:
-    """Read a transformers config. Raises `ValueError` for a family whose vision tower has no formula here."""
-    if config.model_type != "internvl":
-        raise ValueError(
-            f"no cost formula for the vision tower of {config.model_type!r} checkpoints: there is 'internvl'"
-        )
-    return Geometry(_internvl_vision(config), decoder_of(config.get_text_config()))
-
-
-def decoder_of(text: Any) -> DecoderGeometry:
-    """The decoder's geometry from a text config."""
-    return DecoderGeometry(
-        layers=text.num_hidden_layers,
-        width=text.hidden_size,
-        heads=text.num_attention_heads,
-        key_heads=text.num_key_value_heads,
-        head_width=getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads,
-        intermediate=text.intermediate_size,
-        vocabulary=text.vocab_size,
-    )
-
-
-def _internvl_vision(config: Any) -> VisionGeometry:
-    vision, ratio = config.vision_config, config.downsample_ratio
-    (height, width), (patch_height, patch_width) = vision.image_size, vision.patch_size
-    patches = (height // patch_height) * (width // patch_width)
-    return VisionGeometry(
-        layers=vision.num_hidden_layers,
-        width=vision.hidden_size,
-        intermediate=vision.intermediate_size,
-        positions=patches + 1,
-        patches=patches,
-        patch_values=vision.num_channels * patch_height * patch_width,
-        tokens=int(height // patch_height * ratio) * int(width // patch_width * ratio),
-        shuffled=vision.hidden_size * int(1 / ratio) ** 2,
-        pixels=vision.num_channels * height * width,
-    )
-
-
-PARTS = ("vision", "projector", "embeddings", "layers", "head")
-
-
-def parameters_by_part(config: Any) -> dict[str, int]:
-    """Parameters of the native class of `config`, by the names in `PARTS`; `layers` holds the final norm too.
-
-    A head that shares the embeddings' weights counts 0. Raises `ValueError` for a config that is no image-text model's.
-    """
-    counts = dict.fromkeys(PARTS, 0)
-    for name, parameter in meta_model(config).named_parameters():
-        counts[_part(name)] += parameter.numel()
-    return counts
-
-
-def meta_model(config: Any) -> nn.Module:
-    """The native class on the meta device: modules and shapes, no memory."""
-    from transformers import AutoModelForImageTextToText
-
-    with torch.device("meta"):
-        model = AutoModelForImageTextToText.from_config(config)
-    model.tie_weights()  # building on the meta device leaves shared weights apart
-    return model.eval()
-
-
-def _part(name: str) -> str:
-    if "lm_head" in name:
-        return "head"
-    if "language_model" in name:
-        return "embeddings" if "embed_tokens" in name else "layers"
-    return "projector" if "projector" in name or "merger" in name or "newline" in name else "vision"
+    label_tokens: int
+    video_tokens: int = 0
+    positions: PositionRule = "tokens"
+    per_second: float = 0.0

@@ -8,38 +8,70 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoConfig
 
 from videorouter.json_files import read_object
-from videorouter.routers.backbones.layout import chat_prompt
-from videorouter.routers.backbones.loading import check_place, loading_from
+from videorouter.routers.backbones.layout import chat_prompt, tokenised
+from videorouter.routers.backbones.loading_options import HubSource
 from videorouter.routers.backbones.tokenizer import load_tokenizer
 from videorouter.routers.checkpoints.router_folder import read_config
+from videorouter.routers.cost.devices import DeviceMap, Devices
 from videorouter.routers.cost.estimate import Estimate, estimate
-from videorouter.routers.cost.geometry import Workload
+from videorouter.routers.cost.families import FrameSize
+from videorouter.routers.cost.head import read_checkpoint
+from videorouter.routers.cost.workload import Workload
 from videorouter.routers.systems.query import Query, question_text
 from videorouter.routers.systems.spec import parse_spec
 
 SYSTEMS = ("dense", "videorouter")
 
 
-def model_cost(model: str, *, base: str | None = None, dtype: str | None = None, **changes: Any) -> Estimate:
+def model_cost(
+    model: str,
+    *,
+    base: str | None = None,
+    dtype: str | None = None,
+    frame_size: FrameSize | None = None,
+    devices: Devices | None = None,
+    source: HubSource | None = None,
+    **changes: Any,
+) -> Estimate:
     """Cost of a base checkpoint (folder or Hub id), or of a router folder with its own frames, budget, scales and base.
 
-    `changes` are fields of `Workload`; those that are None keep their value. `base` overrides where a router's base lies.
-    Raises `ValueError` for a family without formulas and unworkable options, `OSError` where there is no such checkpoint.
+    `changes` are fields of `Workload`; those that are None keep their value. `base` overrides where a router's base lies, and
+    `source` says what the Hub is asked for; the rest is as in `estimate`. Whether the head is the model's own is asked of the
+    checkpoint's tensors (`videorouter.routers.cost.head`). Raises `ValueError` for a family without formulas and unworkable
+    options, and where there is no such checkpoint.
     """
-    workload, revision = Workload(), None
+    workload = Workload()
     if is_router(model):
         router = read_config(Path(model))
         workload = Workload(router.frames, router.budget, router.scales, shadow_layers=router.shadow_layers)
-        workload = replace(workload, router_pool=router.routing.router_scale)
-        model, revision = (base, None) if base else (router.base.path, router.base.revision)
+        routing = router.routing
+        workload = replace(workload, router_pool=routing.router_scale, screen_side=routing.screen_side)
     workload = replace(workload, **{name: value for name, value in changes.items() if value is not None})
-    check_place(model)
-    with loading_from(model):
-        config = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False)
-    return estimate(config, workload, None if dtype is None else getattr(torch, dtype))
+    path, asked = _base_of(model, base, source)
+    read = read_checkpoint(path, **asked)
+    weights = None if dtype is None else getattr(torch, dtype)
+    cost = estimate(read.config, workload, weights, frame_size=frame_size, devices=devices)
+    said = (read.said, _quantised(read.config))
+    return replace(cost, said=(*cost.said, *(line for line in said if line)))
+
+
+def _base_of(model: str, base: str | None, source: HubSource | None) -> tuple[str, HubSource]:
+    """Where the base of a router, or `model` itself, lies, and at which revision: the one asked for, or the router's."""
+    asked: HubSource = {name: value for name, value in (source or {}).items() if value is not None}  # type: ignore[assignment]
+    if base is not None or not is_router(model):
+        return base or model, asked
+    named = read_config(Path(model)).base
+    return named.path, asked if named.revision is None else {"revision": named.revision, **asked}
+
+
+def _quantised(config: Any) -> str | None:
+    written = getattr(config, "quantization_config", None)
+    if not written:
+        return None
+    method = written.get("quant_method") if isinstance(written, dict) else getattr(written, "quant_method", None)
+    return f"weights: config.json says they are quantised ({method}); they are counted as if they were not"
 
 
 def answer_cost(
@@ -49,36 +81,39 @@ def answer_cost(
     *,
     system: str = "videorouter",
     base: str | None = None,
+    source: HubSource | None = None,
     **changes: Any,
 ) -> Estimate:
     """`model_cost` for one question, its tokens counted by the base's tokenizer. Raises `ValueError` for other systems."""
     written = parse_spec(system)
-    if written.name not in SYSTEMS or "screen_side" in written.options:
+    if written.name not in SYSTEMS:
         raise ValueError(f"the cost of {system!r} has no formula: there are {', '.join(SYSTEMS)}")
-    if "router_scale" in written.options:
-        changes["router_pool"] = written.options["router_scale"]
-    path, revision = base or model, None
-    if base is None and is_router(model):
-        named = read_config(Path(model)).base
-        path, revision = named.path, named.revision
+    for option, field in (("router_scale", "router_pool"), ("screen_side", "screen_side")):
+        if option in written.options:
+            changes[field] = written.options[option]
+    path, asked = _base_of(model, base, source)
     query = Query(question, tuple(options) if options else None)
-    return model_cost(model, base=base, **(text_tokens(path, query, revision) | changes))
+    return model_cost(model, base=base, source=source, **(text_tokens(path, query, asked) | changes))
 
 
-def text_tokens(path: str, query: Query, revision: str | None = None) -> dict[str, int]:
-    """The token counts of a `Workload` that depend on words, by the tokenizer of the checkpoint `path` (at `revision`)."""
-    check_place(path)
-    with loading_from(path):
-        tokenizer = load_tokenizer(path, AutoConfig.from_pretrained(path, revision=revision), revision=revision)
+def text_tokens(path: str, query: Query, source: HubSource | None = None) -> dict[str, int]:
+    """The token counts of a `Workload` that depend on words, by the tokenizer of the checkpoint `path`."""
+    config = read_checkpoint(path, **(source or {})).config
+    tokenizer = load_tokenizer(path, config, **(source or {}))
 
     def count(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False).input_ids)
 
+    label = LABELS.get(config.model_type)
     return {
         "question_tokens": count(query.question),
-        "text_tokens": count(chat_prompt(tokenizer, question_text(query))),
-        "label_tokens": count("Frame-12: <img></img>\n"),
+        "text_tokens": len(tokenised(tokenizer, chat_prompt(tokenizer, question_text(query))).input_ids),
+        **({} if label is None else {"label_tokens": count(label)}),
     }
+
+
+LABELS = {"internvl": "Frame-12: <img></img>\n", "qwen3_vl": "<12.5 seconds><|vision_start|><|vision_end|>"}
+"""What stands around a frame in the families that write something there."""
 
 
 def is_router(model: str) -> bool:
@@ -88,16 +123,31 @@ def is_router(model: str) -> bool:
 
 
 def show_estimate(estimate: Estimate, console: Console | None = None) -> None:
-    """Print parameters and bytes by part, FLOPs by stage for both systems, and peak memory."""
+    """Print what must be known first, parameters and bytes by part, FLOPs by stage for both systems, peak memory, and devices."""
     console = console or Console(markup=False, highlight=False)
+    for line in estimate.said:
+        console.print(line)
+    if estimate.said:
+        console.print()
     console.print(_parts(estimate))
+    console.print()
     console.print(_stages(estimate))
+    if estimate.devices is not None:
+        console.print('\nby device under device_map="auto", in GB')
+        for name in estimate.systems:
+            console.print(_devices(estimate.devices, name))
+        for line in estimate.devices.said:
+            console.print(line)
+    console.print()
     work = estimate.workload
     scales = work.scales
+    screened = "" if work.screen_side is None else f"frames screened at {work.screen_side} pixels, "
+    merged = "" if estimate.frames_per_patch == 1 else f" in patches of {estimate.frames_per_patch}"
     console.print(
-        f"{work.frames} frames, budget {work.budget}, scales ({scales.global_scale}; {scales.relevant_scale}, "
+        f"{work.frames} frames{merged}, budget {work.budget}, scales ({scales.global_scale}; {scales.relevant_scale}, "
         f"{scales.irrelevant_scale}), {work.fragment:.1%} of questions fragment, {work.relevant * work.frames:.1f} frames "
-        "relevant. FLOPs as FlopCounterMode counts them; causal: what fused attention computes."
+        f"relevant, {screened}{work.text_tokens} tokens of text. FLOPs as FlopCounterMode counts them; causal: what fused "
+        "attention computes."
     )
 
 
@@ -110,17 +160,35 @@ def _parts(estimate: Estimate) -> Table:
 
 
 def _stages(estimate: Estimate) -> Table:
-    table = _table("stage", "dense", "videorouter", "of dense", "of dense, causal")
+    table = _table("stage", "dense", "videorouter", "of dense", "causal")
     dense, routed = estimate.systems["dense"], estimate.systems["videorouter"]
     names = {"vision": "vision", "router": "routers", "prefill": "prefill", "first_token": "to first token"}
     for stage, name in (names | {"decode": "each token more"}).items():
         flops = [getattr(system.flops["square"], stage) for system in (dense, routed)]
         ratios = [_ratio(estimate, stage, "square"), _ratio(estimate, stage, "causal")]
         table.add_row(name, *(_flops(value) for value in flops), *ratios)
-    visual = [system.flops["square"].visual for system in (dense, routed)]
-    table.add_row("visual tokens", *(f"{value:,.0f}" for value in visual), f"{visual[1] / visual[0]:.3f}", "")
-    memory = [system.memory.total for system in (dense, routed)]
-    table.add_row("peak memory", *(_size(value) for value in memory), f"{memory[1] / memory[0]:.3f}", "")
+    for name, field in (("visual tokens", "visual"), ("prompt tokens", "prompt")):
+        tokens = [getattr(system.flops["square"], field) for system in (dense, routed)]
+        table.add_row(name, *(f"{value:,.0f}" for value in tokens), f"{tokens[1] / tokens[0]:.3f}", "")
+    if dense.positions != round(dense.flops["square"].prompt):
+        table.add_row("positions", f"{dense.positions:,}", f"{routed.positions:,}", "", "")
+    rows = {"KV cache": "cache", "KV, windows only": "windowed_cache", "peak memory": "total"}
+    for name, field in rows.items():
+        held = [getattr(system.memory, field) for system in (dense, routed)]
+        if field != "windowed_cache" or held[0] < dense.memory.cache:
+            table.add_row(name, *(_size(value) for value in held), f"{held[1] / held[0]:.3f}", "")
+    return table
+
+
+def _devices(devices: DeviceMap, system: str) -> Table:
+    """Of each device, in GB, while `system` answers: weights, cache, the largest work beside it, the peak; `!` is too much."""
+    table = _table(system, "memory", "weights", "KV cache", "work", "peak", "", "holds")
+    table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
+    for load in devices.loads:
+        use, peak = load.systems[system], load.peak(system)
+        parts = [load.capacity, load.weights, use.cache, use.work + use.copies + load.reserved, peak]
+        cells = ("" if part is None else f"{part / 1e9:,.2f}" for part in parts)
+        table.add_row(load.device, *cells, "" if load.fits(system) else "!", load.holds)
     return table
 
 

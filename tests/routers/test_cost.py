@@ -13,8 +13,10 @@ from transformers import AutoConfig, InternVLConfig, InternVLForConditionalGener
 
 from videorouter.routers.backbones.shadow import ShadowStack
 from videorouter.routers.cost.estimate import Estimate, estimate
+from videorouter.routers.cost.families import geometry_of
 from videorouter.routers.cost.flops import decoder_flops, head_flops, router_flops, vision_flops
-from videorouter.routers.cost.geometry import Workload, geometry_of, meta_model
+from videorouter.routers.cost.parameters import meta_model
+from videorouter.routers.cost.workload import Workload
 from videorouter.routers.routing.allocation import Scales, allocate
 
 # What the design document's floors assume: 7 tokens around a frame, a question of 40 tokens and no other text.
@@ -60,7 +62,7 @@ def test_flops_at_1b_geometry_are_those_of_the_counter() -> None:
     assert isinstance(model, InternVLForConditionalGeneration)
     pixels = torch.empty(2, 3, 448, 448, device="meta")
     assert counted(lambda: model.get_image_features(pixel_values=pixels)) == pytest.approx(
-        vision_flops(geometry.vision, 896, 2), rel=0.02
+        vision_flops(geometry.vision, 2), rel=0.02
     )
     for tokens in (50, 3000):
         prompt = torch.empty(1, tokens, 896, device="meta")
@@ -79,7 +81,7 @@ def test_flops_of_a_real_run_are_those_of_the_counter(base: Path) -> None:
     model = InternVLForConditionalGeneration.from_pretrained(base).eval()
     size = config.vision_config.image_size[0]
     assert counted(lambda: model.get_image_features(pixel_values=torch.zeros(3, 3, size, size))) == pytest.approx(
-        vision_flops(geometry.vision, geometry.decoder.width, 3), rel=0.02
+        vision_flops(geometry.vision, 3), rel=0.02
     )
     prompt = torch.zeros(1, 300, geometry.decoder.width)
     assert counted(lambda: model(inputs_embeds=prompt, logits_to_keep=1, use_cache=False)) == pytest.approx(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_backbones import write_tiny
 
 from videorouter.routers.__main__ import main
 
@@ -61,6 +62,31 @@ def test_an_answer_s_cost_is_that_of_its_question(
     assert short["workload"]["question_tokens"] < longer["workload"]["question_tokens"]
     assert short["workload"]["text_tokens"] < longer["workload"]["text_tokens"]
     assert short["dtype"] == "float32"
+
+
+def test_screening_has_a_cost_of_its_own(router: Path, weightless: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["answer", "--estimate", "--model", str(router), "--base", str(weightless), "--video", "nowhere.mp4"]
+    arguments += ["--question", "Which symbol?", "--policy", "fragment"]
+    plain = printed(capsys, *arguments)
+    side = 56
+    screened = printed(capsys, *arguments, "--system", f"videorouter(screen_side={side})")
+    assert screened["workload"]["screen_side"] == side
+    assert screened == printed(capsys, *arguments, "--system", f"videorouter(screen_side={side})")
+    routing = [cost["systems"]["videorouter"]["flops"]["square"]["router"] for cost in (plain, screened)]
+    assert routing[1] < routing[0]
+    assert screened["systems"]["dense"] == plain["systems"]["dense"]
+
+
+def test_a_frame_s_size_and_a_video_s_length_reach_the_formulas(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write_tiny(tmp_path / "base", "qwen2_5_vl"))
+    square = printed(capsys, "estimate", "--model", path)
+    wide = printed(capsys, "estimate", "--model", path, "--frame_size", "[56, 112]", "--video_seconds", "4000")
+    assert square["systems"]["dense"]["flops"]["square"]["visual"] == 32 * 256
+    assert wide["systems"]["dense"]["flops"]["square"]["visual"] == 32 * 2 * 4
+    assert wide["systems"]["dense"]["positions"] > 2 * 3875
+    assert [line.partition(":")[0] for line in wide["said"]] == ["dense", "videorouter"]
 
 
 def test_what_has_no_formula_is_refused_in_one_line(router: Path, capsys: pytest.CaptureFixture[str]) -> None:
