@@ -162,7 +162,9 @@ def test_logits_that_are_no_numbers_are_failures_and_never_a_choice(
     backbone: Any = (half := VideoRouter.from_pretrained(router, device="cpu", dtype="float16")).backbone
     backbone.model.model.language_model.layers[-1].mlp.up_proj.weight.data.mul_(60_000)
     runner = Runner(half, scoring, answers_at_once=at_once, tolerant=True)
-    made = runner.run(items, [half.system("frame_budget")], {"frame_budget": [329] * len(items)}, Progress(disable=True))
+    made = runner.run(
+        items, [half.system("frame_budget")], {"frame_budget": [329] * len(items)}, Progress(disable=True)
+    )
     assert not made
     assert [failure.item for failure in runner.failures] == [item.id for item in items]
     for failure in runner.failures:
