@@ -110,7 +110,6 @@ def answer(
         )
     if estimate_only:
         from videorouter.routers.backbones.loading import usual_device
-        from videorouter.routers.backbones.loading_options import hub_source
         from videorouter.routers.cost.report import answer_cost
 
         fragment = None if policy is None else float(policy == "fragment")
@@ -123,10 +122,10 @@ def answer(
             "budget": budget,
             "fragment": fragment,
             "dtype": weights,
+            "video": video,
+            "frames": frames,
+            "loading": options_asked if model is not None else {**options_asked, "revision": revision},
         }
-        asked |= {"frames": frames, "source": hub_source(options_asked)}
-        if model is None:
-            asked["source"] |= {"revision": revision}
         return _print_cost(answer_cost(model or base or "", question, options, **asked), json_output)
     from videorouter.routers.answering.frame_plan import append_plan
     from videorouter.routers.answering.printing import show_answer
@@ -248,7 +247,10 @@ def estimate(
     router_pool: int | None = None,
     frames_at_once: int | None = None,
     screen_side: int | None = None,
-    frame_size: int | tuple[int, int] | None = None,
+    video_size: tuple[int, int] | None = None,
+    frame_size: int | None = None,
+    min_pixels: int | None = None,
+    max_pixels: int | None = None,
     video_seconds: float | None = None,
     gpus: int | None = None,
     gpu_memory: float | None = None,
@@ -276,7 +278,11 @@ def estimate(
         router_pool: divide the tokens of frames for the Image Router by this
         frames_at_once: frames in one pass of the vision tower
         screen_side: side in pixels at which frames are encoded first, as the option of the system videorouter
-        frame_size: side of a frame in pixels, or [height, width]; the model's own otherwise, 448 for Qwen-VL
+        video_size: [height,width] of the video in pixels, which Qwen-VL's frames follow; [720,1280] otherwise
+        frame_size: side in pixels of a square to which Qwen-VL's frames are squeezed; as the router says, or at their own
+            aspect ratio, otherwise
+        min_pixels: fewest pixels of a frame at its own aspect ratio (Qwen-VL); the checkpoint's otherwise
+        max_pixels: most pixels of such a frame; the checkpoint's otherwise
         video_seconds: length of the video, for models whose positions count time; one second a patch otherwise
         gpus: say what device_map="auto" would put on each of so many GPUs; 1 where only gpu_memory is given
         gpu_memory: GiB of each of them
@@ -287,21 +293,24 @@ def estimate(
         local_files_only: take what the Hub's cache holds and ask nobody
         dtype: of weights and activations; the checkpoint's own otherwise
     """
-    from videorouter.routers.backbones.loading_options import HubSource
     from videorouter.routers.cost.devices import Devices
     from videorouter.routers.cost.report import model_cost
     from videorouter.routers.routing.allocation import Scales
 
-    asked: HubSource = {"revision": revision, "token": token, "cache_dir": cache_dir}
-    if local_files_only:
-        asked["local_files_only"] = True
+    asked: Loading = {
+        "revision": revision,
+        "token": token,
+        "cache_dir": cache_dir,
+        "local_files_only": local_files_only,
+    }
+    asked |= {"frame_size": frame_size, "min_pixels": min_pixels, "max_pixels": max_pixels}
     if gpu_memory is None and (gpus, cpu_memory) != (None, None):
         raise ValueError("gpus and cpu_memory need --gpu_memory: the GiB of each GPU")
     cost = model_cost(
         model,
         dtype=dtype,
-        source=asked,
-        frame_size=frame_size,
+        video=video_size,
+        loading=asked,
         devices=None if gpu_memory is None else Devices(1 if gpus is None else gpus, gpu_memory, cpu_memory),
         frames=frames,
         budget=budget,

@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Aspect = Literal["square", "own"]
+USUAL_SQUARE: Final = 448
+"""Pixels a side of the square that Qwen-VL is shown, where nothing says another."""
 
 
 @dataclass(frozen=True)

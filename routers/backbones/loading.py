@@ -50,20 +50,7 @@ def load_backbone(
 
     with loading_from(path):
         family = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub_source(loading)).model_type
-    frame_size, min_pixels = loading.get("frame_size"), loading.get("min_pixels")
-    max_pixels = loading.get("max_pixels")
-    pixels = {"frame_size": frame_size, "min_pixels": min_pixels, "max_pixels": max_pixels}
-    if shape is not None and not any(value is not None for value in pixels.values()):
-        pixels = {name: getattr(shape, name) for name in pixels}
-    else:
-        shape = None
-    given = {**pixels, "newlines": newlines, "frame_label": loading.get("frame_label")}
-    asked = [name for name, value in given.items() if value is not None]
-    if shape is not None and shape.aspect == "own":
-        asked.append("aspect 'own'")
-    if family in FAMILIES and (foreign := [name for name in asked if name not in OWN_OPTIONS[family]]):
-        raise ValueError(f"{path} is a {family!r} checkpoint, which has no option {', '.join(foreign)}")
-    shape = shape or FrameShape.asked(frame_size, min_pixels, max_pixels)
+    shape = asked_shape(path, family, shape, newlines=newlines, **loading)
     match family:
         case "internvl":
             from videorouter.routers.backbones.internvl import InternVLBackbone
@@ -85,6 +72,29 @@ def load_backbone(
         f"{path} is a {family!r} checkpoint: supported are {', '.join(FAMILIES)} in transformers' format "
         "(InternVL: repositories ending in -hf)"
     )
+
+
+def asked_shape(
+    path: str, family: str, shape: FrameShape | None = None, *, newlines: str | None = None, **loading: Unpack[Loading]
+) -> FrameShape:
+    """The shape in which a checkpoint of `family` is shown frames, by the options of `load_backbone`, before anything is loaded.
+
+    Raises `ValueError` for an option that the family does not have, naming `path`, and for pixels that mean nothing.
+    """
+    frame_size, min_pixels = loading.get("frame_size"), loading.get("min_pixels")
+    max_pixels = loading.get("max_pixels")
+    pixels = {"frame_size": frame_size, "min_pixels": min_pixels, "max_pixels": max_pixels}
+    if shape is not None and not any(value is not None for value in pixels.values()):
+        pixels = {name: getattr(shape, name) for name in pixels}
+    else:
+        shape = None
+    given = {**pixels, "newlines": newlines, "frame_label": loading.get("frame_label")}
+    asked = [name for name, value in given.items() if value is not None]
+    if shape is not None and shape.aspect == "own":
+        asked.append("aspect 'own'")
+    if family in FAMILIES and (foreign := [name for name in asked if name not in OWN_OPTIONS[family]]):
+        raise ValueError(f"{path} is a {family!r} checkpoint, which has no option {', '.join(foreign)}")
+    return shape or FrameShape.asked(frame_size, min_pixels, max_pixels)
 
 
 def check_format(path: str, **access: Unpack[HubSource]) -> None:

@@ -9,18 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from videorouter.routers.backbones.frame_shape import FrameShape
+from videorouter.routers.backbones.frame_shape import USUAL_SQUARE, FrameShape
 from videorouter.routers.backbones.layout import NO_FRAME, Layout, lay_out, texts_around
 from videorouter.routers.backbones.loading import loading_from
-from videorouter.routers.backbones.loading_options import Loading, hub_source
+from videorouter.routers.backbones.loading_options import HubSource, Loading, hub_source
 from videorouter.routers.backbones.native import NativeBackbone, span_counts
-from videorouter.routers.backbones.own_aspect import TOKENS_A_FRAME, published_limits
+from videorouter.routers.backbones.own_aspect import TOKENS_A_FRAME, PixelLimits, published_limits
 from videorouter.routers.backbones.pixels import patchify
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import Grid, Kept, PositionPolicy
 
-USUAL_SQUARE = 448
-"""Pixels a side of the square, where nothing says another."""
 VIDEO_TOKEN = 2
 """What `get_rope_index` calls a token of a video."""
 
@@ -50,29 +48,37 @@ class MRopeBackbone(NativeBackbone):
         """
         super().__init__(path, **loading)
         vision: Any = self.model.config.vision_config
-        self._cell = side = vision.patch_size * vision.spatial_merge_size
+        self._cell = vision.patch_size * vision.spatial_merge_size
         self.shape = shape = shape or FrameShape("own")
         self.frames_per_patch = vision.temporal_patch_size
         self.frame_size = self.grid = None
         if shape.aspect == "square":
             self.frame_size = shape.frame_size or USUAL_SQUARE
             self.grid = self.grid_at(self.frame_size)
-        least, most = self.usual_pixels
-        with loading_from(path):
-            self.limits = published_limits(
-                path,
-                hub_source(loading),
-                factor=side,
-                shortest=least,
-                longest=most,
-                video_tokens=self.video_tokens,
-                of_video=self.pixels_of_video,
-                frames_per_patch=self.frames_per_patch,
-                shape=shape,
-            )
+        self.limits = self.limits_at(path, vision, shape, hub_source(loading))
         self.video_token_id: int = self.model.config.video_token_id
         self.video_token = str(self.tokenizer.convert_ids_to_tokens(self.video_token_id))
         self._counted: tuple[Any, tuple[Tensor, int]] | None = None
+
+    @classmethod
+    def limits_at(cls, path: str, vision: Any, shape: FrameShape, source: HubSource) -> PixelLimits:
+        """How the checkpoint `path` sizes frames of `shape`, from its processor files alone; `vision` is the config of its tower.
+
+        Raises `ValueError` for files that cannot be read.
+        """
+        least, most = cls.usual_pixels
+        with loading_from(path):
+            return published_limits(
+                path,
+                source,
+                factor=vision.patch_size * vision.spatial_merge_size,
+                shortest=least,
+                longest=most,
+                video_tokens=cls.video_tokens,
+                of_video=cls.pixels_of_video,
+                frames_per_patch=vision.temporal_patch_size,
+                shape=shape,
+            )
 
     def grid_of(self, frames: int, height: int, width: int) -> Grid:
         if self.grid is not None:

@@ -29,6 +29,8 @@ class SystemCost:
 class Estimate:
     """Parameters and bytes by part, and the costs of `dense` and `videorouter` under one workload.
 
+    A frame is `size`, (height, width) in pixels, as the tower takes it, and `grid` of tokens, (rows, columns). `video_size` is the
+    file's own (height, width) where they follow from it.
     `said` is what a reader must know before the numbers; `devices` is where a device map would put all of it, if that was asked.
     """
 
@@ -38,6 +40,9 @@ class Estimate:
     workload: Workload
     systems: dict[str, SystemCost]
     frames_per_patch: int = 1
+    size: tuple[int, int] = (0, 0)
+    grid: tuple[int, int] = (0, 0)
+    video_size: tuple[int, int] | None = None
     said: tuple[str, ...] = ()
     devices: DeviceMap | None = field(default=None)
 
@@ -57,6 +62,9 @@ class Estimate:
             "dtype": self.dtype,
             "workload": asdict(self.workload),
             "frames_per_patch": self.frames_per_patch,
+            "size": self.size,
+            "grid": self.grid,
+            "video_size": self.video_size,
             "parameters": self.parameters,
             "bytes": self.bytes,
             "systems": {
@@ -89,16 +97,16 @@ def estimate(
     workload: Workload | None = None,
     dtype: torch.dtype | None = None,
     *,
-    frame_size: FrameSize | None = None,
+    size: FrameSize | None = None,
     devices: Devices | None = None,
 ) -> Estimate:
     """Cost of a transformers `config` under `workload` (the paper's main run by default), in `dtype` or the config's own.
 
-    `frame_size` is the side of a frame in pixels, or (height, width), where it is not the family's own; with `devices` the
-    estimate says what lies on which. No weight is read or made. Raises `ValueError` for a family without formulas, unworkable
-    scales, frames that the model cannot encode, or more shadow layers than the model has.
+    `size` is that of a frame as the tower takes it, as in `geometry_of`; with `devices` the estimate says what lies on which.
+    No weight is read or made. Raises `ValueError` for a family without formulas, unworkable scales, frames that the model cannot
+    encode, or more shadow layers than the model has.
     """
-    workload, geometry = workload or Workload(), geometry_of(config, frame_size)
+    workload, geometry = workload or Workload(), geometry_of(config, size)
     if workload.shadow_layers > geometry.decoder.layers:
         raise ValueError(f"{workload.shadow_layers} shadow layers: the model has {geometry.decoder.layers}")
     if workload.label_tokens is None:
@@ -136,6 +144,8 @@ def estimate(
         workload=workload,
         systems=systems,
         frames_per_patch=geometry.vision.frames_per_patch,
+        size=geometry.vision.size,
+        grid=geometry.vision.grid,
         said=tuple(line for line in (*told, _unfused(config, geometry, systems, dtype)) if line),
         devices=None if devices is None else device_map_of(config, devices, memories, workload, dtype),
     )

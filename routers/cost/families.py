@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from videorouter.routers.backbones.frame_shape import USUAL_SQUARE
 from videorouter.routers.cost.geometry import DecoderGeometry, Experts, Geometry, Linears, VisionGeometry
 
 FrameSize = int | tuple[int, int]
-"""A side in pixels, or (height, width)."""
+"""Pixels of a frame as the tower takes it: the side of a square, or (height, width)."""
 
 
-def geometry_of(config: Any, frame_size: FrameSize | None = None, newlines: str | None = None) -> Geometry:
-    """Read a transformers config, for frames of `frame_size` pixels; None is the family's own: the config's, or 448 for Qwen-VL.
+def geometry_of(config: Any, size: FrameSize | None = None, newlines: str | None = None) -> Geometry:
+    """Read a transformers config, for frames of `size`; None is the config's, or for Qwen-VL the usual square.
 
     `newlines`, "video" or "grid", is LLaVA's layout; None is the config's. Raises `ValueError` for a family or a mixture of experts
     without formulas, and for frames that the tower cannot encode.
@@ -21,8 +22,8 @@ def geometry_of(config: Any, frame_size: FrameSize | None = None, newlines: str 
         raise ValueError(
             f"no cost formula for the vision tower of {config.model_type!r} checkpoints: there are {names}"
         )
-    size = (frame_size, frame_size) if isinstance(frame_size, int) else frame_size
-    return family(config, size) if newlines is None else _llava_onevision(config, size, newlines)
+    sides = (size, size) if isinstance(size, int) else size
+    return family(config, sides) if newlines is None else _llava_onevision(config, sides, newlines)
 
 
 def decoder_of(text: Any) -> DecoderGeometry:
@@ -77,6 +78,7 @@ def _internvl(config: Any, size: tuple[int, int] | None) -> Geometry:
         patches=patches,
         patch_values=vision.num_channels * patch_height * patch_width,
         pixels=vision.num_channels * height * width,
+        size=(height, width),
         projectors=(Linears(tokens, vision.hidden_size * shuffle**2, decoder.width, decoder.width),),
         grid=(rows, columns),
         channels=decoder.width,
@@ -105,6 +107,7 @@ def _llava_onevision(config: Any, size: tuple[int, int] | None, newlines: str | 
         patches=side**2,
         patch_values=vision.num_channels * vision.patch_size**2,
         pixels=vision.num_channels * vision.image_size**2,
+        size=(vision.image_size, vision.image_size),
         projectors=(Linears(side**2, vision.hidden_size * levels, decoder.width, decoder.width),),
         grid=(pooled, pooled),
         channels=decoder.width,
@@ -160,6 +163,7 @@ def _qwen_vision(
 ) -> VisionGeometry:
     rows, columns = grid
     tokens, merged = rows * columns, vision.spatial_merge_size**2
+    cell = vision.patch_size * vision.spatial_merge_size
     values = channels_in * vision.temporal_patch_size * vision.patch_size**2
     merger = Linears(tokens, vision.hidden_size * merged, vision.hidden_size * merged, vision.out_hidden_size)
     return VisionGeometry(
@@ -172,6 +176,7 @@ def _qwen_vision(
         patches=tokens * merged,
         patch_values=values,
         pixels=tokens * merged * values,
+        size=(rows * cell, columns * cell),
         projectors=(merger,) * (1 + levels),
         grid=grid,
         channels=width * (1 + levels),
@@ -182,7 +187,7 @@ def _qwen_vision(
 
 def _qwen_grid(config: Any, size: tuple[int, int] | None) -> tuple[int, int]:
     cell = config.vision_config.patch_size * config.vision_config.spatial_merge_size
-    return _grid(config, size or (448, 448), (cell, cell))
+    return _grid(config, size or (USUAL_SQUARE, USUAL_SQUARE), (cell, cell))
 
 
 def _grid(config: Any, size: Sequence[int], cell: tuple[int, int]) -> tuple[int, int]:

@@ -22,7 +22,7 @@ class VisionGeometry:
     `positions` its layers see (patches and class token), `pairs` of them attend to each other in all layers together, and
     `patches` of `patch_values` numbers each go in; `tokens` on `grid` come out, `channels` numbers each. The MLP has `matrices`
     matrices: 2, or 3 where it is gated. `rotary` attention turns queries and keys in float32. The class keeps `states_held`
-    further hidden states until it has chosen those it projects.
+    further hidden states until it has chosen those it projects. `size` is (height, width) of a frame in pixels.
     """
 
     layers: int
@@ -34,6 +34,7 @@ class VisionGeometry:
     patches: int
     patch_values: int
     pixels: int
+    size: tuple[int, int]
     projectors: tuple[Linears, ...]
     grid: tuple[int, int]
     channels: int

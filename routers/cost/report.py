@@ -11,13 +11,14 @@ from rich.table import Table
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.layout import chat_prompt, tokenised
-from videorouter.routers.backbones.loading_options import HubSource
+from videorouter.routers.backbones.loading import asked_shape
+from videorouter.routers.backbones.loading_options import HubSource, Loading, PromptOptions, hub_source
 from videorouter.routers.backbones.tokenizer import load_tokenizer
 from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.cost.devices import DeviceMap, Devices
 from videorouter.routers.cost.estimate import Estimate, estimate
-from videorouter.routers.cost.families import FrameSize
 from videorouter.routers.cost.head import read_checkpoint
+from videorouter.routers.cost.shown_frames import shown_frames
 from videorouter.routers.cost.workload import Workload
 from videorouter.routers.systems.query import Query, question_text
 from videorouter.routers.systems.spec import parse_spec
@@ -30,36 +31,40 @@ def model_cost(
     *,
     base: str | None = None,
     dtype: str | None = None,
-    frame_size: FrameSize | None = None,
+    video: tuple[int, int] | Path | None = None,
     devices: Devices | None = None,
-    source: HubSource | None = None,
+    loading: Loading | None = None,
     **changes: Any,
 ) -> Estimate:
     """Cost of a base checkpoint (folder or Hub id), or of a router folder with its own frames, budget, scales and base.
 
-    `changes` are fields of `Workload`; those that are None keep their value. `base` overrides where a router's base lies, and
-    `source` says what the Hub is asked for; the rest is as in `estimate`. Whether the head is the model's own is asked of the
-    checkpoint's tensors (`videorouter.routers.cost.head`). Raises `ValueError` for a family without formulas and unworkable
-    options, and where there is no such checkpoint.
+    `changes` are fields of `Workload`; those that are None keep their value. `base` overrides where a router's base lies, `video`
+    is as in `shown_frames`, and of `loading` is read what says how frames are shown, else as the router's were, and what the Hub
+    is asked for; the rest is as in `estimate`. Whether the head is the model's own is asked of the checkpoint's tensors
+    (`videorouter.routers.cost.head`). Raises `ValueError` for a family without formulas and unworkable options, and where there
+    is no such checkpoint.
     """
-    workload = Workload()
+    workload, shape = Workload(), None
     if is_router(model):
         router = read_config(Path(model))
+        shape = router.shape
         workload = Workload(router.frames, router.budget, router.scales, shadow_layers=router.shadow_layers)
         routing = router.routing
         workload = replace(workload, router_pool=routing.router_scale, screen_side=routing.screen_side)
     workload = replace(workload, **{name: value for name, value in changes.items() if value is not None})
-    path, asked = _base_of(model, base, source)
+    path, asked = _base_of(model, base, loading)
     read = read_checkpoint(path, **asked)
+    shape = asked_shape(path, read.config.model_type, shape, **(loading or {}))
+    shown = shown_frames(path, read.config, shape, workload.frames, video, asked)
     weights = None if dtype is None else getattr(torch, dtype)
-    cost = estimate(read.config, workload, weights, frame_size=frame_size, devices=devices)
-    said = (read.said, _quantised(read.config))
-    return replace(cost, said=(*cost.said, *(line for line in said if line)))
+    cost = estimate(read.config, workload, weights, size=shown.size, devices=devices)
+    said = (shown.said, read.said, _quantised(read.config))
+    return replace(cost, video_size=shown.video, said=(*cost.said, *(line for line in said if line)))
 
 
-def _base_of(model: str, base: str | None, source: HubSource | None) -> tuple[str, HubSource]:
+def _base_of(model: str, base: str | None, loading: Loading | None) -> tuple[str, HubSource]:
     """Where the base of a router, or `model` itself, lies, and at which revision: the one asked for, or the router's."""
-    asked: HubSource = {name: value for name, value in (source or {}).items() if value is not None}  # type: ignore[assignment]
+    asked = hub_source(loading or {})
     if base is not None or not is_router(model):
         return base or model, asked
     named = read_config(Path(model)).base
@@ -81,23 +86,32 @@ def answer_cost(
     *,
     system: str = "videorouter",
     base: str | None = None,
-    source: HubSource | None = None,
+    video: Path | None = None,
+    loading: Loading | None = None,
     **changes: Any,
 ) -> Estimate:
-    """`model_cost` for one question, its tokens counted by the base's tokenizer. Raises `ValueError` for other systems."""
+    """`model_cost` for one question about `video`, its tokens counted by the base's tokenizer as the base would be asked.
+
+    Raises `ValueError` for other systems.
+    """
     written = parse_spec(system)
     if written.name not in SYSTEMS:
         raise ValueError(f"the cost of {system!r} has no formula: there are {', '.join(SYSTEMS)}")
     for option, field in (("router_scale", "router_pool"), ("screen_side", "screen_side")):
         if option in written.options:
             changes[field] = written.options[option]
-    path, asked = _base_of(model, base, source)
+    path, asked = _base_of(model, base, loading)
     query = Query(question, tuple(options) if options else None)
-    return model_cost(model, base=base, source=source, **(text_tokens(path, query, asked) | changes))
+    prompt = (read_config(Path(model)).prompt if is_router(model) else PromptOptions()).changed(loading or {})
+    counted = text_tokens(path, query, asked, prompt)
+    return model_cost(model, base=base, video=video, loading=loading, **(counted | changes))
 
 
-def text_tokens(path: str, query: Query, source: HubSource | None = None) -> dict[str, int]:
-    """The token counts of a `Workload` that depend on words, by the tokenizer of the checkpoint `path`."""
+def text_tokens(
+    path: str, query: Query, source: HubSource | None = None, prompt: PromptOptions | None = None
+) -> dict[str, int]:
+    """The token counts of a `Workload` that depend on words, by the tokenizer of the checkpoint `path`, asked as `prompt` says."""
+    prompt = prompt or PromptOptions()
     config = read_checkpoint(path, **(source or {})).config
     tokenizer = load_tokenizer(path, config, **(source or {}))
 
@@ -105,9 +119,13 @@ def text_tokens(path: str, query: Query, source: HubSource | None = None) -> dic
         return len(tokenizer(text, add_special_tokens=False).input_ids)
 
     label = LABELS.get(config.model_type)
+    if label is not None and prompt.frame_label is not None:
+        label = label.replace("Frame-1", prompt.frame_label)
     return {
         "question_tokens": count(query.question),
-        "text_tokens": len(tokenised(tokenizer, chat_prompt(tokenizer, question_text(query))).input_ids),
+        "text_tokens": len(
+            tokenised(tokenizer, chat_prompt(tokenizer, question_text(query), prompt.system_prompt)).input_ids
+        ),
         **({} if label is None else {"label_tokens": count(label)}),
     }
 
@@ -143,8 +161,10 @@ def show_estimate(estimate: Estimate, console: Console | None = None) -> None:
     scales = work.scales
     screened = "" if work.screen_side is None else f"frames screened at {work.screen_side} pixels, "
     merged = "" if estimate.frames_per_patch == 1 else f" in patches of {estimate.frames_per_patch}"
+    of_video = "" if estimate.video_size is None else f" of a video of {_sides(estimate.video_size)}"
     console.print(
-        f"{work.frames} frames{merged}, budget {work.budget}, scales ({scales.global_scale}; {scales.relevant_scale}, "
+        f"{work.frames} frames{of_video}{merged}, at {_sides(estimate.size)} pixels (height x width), "
+        f"{_sides(estimate.grid)} tokens each, budget {work.budget}, scales ({scales.global_scale}; {scales.relevant_scale}, "
         f"{scales.irrelevant_scale}), {work.fragment:.1%} of questions fragment, {work.relevant * work.frames:.1f} frames "
         f"relevant, {screened}{work.text_tokens} tokens of text. FLOPs as FlopCounterMode counts them; causal: what fused "
         "attention computes."
@@ -196,6 +216,10 @@ def _ratio(estimate: Estimate, stage: str, attention: str) -> str:
     """The routers have no dense counterpart: theirs is of everything until the dense model's first token."""
     value = estimate.router_share(attention) if stage == "router" else estimate.of_dense(stage, attention)  # type: ignore[arg-type]
     return f"{value:.3f}"
+
+
+def _sides(height_and_width: tuple[int, int]) -> str:
+    return "{}x{}".format(*height_and_width)
 
 
 def _table(*names: str) -> Table:

@@ -1,4 +1,4 @@
-"""`--estimate` says what an answer costs without opening a weight or a video."""
+"""`--estimate` says what an answer costs without opening a weight."""
 
 import json
 import shutil
@@ -81,8 +81,10 @@ def test_a_frame_s_size_and_a_video_s_length_reach_the_formulas(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(write_tiny(tmp_path / "base", "qwen2_5_vl"))
-    square = printed(capsys, "estimate", "--model", path)
-    wide = printed(capsys, "estimate", "--model", path, "--frame_size", "[56, 112]", "--video_seconds", "4000")
+    square = printed(capsys, "estimate", "--model", path, "--frame_size", "448")
+    wide = printed(
+        capsys, "estimate", "--model", path, "--video_size", "[56,112]", "--min_pixels", "1", "--video_seconds", "4000"
+    )
     assert square["systems"]["dense"]["flops"]["square"]["visual"] == 32 * 256
     assert wide["systems"]["dense"]["flops"]["square"]["visual"] == 32 * 2 * 4
     assert wide["systems"]["dense"]["positions"] > 2 * 3875

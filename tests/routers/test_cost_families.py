@@ -146,10 +146,11 @@ def test_positions_are_those_that_the_backbone_lays_out(family: str, seconds: fl
     backbone: Any = load_backbone(str(write_tiny(tmp_path / "base", family)))
     tokens = backbone.encode_frames(video(12))
     shown = None if seconds is None else [seconds * (patch + 0.5) / len(tokens) for patch in range(len(tokens))]
-    prompt = backbone.embed_prompt(all_kept(tokens), "Which one?", seconds=shown)
-    one = backbone.embed_prompt(all_kept(tokens[:1]), "Which one?")
-    geometry, labels = geometry_of(backbone.model.config), LABELS.get(family, 0)
-    assert geometry.vision.tokens == backbone.tokens_per_frame
+    grid = backbone.grid_of(12, 90, 160)
+    prompt = backbone.embed_prompt(replace(all_kept(tokens), grid=grid), "Which one?", seconds=shown)
+    one = backbone.embed_prompt(replace(all_kept(tokens[:1]), grid=grid), "Which one?")
+    geometry, labels = geometry_of(backbone.model.config, backbone.size_of(grid)), LABELS.get(family, 0)
+    assert geometry.vision.grid == grid
     text = len(one) - geometry.vision.tokens - geometry.video_tokens - labels
     work = Workload(frames=12, text_tokens=text, label_tokens=labels, video_seconds=seconds)
     told = positions_of(geometry, work, len(prompt))

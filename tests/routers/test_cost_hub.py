@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save
 from test_cost_head import EMBEDDINGS, HEAD, TEXT, VISION, published
+from tiny_backbones import write_tiny
 
 from tests.loopback.hub import LoopbackHub, Repository
 from tests.loopback.serving import served
@@ -19,15 +21,21 @@ ASK = [sys.executable, "-m", "videorouter", "estimate", "--model", "lab/base", "
 
 
 def ask(address: str, home: Path, *more: str, offline: bool = False) -> tuple[int, list[str]]:
-    """The head's parameters and what is said first, by the real client in a process of its own."""
+    """The head's parameters and what is said first."""
+    cost = asked(address, home, *more, offline=offline)
+    return cost["parameters"]["head"], cost["said"]
+
+
+def asked(address: str, home: Path, *more: str, offline: bool = False) -> dict[str, Any]:
+    """What is printed, by the real client in a process of its own."""
     environment = os.environ | {
         "HF_ENDPOINT": address, "HF_HUB_OFFLINE": str(int(offline)), "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(home),
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }  # fmt: skip
     done = subprocess.run([*ASK, *more], env=environment, text=True, capture_output=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    cost = json.loads(done.stdout)
-    return cost["parameters"]["head"], cost["said"]
+    cost: dict[str, Any] = json.loads(done.stdout)
+    return cost
 
 
 @pytest.mark.parametrize("single", [False, True], ids=["index", "single file"])
@@ -65,3 +73,22 @@ def test_a_single_file_in_the_cache_answers_offline(tmp_path: Path) -> None:
     (refs / "main").write_text("0" * 40)
     assert ask("http://127.0.0.1:9", tmp_path / "home", offline=True) == (3584 * 151_674, [])
     assert ask("http://127.0.0.1:9", tmp_path / "home", "--local_files_only", "true") == (3584 * 151_674, [])
+
+
+def test_the_limits_of_frames_on_the_hub_are_found_without_weights(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "base", "qwen2_5_vl")
+    index = {"metadata": {}, "weight_map": {EMBEDDINGS: "model-00001-of-00001.safetensors"}}
+    files = {
+        "config.json": (folder / "config.json").read_bytes(),
+        "model.safetensors.index.json": json.dumps(index).encode(),
+        "preprocessor_config.json": json.dumps({"min_pixels": 3136, "max_pixels": 60_000}).encode(),
+    }
+    server = LoopbackHub()
+    server.repositories["models/lab/base"] = Repository(files)
+    home = tmp_path / "home"
+    with served(server.application) as address:
+        cost = asked(address, home, "--video_size", "[720,1280]")
+        assert 50_000 < cost["size"][0] * cost["size"][1] <= 60_000
+        before = server.requests.copy()
+        assert asked(address, home, "--video_size", "[720,1280]", offline=True) == cost
+        assert server.requests == before
