@@ -36,6 +36,9 @@ class AttentiveBackbone:
     def tokens_per_frame(self) -> int:
         return self.grid[0] * self.grid[1]
 
+    def grid_of(self, frames: int, height: int, width: int) -> tuple[int, int]:
+        return self.grid
+
     def encode_frames(self, frames: np.ndarray, frames_at_once: int = 32, grid: Any = None) -> Tensor:
         """Frames `[T, M, 6]` that are their own tokens."""
         self.encoded.append(len(frames))

@@ -18,7 +18,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 from tests.loopback.hub import LoopbackHub, Repository
 from tests.loopback.serving import served
 from tests.routers import tiny_backbones
-from tests.routers.tiny_backbones import MODELS, all_kept, video
+from tests.routers.tiny_backbones import MODELS, all_shown, video
 from tests.routers.trained_language import published, with_language
 from videorouter.routers.__main__ import main
 from videorouter.routers.answering.video_router import VideoRouter
@@ -52,7 +52,7 @@ def check_same(router: Path, merged: Path) -> None:
     """Logits and greedy text of our runtime over the router folder, and of the plain class over the merged one."""
     ours: Any = VideoRouter.from_pretrained(router).backbone
     model, tokenizer = plain(merged), AutoTokenizer.from_pretrained(merged)
-    prompt = ours.embed_prompt(all_kept(ours.encode_frames(video(2))), "What is there?")
+    prompt = ours.embed_prompt(all_shown(ours, video(2)), "What is there?")
     given: dict[str, Any] = {"inputs_embeds": prompt.embeddings}
     if prompt.position_ids is None:
         logits = model(**given).logits[0, -1]
@@ -62,7 +62,7 @@ def check_same(router: Path, merged: Path) -> None:
         text = str(tokenizer.decode(made[0], skip_special_tokens=True)).strip()
         assert text == ours.generate(prompt, 12).text
     again: Any = load_backbone(str(merged))  # the family's own pixels and positions too
-    seen = again.embed_prompt(all_kept(again.encode_frames(video(2))), "What is there?")
+    seen = again.embed_prompt(all_shown(again, video(2)), "What is there?")
     torch.testing.assert_close(again.next_token_logits(seen), ours.next_token_logits(prompt), atol=1e-4, rtol=1e-4)
     assert again.generate(seen, 12).text == ours.generate(prompt, 12).text
     ids = torch.arange(9)[None]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tokenizers import processors
 
-from tests.routers.tiny_backbones import TEMPLATE, all_kept, tiny_tokenizer, video, write_tiny
+from tests.routers.tiny_backbones import SQUARE, TEMPLATE, all_kept, tiny_tokenizer, video, write_tiny
 from videorouter.routers.backbones.layout import chat_prompt
 from videorouter.routers.backbones.loading import load_backbone
 
@@ -115,8 +115,9 @@ def test_frames_are_labelled_and_the_system_speaks_as_asked(plain: Path) -> None
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "llava_onevision"])
 def test_every_family_has_a_system_prompt_and_only_internvl_labels(tmp_path: Path, family: str) -> None:
     folder = str(write_tiny(tmp_path / "model", family))
-    plain: Any = load_backbone(folder, device="cpu")
-    system: Any = load_backbone(folder, device="cpu", system_prompt="Be brief.")
+    square = SQUARE.get(family, {})
+    plain: Any = load_backbone(folder, device="cpu", **square)
+    system: Any = load_backbone(folder, device="cpu", system_prompt="Be brief.", **square)
     kept = all_kept(plain.encode_frames(video(2)))
     added = len(plain.tokenizer("<|im_start|>system\nBe brief.<|im_end|>\n").input_ids)
     assert len(system.embed_prompt(kept, "Why?")) == len(plain.embed_prompt(kept, "Why?")) + added

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.routers.tiny_backbones import all_kept, some_kept, video, write_tiny
+from tests.routers.tiny_backbones import SQUARE, all_kept, some_kept, video, write_tiny
 from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.prompt import SharedPrefix
 
@@ -14,7 +14,8 @@ QUESTIONS = ("What is shown?", "What is shown first, and where?", "Why?", "What 
 
 @pytest.fixture(scope="module", params=["internvl", "qwen2_5_vl", "qwen3_vl", "llava_onevision"])
 def backbone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return load_backbone(str(write_tiny(tmp_path_factory.mktemp(request.param) / "model", request.param)))
+    folder = write_tiny(tmp_path_factory.mktemp(request.param) / "model", request.param)
+    return load_backbone(str(folder), **SQUARE.get(request.param, {}))
 
 
 def ran(backbone: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:

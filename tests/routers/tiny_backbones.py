@@ -1,5 +1,6 @@
 """Tiny checkpoints with random weights of the true architectures, and videos to show them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ TEXT = {
 }
 
 
+SQUARE: dict[str, dict[str, Any]] = {"qwen2_5_vl": {"frame_size": 112}, "qwen3_vl": {"frame_size": 128}}
+"""Options by family that show every video on one grid, 4x4 tokens, where frames would keep their aspect ratio."""
+
+
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
     """One token a byte, and the families' special tokens."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -70,6 +75,12 @@ def write_tiny(out: Path, family: str, tower: str = "qwen2", tokenizer: Any = No
 
 def video(frames: int, height: int = 90, width: int = 160) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (frames, height, width, 3), dtype=np.uint8)
+
+
+def all_shown(backbone: Any, frames: np.ndarray) -> CompressedVideo:
+    """Every token of uint8 `[T, H, W, 3]`, on the grid that these frames have."""
+    grid = backbone.grid_of(*frames.shape[:3])
+    return replace(all_kept(backbone.encode_frames(frames, grid=grid)), grid=grid)
 
 
 def all_kept(tokens: torch.Tensor) -> CompressedVideo:
