@@ -61,7 +61,7 @@ def check_same(router: Path, merged: Path) -> None:
         made = model.generate(**given, attention_mask=mask, max_new_tokens=12, do_sample=False)
         text = str(tokenizer.decode(made[0], skip_special_tokens=True)).strip()
         assert text == ours.generate(prompt, 12).text
-    again: Any = load_backbone(str(merged))  # the family's own pixels and positions too
+    again: Any = load_backbone(str(merged), shape=ours.shape)  # the family's own pixels and positions too
     seen = again.embed_prompt(all_shown(again, video(2)), "What is there?")
     torch.testing.assert_close(again.next_token_logits(seen), ours.next_token_logits(prompt), atol=1e-4, rtol=1e-4)
     assert again.generate(seen, 12).text == ours.generate(prompt, 12).text
