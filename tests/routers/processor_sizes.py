@@ -30,7 +30,7 @@ def processor_size(
     size = SimpleNamespace(shortest_edge=shortest, longest_edge=longest)
     videos = SimpleNamespace(shape=(1, frames, 3, height, width))
     options = {"factor": factor, "temporal_factor": 2, "cap_pixels_per_frame": True}
-    return made.resize(videos, size, None, **options)  # type: ignore[no-any-return]
+    return made.resize(videos, size, None, **options)
 
 
 @cache

@@ -50,7 +50,7 @@ def test_one_gpu_that_holds_all_peaks_where_the_whole_estimate_does(eight: Any) 
 def test_the_map_is_that_of_transformers(eight: Any) -> None:
     model: Any = meta_model(eight).to(eight.dtype)
     placed = automatic_map(model, Devices(2, 24))
-    layers = [placed.get(f"model.language_model.layers.{layer}") for layer in range(28)]
+    layers = [str(placed.get(f"model.language_model.layers.{layer}")) for layer in range(28)]
     assert layers == sorted(layers)
     assert set(layers) == {"cuda:0", "cuda:1"}
 

@@ -25,6 +25,7 @@ from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.options import RoutingOptions
 from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.videorouter import RoutedCompression
+from videorouter.shards.policy import Policy
 
 TEXT = {
     "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 4, "num_attention_heads": 4,
@@ -54,7 +55,7 @@ def tiny(family: str) -> Any:
 
 
 def mixture(text: dict[str, Any]) -> InternVLConfig:
-    return InternVLConfig(text_config={**TEXT, **text}, vision_config=VISION, tie_word_embeddings=False)  # type: ignore[arg-type]
+    return InternVLConfig(text_config={**TEXT, **text}, vision_config=VISION, tie_word_embeddings=False)
 
 
 @pytest.mark.parametrize("cells", [(8, 8), (5, 9)])
@@ -172,7 +173,7 @@ def internvl(limit: int, **scaling: Any) -> InternVLConfig:
     text = {"model_type": "qwen2", **TEXT, "max_position_embeddings": limit}
     if scaling:
         text["rope_parameters"] = {"rope_type": "dynamic", "rope_theta": 10_000.0, **scaling}
-    return InternVLConfig(text_config=text, vision_config=VISION)  # type: ignore[arg-type]
+    return InternVLConfig(text_config=text, vision_config=VISION)
 
 
 def test_a_prompt_beyond_the_positions_is_said_first() -> None:
@@ -216,7 +217,8 @@ def test_what_screening_encodes_is_what_the_system_encodes(router: Path) -> None
     geometry = geometry_of(backbone.model.config)
     side = backbone.frame_size // 2
     small, frames = geometry_of(backbone.model.config, side), video(8, 64, 64)
-    for policy, relevant in (("fragment", 1.0), ("fragment", 0.0), ("global", 0.0)):
+    routed: tuple[tuple[Policy, float], ...] = (("fragment", 1.0), ("fragment", 0.0), ("global", 0.0))
+    for policy, relevant in routed:
         system = RoutedCompression(
             backbone, answering.semantic, answering.image, policy=policy, options=RoutingOptions(screen_side=side),
             threshold=1 - 2 * relevant,

@@ -99,7 +99,7 @@ def test_another_models_tokenizer_is_known_by_what_stands_for_visual_tokens(
 def test_a_base_quantised_by_bitsandbytes_answers_and_routes(tmp_path: Path) -> None:
     """Where that package is installed: quantised while loading, and saved so; its kernels want widths of 64."""
     pytest.importorskip("bitsandbytes", reason="a package of its own, which the project does without")
-    wide = {"vision": {"hidden_size": 64, "intermediate_size": 128}, "text": {"intermediate_size": 128}}
+    wide: dict[str, Any] = {"vision": {"hidden_size": 64, "intermediate_size": 128}, "text": {"intermediate_size": 128}}
     entries = {"quant_method": "bitsandbytes", "load_in_4bit": True}
     whole = write_tiny(tmp_path / "whole", "internvl", **wide)
     made: Any = load_backbone(str(whole), device="cpu", quantization_config=entries)

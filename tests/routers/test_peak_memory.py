@@ -113,7 +113,7 @@ NARROW = {
     "num_key_value_heads": 1, "vocab_size": 512, "head_dim": 32,
 }  # fmt: skip
 QWEN = {"depth": 4, "hidden_size": 256, "num_heads": 16, "out_hidden_size": 224}
-IDS = {"image_token_id": 1, "video_token_id": 2, "vision_start_token_id": 3, "vision_end_token_id": 4}
+IDS: dict[str, Any] = {"image_token_id": 1, "video_token_id": 2, "vision_start_token_id": 3, "vision_end_token_id": 4}
 
 
 def qwen2_5() -> Qwen2_5_VLForConditionalGeneration:

@@ -100,7 +100,8 @@ def test_template_files_that_contradict_each_other_are_refused(plain: Path, tmp_
 def test_frames_are_labelled_and_the_system_speaks_as_asked(plain: Path) -> None:
     """Logits differ, so it is said which."""
     said = {}
-    for label, system in ((None, None), ("Frame-1", None), ("Frame1", None), ("Frame1", "Answer in one word.")):
+    asked: Any = ((None, None), ("Frame-1", None), ("Frame1", None), ("Frame1", "Answer in one word."))
+    for label, system in asked:
         backbone: Any = load_backbone(str(plain), device="cpu", frame_label=label, system_prompt=system)
         kept = all_kept(backbone.encode_frames(video(2)))
         prompt = backbone.prompt_text(kept.spans, "Why?")

@@ -217,16 +217,11 @@ def test_what_was_hashed_is_remembered_until_a_file_changes(tiny: Path, tmp_path
         base_identity(str(tiny))
         base_identity(str(again))
     assert not opened, "nothing is read for a hash that is known"
-    read = []
+    read: list[Any] = []
     contents = [content_here(str(folder)) for folder in (tiny, again)]
-    original, remembered_hashes.TensorRanges.sha256 = (
-        remembered_hashes.TensorRanges.sha256,
-        lambda one: read.append(one),
-    )  # type: ignore[method-assign,assignment,return-value]
-    try:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(remembered_hashes.TensorRanges, "sha256", read.append)
         assert not difference(*contents)  # type: ignore[arg-type]
-    finally:
-        remembered_hashes.TensorRanges.sha256 = original  # type: ignore[method-assign]
     assert not read, "headers alone are read"
     tensors = load_file(tiny / "model.safetensors")
     save_file({name: value + 1 for name, value in tensors.items()}, tiny / "model.safetensors")
