@@ -12,6 +12,7 @@ from videorouter.routers.backbones.loading_options import (
     FrameLabel,
     Loading,
     PromptOptions,
+    add_flags,
     add_loading_options,
     take_loading,
 )
@@ -183,7 +184,6 @@ def merge(
         max_shard_size: of one file, such as 5GB
         token: of the Hub, for a private or gated base; the one logged in with where null
         cache_dir: the Hub's cache, where not the usual one
-        local_files_only: take what the Hub's cache holds of the base and ask nobody
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -290,7 +290,6 @@ def estimate(
         revision: of a base on the Hub
         token: of the Hub, for private and gated repositories; the one logged in with otherwise
         cache_dir: the Hub's cache, where not the usual one
-        local_files_only: take what the Hub's cache holds and ask nobody
         dtype: of weights and activations; the checkpoint's own otherwise
     """
     from videorouter.routers.cost.devices import Devices
@@ -393,13 +392,15 @@ def parser() -> ArgumentParser:
     merging.add_argument(
         "router", metavar="ROUTER", help="router folder with a language model of stage 3, or its Hub id"
     )
-    merging.add_function_arguments(merge, skip={"router", "accept_base"})
+    merging.add_function_arguments(merge, skip={"router", "accept_base", "local_files_only"})
     pushing = ArgumentParser(description="Upload a router folder to the Hub.")
     pushing.add_function_arguments(push, as_positional=True, skip={"accept_base"})
     for one in (exporting, answering, merging, pushing):
         one.add_argument("--accept_base", action="store_true", help=ACCEPT_BASE)
     estimating = ArgumentParser(description="Print what a model costs before it is loaded.")
-    estimating.add_function_arguments(estimate, skip={"json_output"})
+    estimating.add_function_arguments(estimate, skip={"json_output", "local_files_only"})
+    for one in (merging, estimating):
+        add_flags(one, "local_files_only")
     estimating.add_argument("--json", dest="json_output", action="store_true", help="print JSON")
     probing = ArgumentParser(description="Find a model's reference layer for AdaptToken.")
     probing.add_function_arguments(probe_layer)

@@ -1,37 +1,42 @@
 """How fast training goes: questions a second, share of waiting for data, memory, and MFU from FLOPs in closed form (ours)."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from videorouter.routers.cost.families import geometry_of
+from videorouter.routers.cost.families import FrameSize, geometry_of
 from videorouter.routers.cost.flops import decoder_flops, head_flops, vision_flops
 from videorouter.routers.cost.geometry import Geometry
 
 
 @dataclass(frozen=True)
 class ModelFlops:
-    """Of one base model whose first `shadow_layers` layers routers read. Layers computed again on the way back do not count."""
+    """Of one base model whose first `shadow_layers` layers routers read. Layers computed again on the way back do not count.
+
+    `sized` gives its geometry for frames of (height, width) pixels.
+    """
 
     geometry: Geometry
     shadow_layers: int
+    sized: Callable[[FrameSize], Geometry]
 
     @classmethod
     def of(cls, config: Any, shadow_layers: int) -> "ModelFlops | None":
         """None for a family without formulas."""
         try:
-            return cls(geometry_of(config), shadow_layers)
+            return cls(geometry_of(config), shadow_layers, lru_cache(partial(geometry_of, config)))
         except ValueError:
             return None
 
-    def frames(self, count: int) -> float:
-        """The frozen vision tower over so many frames."""
-        return vision_flops(self.geometry.vision, count)
+    def frames(self, count: int, size: FrameSize) -> float:
+        """The frozen vision tower over so many frames, or merged pairs, of `size`."""
+        return vision_flops(self.sized(size).vision, count)
 
     def relevance(self, frames: int, tokens: int, questions: Sequence[int]) -> float:
         """The frozen layers over frames of `tokens` tokens each, shared by questions of so many tokens."""

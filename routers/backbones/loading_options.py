@@ -171,10 +171,10 @@ def add_loading_options(parser: Any) -> None:
     add_flags(parser)
 
 
-def add_flags(parser: Any) -> None:
-    """Add `FLAGS` to a jsonargparse parser as options without a value."""
-    for name, help in FLAGS.items():
-        parser.add_argument(f"--{name}", action="store_true", help=help)
+def add_flags(parser: Any, *names: str) -> None:
+    """Add `names` of `FLAGS`, all of them if none is given, to a jsonargparse parser as options without a value."""
+    for name in names or FLAGS:
+        parser.add_argument(f"--{name}", action="store_true", help=FLAGS[name])
 
 
 def take_loading(options: dict[str, Any]) -> Loading:

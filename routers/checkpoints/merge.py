@@ -63,8 +63,8 @@ def merge(
 
     `base` is where the base lies, if not where the folder says; `accept_base` takes another than the recorded one. `revision` is
     that of a router on the Hub. Floating-point tensors become `dtype`; adapters are added in float32. config.json says whether
-    the head is tied as it is. `progress` is told the bytes written and those there will be. `access` is how the Hub is asked for
-    the base's files. `out` is there when it is complete, or not at all.
+    the head is tied as it is. `progress` is told the bytes written and those there will be. `access` is how the Hub is asked.
+    `out` is there when it is complete, or not at all.
 
     Raises:
         CheckpointError: for a folder without a language model, or one that does not fit the base; for another base than the
@@ -73,7 +73,7 @@ def merge(
         OSError: where the disk does not take it.
     """
     shard_size, place = _size(max_shard_size), out.resolve()
-    folder = router_folder(router, revision)
+    folder = router_folder(router, revision, **access)
     config = read_config(folder)
     where, at = (base, None) if base is not None else (config.base.path, config.base.revision)
     if not holds_language(folder):

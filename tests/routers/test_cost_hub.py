@@ -38,7 +38,7 @@ def asked(address: str, home: Path, *more: str, offline: bool = False) -> dict[s
     return cost
 
 
-@pytest.mark.parametrize("single", [False, True], ids=["index", "single file"])
+@pytest.mark.parametrize("single", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["index", "single file"])
 def test_a_head_on_the_hub_is_found_without_its_weights(single: bool, tmp_path: Path) -> None:
     folder = published(tmp_path / "base", TEXT, VISION, () if single else (EMBEDDINGS, HEAD))
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -60,6 +60,7 @@ def test_a_head_on_the_hub_is_found_without_its_weights(single: bool, tmp_path: 
         assert (head, said) == (3584 * 151_674, [])
 
 
+@pytest.mark.slow
 def test_a_single_file_in_the_cache_answers_offline(tmp_path: Path) -> None:
     folder = published(tmp_path / "base", TEXT, VISION)
     files = {"config.json": (folder / "config.json").read_bytes()}
@@ -72,9 +73,10 @@ def test_a_single_file_in_the_cache_answers_offline(tmp_path: Path) -> None:
     refs.mkdir()
     (refs / "main").write_text("0" * 40)
     assert ask("http://127.0.0.1:9", tmp_path / "home", offline=True) == (3584 * 151_674, [])
-    assert ask("http://127.0.0.1:9", tmp_path / "home", "--local_files_only", "true") == (3584 * 151_674, [])
+    assert ask("http://127.0.0.1:9", tmp_path / "home", "--local_files_only") == (3584 * 151_674, [])
 
 
+@pytest.mark.slow
 def test_the_limits_of_frames_on_the_hub_are_found_without_weights(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "base", "qwen2_5_vl")
     index = {"metadata": {}, "weight_map": {EMBEDDINGS: "model-00001-of-00001.safetensors"}}

@@ -145,6 +145,7 @@ def test_with_a_filled_cache_every_command_works_offline_and_asks_nobody(
     assert counted.requests == before
 
 
+@pytest.mark.slow
 def test_what_a_training_downloaded_is_enough_for_it_offline(hub: tuple[CountedHub, str], place: Path) -> None:
     """Stage 1 downloads the files with early tensors alone: the hash of the whole base is remembered."""
     counted, address = hub

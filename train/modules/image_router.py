@@ -144,6 +144,6 @@ class ImageRouterModule(RouterModule):
             features = self.router.features(pooled, questions)
             if self.costs is not None:
                 asked = self.costs.relevance(len(pooled), pooled.shape[1], [len(question) for question in questions])
-                self.spent += self.costs.frames(len(tokens)) + asked
+                self.spent += self.costs.frames(len(tokens), self.backbone.size_of(grid)) + asked
         self.remember(keys, features)
         return features

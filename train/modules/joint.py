@@ -221,7 +221,7 @@ class JointModule(TrainedModule):
         grid = self.backbone.grid_of(*frames.shape[:3])
         tokens = self.backbone.encode_frames(frames, grid=grid)
         if self.costs is not None:
-            self.spent += self.costs.frames(len(tokens))
+            self.spent += self.costs.frames(len(tokens), self.backbone.size_of(grid))
         return EncodedVideo(tokens, seconds, grid)
 
     def system(self) -> System:
