@@ -106,9 +106,10 @@ class PromptOptions:
         )
 
 
+# `Loading` for command lines and YAML files. A `revision` is each command's own: a router may have one as well as a base.
 @dataclass(kw_only=True)
 class LoadingOptions:
-    """The same for command lines and YAML files. `revision` is a command's own: a router may have one as well as a base.
+    """How the base is loaded and asked.
 
     Args:
         device: torch device; a GPU where there is one, else cpu, where null
