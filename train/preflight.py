@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 from transformers import AutoConfig
 
+from videorouter.routers.backbones.early_loading import check_early
 from videorouter.routers.backbones.loading import check_format, loading_from
 from videorouter.routers.backbones.tokenizer import load_tokenizer
 from videorouter.routers.checkpoints.base_identity import BaseModel, base_identity
@@ -107,6 +108,9 @@ def _base_text(asked: Namespace, base: str, revision: str | None) -> str:
     with loading_from(base):
         check_format(base, revision=found.revision)
         load_tokenizer(base, AutoConfig.from_pretrained(base, revision=found.revision), revision=found.revision)
+    options = asked.model.init_args
+    layers = options.shadow_layers if "shadow_layers" in options else read_config(Path(options.routers)).shadow_layers
+    check_early(base, layers, revision=found.revision)
     return f"{base}, weights {found.sha256[:12]}{f', revision {found.revision[:12]}' if found.revision else ''}"
 
 

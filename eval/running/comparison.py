@@ -47,7 +47,9 @@ def compare(
             others.append(runner.router.system(name, scale=scale))
         elif name != ROUTED:
             others.append(system_or_control(runner.router, name, encoder=encoder, fill=True))
-    equal = item_budgets(mean_tokens, len(items), per_frame, cap)
+    # A frame that is more than all the tokens there are is no unit to count in: such a question gets the tokens themselves.
+    steps = [tokens if tokens <= mean_tokens else 1 for tokens in per_frame]
+    equal = item_budgets(mean_tokens, len(items), steps, cap)
     budgets = {system.name: [cap] * len(items) if system.spends_cap else equal for system in others}
     for prediction in runner.run(items, others, budgets, progress, cap):
         made.setdefault(prediction.system, []).append(prediction)

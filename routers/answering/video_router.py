@@ -126,8 +126,11 @@ class VideoRouter:
 
         `frames` a video, `budget` and `scales` are what an export would say of them; `loading` is as in `from_pretrained`, its
         `revision` the base's.
-        Raises `ValueError` for a family that is not supported, `CheckpointError` where `base` holds no checkpoint.
+        Raises `ValueError` as `load_backbone`, and for less than one frame or token.
         """
+        for name, value in (("frames", frames), ("budget", budget)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}: give 1 or more")
         backbone = load_backbone(base, **loading)
         config = RouterConfig(
             BaseModel(base, "", loading.get("revision")),

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoModelForImageTextToText, PreTrainedModel
 
+from videorouter.routers.backbones.loading import loading_from
 from videorouter.routers.backbones.loading_options import HubSource
 from videorouter.routers.backbones.places import Places
+from videorouter.routers.backbones.quantised import check_not_quantised, quantisation_of
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
 from videorouter.routers.backbones.tying import has_own_head, set_tied
 from videorouter.routers.backbones.weight_files import weight_files
@@ -71,6 +73,25 @@ def load_early(
     model = _whole_around(_filled(type(empty), config, tensors, dtype, source), config, layers, source)
     model.to(torch.device(device))
     return EarlyModel(model, layers, tensor_bytes, bytes_read, tuple(sorted(names_by_file)))
+
+
+def check_early(source: str, layers: int, **access: Unpack[HubSource]) -> None:
+    """Raise as `load_early` would, as far as names, headers and sizes of files tell; no weight is read and none downloaded."""
+    located = weight_files(source, **access)
+    asked: HubSource = {**access, "revision": located.revision}
+    with loading_from(source):
+        config: Any = AutoConfig.from_pretrained(source, trust_remote_code=False, **asked)
+    check_not_quantised(source, quantisation_of(config))
+    with torch.device("meta"):
+        empty: Any = AutoModel.from_config(early_config(config, layers))
+    places = {name for name, _ in empty.named_parameters()} - {_FINAL_NORM}
+    missing = sorted(places - set(_placed(early_names(located.file_of, empty), empty).values()) - {_EMBEDDINGS})
+    if missing:
+        raise ValueError(f"{source} lacks {len(missing)} tensors of the early part, the first {missing[0]}")
+    if located.revision is None:
+        for file in sorted({located.file_of[name] for name in early_names(located.file_of, empty)}):
+            with TensorRanges(located.path(file)):
+                pass  # opening it reads its header, and sees whether it is cut off
 
 
 def early_config(config: Any, layers: int) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
 
 NO_FRAME = -1
@@ -65,12 +66,28 @@ def chat_prompt(tokenizer: Any, content: str, system: str | None = None) -> str:
         said.insert(0, ("system", system.strip()))
     for form in (lambda text: text, lambda text: [{"type": "text", "text": text}]):
         messages = [{"role": role, "content": form(text)} for role, text in said]
-        prompt = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        prompt = _templated(tokenizer, messages)
         if all(text in prompt for _, text in said):
             return prompt
     raise ValueError(
         f"the chat template of {tokenizer.name_or_path} leaves out what a {' or a '.join(role for role, _ in said)} says"
     )
+
+
+def _templated(tokenizer: Any, messages: Any) -> str:
+    if tokenizer.chat_template is None:
+        raise ValueError(
+            f"{tokenizer.name_or_path} has no chat template: fetch its chat_template.jinja, chat_template.json or "
+            "tokenizer_config.json"
+        )
+    try:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    except (TemplateError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"the chat template of {tokenizer.name_or_path} cannot be used ({reason}): fetch it anew, in its chat_template.jinja, "
+            "chat_template.json or tokenizer_config.json"
+        ) from error
 
 
 def tokenised(tokenizer: Any, prompt: str, **more: Any) -> Any:

@@ -12,6 +12,7 @@ from transformers import LlavaOnevisionForConditionalGeneration
 from videorouter.routers.backbones.layout import NO_FRAME, lay_out, texts_around
 from videorouter.routers.backbones.loading_options import Loading
 from videorouter.routers.backbones.native import NativeBackbone
+from videorouter.routers.backbones.offloaded import parameter_value
 from videorouter.routers.backbones.pixels import HALF
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import FrameSpan, Grid, Kept
@@ -74,7 +75,7 @@ class LlavaOneVisionBackbone(NativeBackbone):
         layout = lay_out(self.tokenizer, self._pieces(spans, written), self.video_token_id, self.system_prompt)
         layout = layout.expanded(torch.tensor([len(row) for row in rows]))
         newline = torch.cat(rows)
-        shown = self.model.model.image_newline.to(kept.embeddings).expand(len(newline), -1).clone()
+        shown = parameter_value(self.model, "model.image_newline").to(kept.embeddings).expand(len(newline), -1).clone()
         shown[(~newline).to(shown.device)] = kept.embeddings
         places = layout.placeholder.nonzero()[:, 0]
         return Prompt(

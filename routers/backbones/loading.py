@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.frame_shape import FrameShape
+from videorouter.routers.backbones.loading_checks import check_options
 from videorouter.routers.backbones.loading_options import HubSource, Loading, hub_source
 from videorouter.routers.backbones.protocol import Backbone
 
@@ -43,7 +44,7 @@ def load_backbone(
     authors' remote-code format, or an option that the family does not have.
     """
     check_place(path)
-    check_device(loading.get("device"))
+    check_options(loading)
     check_format(path, **hub_source(loading))
 
     from transformers import AutoConfig
@@ -98,17 +99,24 @@ def asked_shape(
 
 
 def check_format(path: str, **access: Unpack[HubSource]) -> None:
-    """Raise `ValueError` for a checkpoint in its authors' own format, naming the repository in transformers' format to take."""
+    """Raise `ValueError` for a checkpoint in its authors' own format, naming the repository in transformers' format to take.
+
+    And for a config without a part that transformers would make up.
+    """
     from transformers.utils.hub import cached_file
 
     with loading_from(path):
         file = cached_file(path, "config.json", **access)
-        family = read_object(Path(str(file)), "fetch the checkpoint anew").get("model_type")
+        config = read_object(Path(str(file)), "fetch the checkpoint anew")
+    family = config.get("model_type")
     if (instead := FOREIGN_FORMATS.get(str(family))) is not None:
         raise ValueError(
             f"{path} is in its authors' own format ({family!r}), whose code is not run here: take {instead(Path(path).name)}, "
             "the same model in transformers' format"
         )
+    lacking = [part for part in PARTS.get(str(family), ()) if not isinstance(config.get(part), dict)]
+    if lacking:
+        raise ValueError(f"{path}: its config.json has no {lacking[0]}, of which it is no model: fetch it anew")
 
 
 def _internvl_in_transformers_format(name: str) -> str:
@@ -123,6 +131,13 @@ def _llava_in_transformers_format(name: str) -> str:
     return f"llava-hf/{name if 'onevision' in name else 'llava-onevision-qwen2-7b-ov'}-hf"
 
 
+PARTS: Final = {
+    "internvl": ("text_config", "vision_config"),
+    "qwen2_5_vl": ("vision_config",),
+    "qwen3_vl": ("text_config", "vision_config"),
+    "llava_onevision": ("text_config", "vision_config"),
+}
+"""By `model_type`: what a published config.json is made of; a Qwen2.5-VL's text is written at its top."""
 FOREIGN_FORMATS: Final[dict[str, Callable[[str], str]]] = {
     "internvl_chat": _internvl_in_transformers_format,
     "llava_qwen": _llava_in_transformers_format,
@@ -133,22 +148,6 @@ FOREIGN_FORMATS: Final[dict[str, Callable[[str], str]]] = {
 def usual_device() -> str:
     """Where a model goes if nothing is said: a GPU where there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def check_device(device: str | torch.device | None) -> None:
-    """Raise `ValueError` for a device that torch does not know, or that is not there; None is the usual one."""
-    if device is None:
-        return
-    try:
-        known = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f"device {device}: torch knows no such device; take cpu, cuda or cuda:N") from None
-    if known.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"device {device}: torch {torch.__version__} sees no CUDA device; take cpu, or repair the installation"
-        )
-    if known.type == "cuda" and (known.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"device {device}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
 
 
 def check_place(path: str) -> None:
@@ -183,7 +182,9 @@ def loading_from(path: str) -> Iterator[None]:
             raise
         if isinstance(error, SafetensorError):
             reason = f"damaged weights ({reason})"
-        remedy = "check the folder, or fetch it anew" if Path(path).is_dir() else "check its id"
+        remedy = "check the options and the folder, or fetch it anew" if Path(path).is_dir() else "check its id"
+        if any(map(_is_pointer, Path(path).glob("*.safetensors"))):
+            remedy = "its weights are pointers of git-lfs: run `git lfs pull` there"
         if isinstance(error, torch.OutOfMemoryError):
             remedy = "take another --device, spread it with --device_map auto, or quantise it"
         elif isinstance(error, RuntimeError):
@@ -191,6 +192,11 @@ def loading_from(path: str) -> Iterator[None]:
         elif isinstance(error, ImportError):
             remedy = "install that, or do without the option that needs it"
         raise ValueError(f"{path} cannot be loaded: {reason.rstrip('.')}: {remedy}") from error
+
+
+def _is_pointer(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(23) == b"version https://git-lfs"
 
 
 def could_be_on_the_hub(path: str) -> bool:

@@ -156,7 +156,7 @@ class LoadingOptions:
             asked["max_memory"] = {
                 int(name) if name.isdigit() else name: most for name, most in self.max_memory.items()
             }
-        return {name: value for name, value in asked.items() if value not in (None, False)}  # type: ignore[return-value]
+        return {name: value for name, value in asked.items() if value is not None and value is not False}  # type: ignore[return-value]
 
 
 FLAGS: Final = {

@@ -27,6 +27,7 @@ from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.language_weights import apply_language
 from videorouter.routers.backbones.layout import chat_prompt, tokenised
 from videorouter.routers.backbones.loading import loading_from, usual_device
+from videorouter.routers.backbones.loading_checks import check_device_map
 from videorouter.routers.backbones.loading_options import Loading, hub_source
 from videorouter.routers.backbones.pixels import Normalisation
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
@@ -34,7 +35,7 @@ from videorouter.routers.backbones.protocol import FrameSpan, Generated, Grid, I
 from videorouter.routers.backbones.quantised import check_not_quantised, quantisation, quantisation_of
 from videorouter.routers.backbones.rope import beyond_positions, longest_prompt, make_prompt_wise
 from videorouter.routers.backbones.shadow import ShadowStack
-from videorouter.routers.backbones.tokenizer import check_rows, load_tokenizer
+from videorouter.routers.backbones.tokenizer import check_rows, check_system_prompt, load_tokenizer
 from videorouter.routers.backbones.tying import load_as_stored
 from videorouter.video.frames import resize_frames
 
@@ -66,6 +67,7 @@ class NativeBackbone(ABC):
         quantised = quantisation_of(config, loading.get("quantization_config"))
         self._spread = loading.get("device_map") is not None or quantised is not None
         self.system_prompt = loading.get("system_prompt")
+        check_system_prompt(self.system_prompt, config.model_type, path)
         self._told = False
         self._long_prompts = bool(loading.get("long_prompts"))
         self.tokenizer = load_tokenizer(path, config, **self._source)
@@ -236,9 +238,8 @@ class NativeBackbone(ABC):
             return
         most = longest_prompt(text)
         if most is not None and prompt.positions > most and not self._long_prompts:
-            raise ValueError(
-                f"{told}, {most:,} with scaling: take fewer frames or a smaller budget, or allow it with --long_prompts"
-            )
+            reach = f", {most:,} with scaling" if most > text.max_position_embeddings else ""
+            raise ValueError(f"{told}{reach}: take fewer frames or a smaller budget, or allow it with --long_prompts")
         _log.log(logging.INFO if self._told else logging.WARNING, "%s", told)
         self._told = True
 
@@ -262,9 +263,13 @@ class NativeBackbone(ABC):
         given: dict[str, Any] = {name: value for name in names if (value := loading.get(name)) is not None}
         if quantised is not None:
             given.setdefault("device_map", {"": self.device})
+        if isinstance(given.get("device_map"), dict) and list(given["device_map"]) != [""]:
+            with loading_from(path):
+                config = AutoConfig.from_pretrained(path, trust_remote_code=False, **self._source)
+            check_device_map(self.model_class, config, given["device_map"], path)
+        with loading_from(path):
             if (asked := loading.get("quantization_config")) is not None:
                 given["quantization_config"] = quantisation(asked)
-        with loading_from(path):
             return load_as_stored(self.model_class, path, dtype=dtype, **given, **self._source)
 
     def _ends(self) -> set[int]:

@@ -19,6 +19,8 @@ from videorouter.routers.backbones.pixels import patchify
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import Grid, Kept, PositionPolicy
 
+MOST_SIDE = 4096
+"""Of a square: that of 16,384 tokens of 32 pixels a side, the most of a picture in the families' published processors."""
 VIDEO_TOKEN = 2
 """What `get_rope_index` calls a token of a video."""
 
@@ -96,6 +98,10 @@ class MRopeBackbone(NativeBackbone):
         if self.grid is None and grid is not None:
             share = side / self._cell / math.sqrt(grid[0] * grid[1])
             return max(1, round(grid[0] * share)), max(1, round(grid[1] * share))
+        if side > MOST_SIDE:
+            raise ValueError(
+                f"frames of {side} pixels: {self.path} was made for pictures of at most {MOST_SIDE} x {MOST_SIDE}"
+            )
         if side < self._cell or side % self._cell:
             raise ValueError(
                 f"frames of {side} pixels: {self.path} needs a multiple of {self._cell}, such as {16 * self._cell}"

@@ -39,6 +39,8 @@ def _processor_template(path: str, access: HubSource) -> Any:
                 f"{path} holds an old chat_template.json beside a folder {_MORE_TEMPLATES}, which contradict each other: "
                 "remove one of them, or fetch the checkpoint anew"
             )
+        if isinstance(template, list):  # named ones, as tokenizers had them
+            return {str(one["name"]): str(one["template"]) for one in template}
         if template is not None:
             return template
     return None
@@ -66,6 +68,13 @@ PLACEHOLDERS: Final = {
 }
 """By `model_type`: the config's entry that says which id visual tokens stand at, and what the tokenizer calls it."""
 _MORE_TEMPLATES: Final = "additional_chat_templates"
+
+
+def check_system_prompt(text: str | None, family: str, path: str) -> None:
+    """Raise `ValueError` where what the system says holds what stands for visual tokens in a checkpoint of `family`."""
+    _, written = PLACEHOLDERS.get(family, ("", ""))
+    if text is not None and written and written in text:
+        raise ValueError(f"system_prompt holds {written!r}, which stands for visual tokens in {path}: take it out")
 
 
 def check_rows(ids: Tensor, rows: int, tokenizer: Any) -> None:

@@ -18,6 +18,7 @@ from videorouter.routers.backbones.loading_options import HubSource, Loading, hu
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
 
 EMBEDDING: Final = re.compile(r"(^|\.)embed_tokens\.weight$")
+LAYER: Final = re.compile(r"\.layers\.\d+\.")
 HEAD: Final = re.compile(r"(^|\.)lm_head\.(?!bias)")
 
 
@@ -72,16 +73,32 @@ def load_as_stored(model_class: Any, path: str, **options: Any) -> Any:
     """`model_class.from_pretrained(path, **options)`, tied or not as the checkpoint's tensors say; so does its config then.
 
     What is saved, counted or trained of the model afterwards goes by that. Raises what transformers raises, and `ValueError`
-    for damaged weights.
+    for damaged weights, and for a checkpoint that lacks some or holds more layers than its config says.
     """
     hub = hub_source(cast(Loading, options))
     config: Any = AutoConfig.from_pretrained(path, trust_remote_code=False, **hub)
     tied = tied_by_tensors(path, **hub)
     if tied is not None:
         set_tied(config, tied)
-    model = model_class.from_pretrained(path, config=config, **options)
+    model, report = model_class.from_pretrained(path, config=config, output_loading_info=True, **options)
+    check_whole(path, report)
     set_tied(model.config, model.lm_head.weight is model.get_input_embeddings().weight if tied is None else tied)
     return model
+
+
+def check_whole(path: str, report: Any) -> None:
+    """Raise `ValueError` where transformers' `report` on loading says that weights were drawn at random, or layers left out."""
+    missing = sorted(report["missing_keys"])
+    unlike = sorted(str(name[0] if isinstance(name, tuple) else name) for name in report["mismatched_keys"])
+    spare = sorted(name for name in report["unexpected_keys"] if LAYER.search(name))
+    for names, what in (
+        (missing, "lacks {} tensors of its model, the first {}: without them it would answer at random"),
+        (unlike, "holds {} tensors in other shapes than its config says, the first {}"),
+        (spare, "holds {} tensors of layers that its config does not have, the first {}"),
+    ):
+        if names:
+            told = what.format(len(names), names[0])
+            raise ValueError(f"{path} {told}: fetch config.json and all weight files of one revision")
 
 
 def untie(model: Any) -> None:

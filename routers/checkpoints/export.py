@@ -9,6 +9,7 @@ from torch import Tensor
 
 from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.language_weights import write_language
+from videorouter.routers.backbones.loading import asked_shape, loading_from
 from videorouter.routers.backbones.loading_options import PromptOptions
 from videorouter.routers.backbones.shadow import ShadowWeights
 from videorouter.routers.checkpoints.base_content import content_here, write_content
@@ -137,6 +138,7 @@ def export(
         image_shadow=ShadowWeights(**image.get("shadows", {}).get("image", {})),
         shape=FrameShape(**image.get("shape", {})),
     )
+    _check_prompt(base, config.prompt)
     metrics = {name: value for record in records.values() for name, value in record["metrics"].items()}
     data = {origin["fingerprint"]: origin for record in records.values() for origin in record["data"]}
     write_folder(out, config, tensors, model_card(config, metrics, list(data.values())))
@@ -149,6 +151,18 @@ def export(
         if (language := _record(path).get("language")) is not None:
             write_language(out, language, read_tensors(path, f"{STATE}language."), config.base.path)
     return out
+
+
+def _check_prompt(base: BaseModel, prompt: PromptOptions) -> None:
+    """Raise `ValueError` for what the base cannot be asked with, which no later option could put right."""
+    from transformers import AutoConfig
+
+    from videorouter.routers.backbones.tokenizer import check_system_prompt
+
+    with loading_from(base.path):
+        family = AutoConfig.from_pretrained(base.path, revision=base.revision).model_type
+    asked_shape(base.path, family, **prompt.loading())
+    check_system_prompt(prompt.system_prompt, family, base.path)
 
 
 def _record(path: Path) -> dict[str, Any]:

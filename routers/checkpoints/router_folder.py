@@ -116,6 +116,11 @@ def read_config(folder: Path) -> RouterConfig:
         content = read_object(path, "export again")
     except ValueError as error:
         raise CheckpointError(str(error)) from error
+    if "model_type" in content and "format_version" not in content:
+        raise CheckpointError(
+            f"{folder} is a base model's checkpoint and no router: give it with --base (`VideoRouter.from_base`) and a system that "
+            "needs no router, or a router folder"
+        )
     if content.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format_version {content.get('format_version')!r}, this version reads {FORMAT_VERSION}: "
