@@ -2,12 +2,12 @@
 
 import importlib.util
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from videorouter.video.decoder import Choose, Decoder, DecordDecoder
-from videorouter.video.errors import CorruptVideo, EmptyVideo, MissingVideo, VideoError, VideoOutOfMemory
-from videorouter.video.frames import SampledFrames, Sizing
+from videorouter.video.errors import CorruptVideo, EmptyVideo, MissingVideo, UnusableShape, VideoError, VideoOutOfMemory
+from videorouter.video.frames import SampledFrames, Size, Sizing
 from videorouter.video.sampling import SAMPLERS
 from videorouter.video.seeking import SeekingDecoder
 from videorouter.video.sequential import SequentialDecoder
@@ -42,10 +42,11 @@ def decoders() -> list[Decoder]:
 
 def _read(path: Path, choose: Choose, size: Sizing | None, sampler: str) -> SampledFrames:
     _check_readable(path)
+    sized = _of_this_file(path, size) if callable(size) else size
     failures = []
     for decoder in decoders():
         try:
-            sampled = decoder.read(path, choose, size)
+            sampled = decoder.read(path, choose, sized)
         except VideoError:
             raise
         except MemoryError as error:
@@ -55,6 +56,18 @@ def _read(path: Path, choose: Choose, size: Sizing | None, sampler: str) -> Samp
         else:
             return SampledFrames(**(vars(sampled) | {"sampler": sampler}))
     raise CorruptVideo(path, f"no decoder could read it ({'; '.join(failures)[:300]})")
+
+
+def _of_this_file(path: Path, size: Callable[[int, int], Size]) -> Callable[[int, int], Size]:
+    """`size`, whose refusal of a shape is about the file and no decoder's fault."""
+
+    def sized(height: int, width: int) -> Size:
+        try:
+            return size(height, width)
+        except ValueError as error:
+            raise UnusableShape(path, str(error)) from error
+
+    return sized
 
 
 def _check_asked(count: int, size: Sizing | None) -> None:

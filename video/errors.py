@@ -52,6 +52,13 @@ class TooShortVideo(VideoError):
         return type(self), (self.path, self.seconds, self.shortest)
 
 
+class UnusableShape(VideoError):
+    """Its frames have a shape that cannot be resized as was asked, such as one too narrow for the model."""
+
+    verdict = "shape"
+    permanent = False
+
+
 class VideoTimeout(VideoError):
     """Decoding did not end before its deadline; the decoding process was killed."""
 

@@ -50,11 +50,11 @@ class LlavaOneVisionBackbone(NativeBackbone):
         self.video_token = str(self.tokenizer.convert_ids_to_tokens(self.video_token_id))
 
     def _encode(self, frames: np.ndarray, grid: Grid) -> Tensor:
-        pixels = self._pixels(frames, grid)
+        projected = self._projected(self._pixels(frames, grid))
         if self.newlines == "video":
-            features = self.model.get_video_features(pixels[None]).pooler_output[0]
-            return features[:-1].unflatten(0, (len(pixels), self.tokens_per_frame))
-        patches = self._projected(pixels).transpose(1, 2).unflatten(2, (self._patch_side, self._patch_side))
+            pooled: Tensor = self.model.model.apply_pooling(projected)
+            return pooled
+        patches = projected.transpose(1, 2).unflatten(2, (self._patch_side, self._patch_side))
         return functional.avg_pool2d(patches, 2).flatten(2).transpose(1, 2)
 
     @torch.no_grad()

@@ -145,6 +145,12 @@ FOREIGN_FORMATS: Final[dict[str, Callable[[str], str]]] = {
 """`model_type` of checkpoints in their authors' formats, and the repository to take instead, by the name of the one given."""
 
 
+def stored_dtype(config: Any) -> torch.dtype | None:
+    """In which precision a checkpoint says that its weights are stored: of the whole, or (Qwen3-VL) of its text; None is unsaid."""
+    found: torch.dtype | None = config.dtype or config.get_text_config().dtype
+    return found
+
+
 def usual_device() -> str:
     """Where a model goes if nothing is said: a GPU where there is one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -183,8 +189,6 @@ def loading_from(path: str) -> Iterator[None]:
         if isinstance(error, SafetensorError):
             reason = f"damaged weights ({reason})"
         remedy = "check the options and the folder, or fetch it anew" if Path(path).is_dir() else "check its id"
-        if any(map(_is_pointer, Path(path).glob("*.safetensors"))):
-            remedy = "its weights are pointers of git-lfs: run `git lfs pull` there"
         if isinstance(error, torch.OutOfMemoryError):
             remedy = "take another --device, spread it with --device_map auto, or quantise it"
         elif isinstance(error, RuntimeError):
@@ -192,11 +196,6 @@ def loading_from(path: str) -> Iterator[None]:
         elif isinstance(error, ImportError):
             remedy = "install that, or do without the option that needs it"
         raise ValueError(f"{path} cannot be loaded: {reason.rstrip('.')}: {remedy}") from error
-
-
-def _is_pointer(file: Path) -> bool:
-    with file.open("rb") as opened:
-        return opened.read(23) == b"version https://git-lfs"
 
 
 def could_be_on_the_hub(path: str) -> bool:

@@ -26,7 +26,7 @@ from videorouter.routers.backbones.finite import finite, finite_frames
 from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.language_weights import apply_language
 from videorouter.routers.backbones.layout import chat_prompt, tokenised
-from videorouter.routers.backbones.loading import loading_from, usual_device
+from videorouter.routers.backbones.loading import loading_from, stored_dtype, usual_device
 from videorouter.routers.backbones.loading_checks import check_device_map
 from videorouter.routers.backbones.loading_options import Loading, hub_source
 from videorouter.routers.backbones.pixels import Normalisation
@@ -63,7 +63,7 @@ class NativeBackbone(ABC):
         self.device = torch.device(loading.get("device") or usual_device())
         with loading_from(path):
             config: Any = AutoConfig.from_pretrained(path, **self._source)
-        self._own_dtype = None if loading.get("dtype") is not None else config.dtype
+        self._own_dtype = None if loading.get("dtype") is not None else stored_dtype(config)
         quantised = quantisation_of(config, loading.get("quantization_config"))
         self._spread = loading.get("device_map") is not None or quantised is not None
         self.system_prompt = loading.get("system_prompt")

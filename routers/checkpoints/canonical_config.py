@@ -6,9 +6,10 @@ from typing import Any, Final
 
 HARMLESS: Final = {
     "_attn_implementation", "_attn_implementation_autoset", "_commit_hash", "_name_or_path", "architectures",
-    "attn_implementation", "auto_map", "experts_implementation", "gradient_checkpointing", "id2label", "initializer_factor",
-    "initializer_range", "label2id", "num_labels", "output_attentions", "output_hidden_states", "problem_type", "return_dict",
-    "tie_word_embeddings", "torchscript", "transformers_version", "use_cache", "use_return_dict",
+    "attention_dropout", "attn_implementation", "auto_map", "dropout", "embd_pdrop", "experts_implementation",
+    "gradient_checkpointing", "hidden_dropout_prob", "id2label", "initializer_factor", "initializer_range", "label2id",
+    "num_labels", "output_attentions", "output_hidden_states", "problem_type", "projection_dropout", "resid_pdrop",
+    "return_dict", "tie_word_embeddings", "torchscript", "transformers_version", "use_cache", "use_return_dict",
 }  # fmt: skip
 """Keys, at any depth, that say who wrote a file, how to train, or what to return. Whether the head is tied the tensors tell."""
 DTYPE: Final = ("torch_dtype", "dtype")

@@ -82,6 +82,8 @@ def merge(
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists and is no empty folder: choose another --out, or empty it")
+    if place.is_relative_to(folder.resolve()) or (Path(where).is_dir() and place.is_relative_to(Path(where).resolve())):
+        raise ValueError(f"{out} lies inside the router folder or its base: choose a folder beside them")
     described = _described(where, {**access, "revision": at})
     _check_plain(where, described)
     found = check_base(config, where, revision=at, folder=folder, accept=accept_base, download=True, **access).base

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import torch
 
+from videorouter.routers.backbones.loading import stored_dtype
 from videorouter.routers.cost.devices import DeviceMap, Devices, device_map_of
 from videorouter.routers.cost.families import FrameSize, geometry_of
 from videorouter.routers.cost.flops import Attention, Stages, dense_stages, routed_stages
@@ -111,14 +112,23 @@ def estimate(
         raise ValueError(f"{workload.shadow_layers} shadow layers: the model has {geometry.decoder.layers}")
     if workload.label_tokens is None:
         workload = replace(workload, label_tokens=geometry.label_tokens)
+    tokens = geometry.vision.tokens
+    scale = max(vars(workload.scales).values())
+    if scale > tokens:
+        height, width = geometry.vision.size
+        raise ValueError(
+            f"scale {scale}: frames of {height}x{width} pixels have {tokens} tokens; take finer --scales, or larger frames "
+            "(--video_size, --max_pixels; fewer --frames share their pixels less)"
+        )
     small = None
     if workload.screen_side is not None:
         if config.model_type not in SCREENED:
             raise ValueError(
-                f"screen_side {workload.screen_side}: {config.model_type!r} models encode frames of one size alone"
+                f"screen_side {workload.screen_side}: there is a cost of screening for {' and '.join(SCREENED)} alone, not for "
+                f"{config.model_type!r}"
             )
         small = geometry_of(config, workload.screen_side)
-    dtype = dtype or config.dtype or torch.float32
+    dtype = dtype or stored_dtype(config) or torch.float32
     parameters = parameters_by_part(config)
     systems = {}
     for name, stages in (("dense", dense_stages), ("videorouter", routed_stages)):

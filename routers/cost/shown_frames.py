@@ -40,6 +40,9 @@ def shown_frames(
     """
     if isinstance(video, tuple) and min(video) < 1:
         raise ValueError(f"video_size is {list(video)}: give [height,width], 1 or more pixels each")
+    squeezed = config.model_type not in SHAPED_FAMILIES or shape.aspect == "square"
+    if squeezed and isinstance(video, tuple):
+        raise ValueError(f"video_size: {path} is shown squares, whatever the video's shape: leave it out")
     if config.model_type not in SHAPED_FAMILIES:
         return ShownFrames()
     if shape.aspect == "square":

@@ -40,6 +40,9 @@ class Workload:
         for name in ("frames", "budget", "question_tokens", "shadow_layers", "router_pool", "frames_at_once"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("text_tokens", "label_tokens"):
+            if (value := getattr(self, name)) is not None and value < 0:
+                raise ValueError(f"{name} must be at least 0, not {value}")
         if self.video_seconds is not None and self.video_seconds < 0:
             raise ValueError(f"video_seconds must be at least 0, not {self.video_seconds}")
 
@@ -57,10 +60,12 @@ class Workload:
         units, scales = self.units(frames_per_patch), self.scales
         if policy == "global":
             cost = scaled_tokens(tokens_per_frame, scales.global_scale)
+            self._check_budget(cost)
             frames: float = min(units, self.budget // cost)
             return [(scales.global_scale, frames, frames * cost)]
         sharp = scaled_tokens(tokens_per_frame, scales.relevant_scale)
         coarse = scaled_tokens(tokens_per_frame, scales.irrelevant_scale)
+        self._check_budget(sharp)
         evidence = self.relevant * units
         if evidence * sharp >= self.budget:
             frames = self.budget // sharp
@@ -70,6 +75,10 @@ class Workload:
             (scales.relevant_scale, evidence, evidence * sharp),
             (scales.irrelevant_scale, background, background * coarse),
         ]
+
+    def _check_budget(self, frame: int) -> None:
+        if self.budget < frame:
+            raise ValueError(f"a budget of {self.budget} tokens cannot hold one frame of {frame}")
 
     def kept(self, policy: Policy, tokens_per_frame: int, frames_per_patch: int = 1) -> tuple[float, float]:
         """(frames, visual tokens) fed under `policy`, of all scales together. Raises as `kept_by_scale`."""
