@@ -62,11 +62,12 @@ def test_tokens_of_a_frame_are_those_that_the_backbone_encodes(
 ) -> None:
     backbone = load_backbone(str(folder), **options)  # type: ignore[arg-type]
     encoded = backbone.encode_frames(video(FRAMES, *size))
-    cost = model_cost(str(folder), video=size, loading=options, frames=FRAMES)  # type: ignore[arg-type]
+    told = None if "frame_size" in options else size
+    cost = model_cost(str(folder), video=told, loading=options, frames=FRAMES)  # type: ignore[arg-type]
     assert tokens(cost) == encoded.shape[1] == cost.grid[0] * cost.grid[1]
     assert cost.grid == backbone.grid_of(FRAMES, *size)
     assert cost.size == backbone.size_of(cost.grid)
-    assert cost.video_size == (None if "frame_size" in options else size)
+    assert cost.video_size == told
     assert not any(line.startswith("frames:") for line in cost.said)
 
 
@@ -166,7 +167,8 @@ def test_a_label_s_tokens_are_those_of_the_label_asked_for(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("options", "size", "told"),
     [
-        ({"frame_size": 100}, (720, 1280), "frames of 100 pixels: this 'qwen"),
+        ({"frame_size": 448}, (720, 1280), "video_size: .* is shown squares"),
+        ({"frame_size": 100}, None, "frames of 100 pixels: this 'qwen"),
         ({"frame_size": 448, "max_pixels": 9000}, (720, 1280), "give one or the other"),
         ({"frame_label": "Frame1"}, (720, 1280), "has no option frame_label"),
         ({}, (10, 3000), "too narrow"),
