@@ -61,18 +61,20 @@ def item_budgets(mean_tokens: float, items: int, step: int | Sequence[int], cap:
 
     A system can spend only whole frames; giving every item the same rounded-down budget would cheat it of up to a frame
     an item. Where frames have as many tokens as their video's shape gives them, `step` holds one number an item, and what one
-    item's frames leave over goes to the next. A pure function of its arguments: item i's budget depends on no other item's
+    item's frames leave over goes to the next. No budget is above the whole frames that `cap` holds, which then makes the mean lower.
+    A pure function of its arguments: item i's budget depends on no other item's
     outcome.
     """
     steps = [step] * items if isinstance(step, int) else list(step)
     assert len(steps) == items, f"{len(steps)} steps for {items} items"
     if len(set(steps)) > 1:
-        return [min(cap, budget) for budget in _uneven_budgets(mean_tokens, steps)]
+        uneven = _uneven_budgets(mean_tokens, steps)
+        return [min(cap // one * one, budget) for one, budget in zip(steps, uneven, strict=True)]
     step = steps[0] if steps else 1
     reached = [int((i * mean_tokens) // step) * step for i in range(items + 1)]
     reached[-1] = round(items * mean_tokens / step) * step
     budgets = [later - earlier for earlier, later in pairwise(reached)]
-    return [min(cap, budget) for budget in budgets]
+    return [min(cap // step * step, budget) for budget in budgets]
 
 
 def _uneven_budgets(mean_tokens: float, steps: Sequence[int]) -> list[int]:

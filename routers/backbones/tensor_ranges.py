@@ -97,7 +97,9 @@ class TensorRanges:
         self._fill(0, memoryview(length))
         count = int.from_bytes(length, "little")
         if bytes(length) == b"version ":
-            raise ValueError(f"{self.path} is a pointer of git-lfs: run `git lfs pull` in its folder, or download it again")
+            raise ValueError(
+                f"{self.path} is a pointer of git-lfs: run `git lfs pull` in its folder, or download it again"
+            )
         if count > size - 8:
             raise ValueError(f"{self.path} is not a safetensors file, or only its beginning: download it again")
         content = bytearray(count)

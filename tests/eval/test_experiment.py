@@ -31,6 +31,17 @@ def test_item_budgets_average_to_the_mean_asked_for(mean: float, items: int) -> 
     assert abs(sum(budgets) / items - mean) <= STEP / 2 / items + 1e-6
 
 
+def test_a_cap_between_whole_frames_holds_as_many_as_it_holds_of_every_item() -> None:
+    """As of a base alone, whose budget is the mean: systems that spend tokens one by one get no more than whole frames."""
+    assert item_budgets(60, 4, 16, cap=60) == [48] * 4
+    assert item_budgets(60, 4, [16, 21, 16, 21], cap=60) == [48, 42, 48, 42]
+    assert item_budgets(24, 3, [1, 16, 1], cap=24) == [
+        24,
+        16,
+        24,
+    ]  # a frame of more than 24 tokens is counted in tokens
+
+
 @given(st.floats(500, 9000), st.lists(st.integers(4, 768), min_size=1, max_size=200))
 def test_item_budgets_are_whole_frames_of_each_items_own_video(mean: float, per_frame: list[int]) -> None:
     budgets = item_budgets(mean, len(per_frame), per_frame, cap=12_288)

@@ -236,5 +236,7 @@ def test_what_screening_encodes_is_what_the_system_encodes(router: Path) -> None
 
 
 def test_other_families_cannot_screen() -> None:
-    with pytest.raises(ValueError, match="screen_side 224: there is a cost of screening for internvl alone, not for 'qwen3_vl'"):
+    with pytest.raises(
+        ValueError, match="screen_side 224: there is a cost of screening for internvl alone, not for 'qwen3_vl'"
+    ):
         estimate(tiny("qwen3_vl").config, Workload(screen_side=224))
