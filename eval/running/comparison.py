@@ -61,9 +61,8 @@ def item_budgets(mean_tokens: float, items: int, step: int | Sequence[int], cap:
 
     A system can spend only whole frames; giving every item the same rounded-down budget would cheat it of up to a frame
     an item. Where frames have as many tokens as their video's shape gives them, `step` holds one number an item, and what one
-    item's frames leave over goes to the next. No budget is above the whole frames that `cap` holds, which then makes the mean lower.
-    A pure function of its arguments: item i's budget depends on no other item's
-    outcome.
+    item's frames leave over goes to the next. No budget is above the whole frames that `cap` holds; the mean is then lower.
+    A pure function of its arguments: item i's budget depends on no other item's outcome.
     """
     steps = [step] * items if isinstance(step, int) else list(step)
     assert len(steps) == items, f"{len(steps)} steps for {items} items"
