@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 OLDEST ?= .venv-oldest
+VLLM ?= .venv-vllm
 BIN := $(VENV)/bin
 SCALE ?= full
 RUNS ?= runs
@@ -13,10 +14,10 @@ export HF_HUB_OFFLINE ?= 1
 need = $(foreach name,$(1),$(if $(strip $($(name))),,$(error $(name) is empty: give it, as in `make $@ $(name)=...`; `make help` says what it is)))
 
 # None of these may be empty: `make demo RUNS=` would write to /demo.
-$(foreach name,PYTHON VENV OLDEST SCALE RUNS KILLS CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
+$(foreach name,PYTHON VENV OLDEST VLLM SCALE RUNS KILLS CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest \
+.PHONY: help setup demo demo-real miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest test-vllm \
 	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-gpu lint clean
 
 help:  ## list the commands
@@ -79,7 +80,11 @@ report: setup  ## one page and tables of what `make eval` ran
 	$(BIN)/videorouter eval report $(RUNS)/eval --out $(RUNS)/report
 
 test: setup  ## all tests that need neither a GPU nor minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu and not vllm"
+
+test-vllm: setup  ## tests with a real vLLM on this machine's CPUs (VLLM: its environment)
+	scripts/vllm_cpu.sh $(VLLM)
+	OMP_NUM_THREADS=1 VIDEOROUTER_VLLM=$(abspath $(VLLM)) $(BIN)/python -m pytest -m vllm
 
 test-oldest: $(OLDEST)/.installed  ## tests of loading, decoding and training with the oldest torch, transformers, Lightning and av (OLDEST: where)
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -m "not slow and not gpu" $(OLDEST_TESTS)

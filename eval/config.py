@@ -54,6 +54,11 @@ class EvalConfig(LoadingOptions):
         base: base model, folder or Hub id; with a router only if it does not lie where the router folder says
         accept_base: use a base that is another one than the routers were trained on, and say what differs
         revision: of a base alone on the Hub
+        engine: what generates: `own`, the base as it is loaded here, or `vllm`, a server at `upstream` with the same model, to
+            which embedded prompts are sent; `answers_at_once` are then in flight together
+        upstream: address of that server, up to /v1
+        upstream_model: the name that it serves the model under, where it serves several
+        upstream_dtype: precision of the embeddings sent, which is the engine's
     """
 
     data: Path
@@ -81,6 +86,10 @@ class EvalConfig(LoadingOptions):
     base: str | None = None
     accept_base: bool = False
     revision: str | None = None
+    engine: Literal["own", "vllm"] = "own"
+    upstream: str | None = None
+    upstream_model: str | None = None
+    upstream_dtype: Literal["float32", "bfloat16", "float16"] | None = None
 
     def __post_init__(self) -> None:
         """Write systems in one way, whatever their spacing.
@@ -94,6 +103,12 @@ class EvalConfig(LoadingOptions):
             raise ValueError("`systems` is empty: name at least one, such as dense")
         if self.model is None and self.base is None:
             raise ValueError("give --model with a router folder, or --base with a base model alone")
+        if (self.engine == "vllm") != (self.upstream is not None):
+            raise ValueError(
+                "engine vllm and upstream go together: give --engine vllm --upstream http://127.0.0.1:8000/v1"
+            )
+        if self.engine != "own" and self.scoring != "generate":
+            raise ValueError("an engine generates text and gives no likelihoods of letters: take --scoring generate")
         for name in ("budget", "frames", "limit", "validation_limit", "answers_at_once"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -9,6 +9,7 @@ import torch
 
 from videorouter.eval.config import Scoring
 from videorouter.eval.running.controls import prompt_without_video
+from videorouter.routers.answering.engine import Engine
 from videorouter.routers.answering.parser import parse_choice
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.protocol import Backbone, Generated
@@ -35,8 +36,11 @@ def answers(
     scoring: Scoring,
     asked: Sequence[tuple[CompressedVideo, Query]],
     shared: SharedPrefix | None = None,
+    engine: Engine | None = None,
 ) -> list[Answer]:
     """An answer to each question, several generated in one batch; `shared` remembers a video's prompt.
+
+    `engine` generates in place of the backbone, which then only embeds; it gives no likelihoods.
 
     `scoring`: `likelihood` takes the option letter of highest logit (works with any base, also an untrained one);
     `generate` parses generated text. A question with a `cache`, asked alone, is not answered twice from the same prompt; the
@@ -47,30 +51,40 @@ def answers(
     prompt_seconds = (time.perf_counter() - started) / len(prompts)
     queries = [query for _, query in asked]
     if scoring == "generate" and len(prompts) > 1:
-        written = backbone.generate_together(prompts, MOST_NEW_TOKENS, shared=shared)
+        written = (engine or backbone).generate_together(prompts, MOST_NEW_TOKENS, shared=shared)
         found = [_parsed(one, query) for one, query in zip(written, queries, strict=True)]
     else:
         found = [
-            _one_answer(backbone, scoring, prompt, query, shared)
+            _one_answer(backbone, scoring, prompt, query, shared, engine)
             for prompt, query in zip(prompts, queries, strict=True)
         ]
     return [replace(answer, prefill_seconds=prompt_seconds + answer.prefill_seconds) for answer in found]
 
 
 def _one_answer(
-    backbone: Backbone, scoring: Scoring, prompt: Prompt, query: Query, shared: SharedPrefix | None
+    backbone: Backbone,
+    scoring: Scoring,
+    prompt: Prompt,
+    query: Query,
+    shared: SharedPrefix | None,
+    engine: Engine | None,
 ) -> Answer:
     if query.cache is None:  # a digest copies the prompt from the device
-        return _forward_pass(backbone, scoring, prompt, query, shared)
+        return _forward_pass(backbone, scoring, prompt, query, shared, engine)
     key = ("answer", scoring, prompt.digest())
-    return cached(query.cache, key, lambda: _forward_pass(backbone, scoring, prompt, query, shared))
+    return cached(query.cache, key, lambda: _forward_pass(backbone, scoring, prompt, query, shared, engine))
 
 
 def _forward_pass(
-    backbone: Backbone, scoring: Scoring, prompt: Prompt, query: Query, shared: SharedPrefix | None
+    backbone: Backbone,
+    scoring: Scoring,
+    prompt: Prompt,
+    query: Query,
+    shared: SharedPrefix | None,
+    engine: Engine | None,
 ) -> Answer:
     if scoring == "generate":
-        return _parsed(backbone.generate(prompt, MOST_NEW_TOKENS, shared=shared), query)
+        return _parsed((engine or backbone).generate(prompt, MOST_NEW_TOKENS, shared=shared), query)
     started = time.perf_counter()
     logits, names = backbone.next_token_logits(prompt, shared=shared), letters(_options(query))
     choice = names[int(logits[[backbone.token_id(name) for name in names]].argmax())]

@@ -32,6 +32,7 @@ from videorouter.eval.running.router_quality import RouterQuality, measure
 from videorouter.eval.running.runner import Runner
 from videorouter.eval.running.unfinished_run import Journal, begin, made_manifest
 from videorouter.eval.statistics import Summary, check_equal, summarise
+from videorouter.routers.answering.engine import Engine
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.loading import usual_device
 from videorouter.routers.backbones.loading_options import Loading, hub_access
@@ -77,6 +78,7 @@ def run(config: EvalConfig) -> Results | None:
             "device_map spreads one model over all GPUs, and torchrun gives each process one: take one of them"
         )
     device = Ranks.own_device(config.device or usual_device())
+    engine = _engine_of(config)
     router = _router_of(config, device)
     benchmark = load_benchmark(config.benchmark, config.data, config.split, config.limit)
     validation = []
@@ -92,7 +94,7 @@ def run(config: EvalConfig) -> Results | None:
         _log.info(
             "%s: %d questions, %s on %s", config.benchmark, len(benchmark.items), ", ".join(config.systems), device
         )
-        results = _compare(config, router, ranks, wording, benchmark.items, validation)
+        results = _compare(config, router, ranks, wording, benchmark.items, validation, engine)
         for found in results.cells if results else ():
             for summary in found.summaries:
                 _log.info("%s: %s %.3f, %.1f tokens", found.cell, summary.system, summary.accuracy, summary.tokens_mean)
@@ -106,6 +108,7 @@ def _compare(
     wording: Wording,
     items: Sequence[Item],
     validation: Sequence[Item],
+    engine: Engine | None,
 ) -> Results | None:
     """All cells, in the begun folder; None from ranks other than the first."""
     journal = Journal.opened(config.out, ranks)
@@ -128,6 +131,7 @@ def _compare(
                     journal=journal,
                     tolerant=True,
                     ranks=ranks,
+                    engine=engine,
                 )
             runners[frames].router = placed
             cell = Cell(config.benchmark, frames, point.budget)
@@ -190,6 +194,18 @@ def _silent(config: EvalConfig, cell: Cell, system: str, failures: Sequence[Fail
     """What to say of a system without any answer."""
     first = next((f"; the first failed so: {failure.error}" for failure in failures if failure.system == system), "")
     return f"{system} answered no question at cap {cell.cap}{first}: {config.out / FAILURES} lists all"
+
+
+def _engine_of(config: EvalConfig) -> Engine | None:
+    """The server that generates; None where the base does it here. Raises `EngineError` where it does not answer."""
+    if config.upstream is None:
+        return None
+    import torch
+
+    from videorouter.routers.answering.vllm_engine import VllmEngine
+
+    dtype = None if config.upstream_dtype is None else getattr(torch, config.upstream_dtype)
+    return VllmEngine(config.upstream, config.upstream_model, dtype)
 
 
 def _router_of(config: EvalConfig, device: str) -> VideoRouter:

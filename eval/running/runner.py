@@ -22,6 +22,7 @@ from videorouter.eval.running.distribution import Ranks, batches, packs
 from videorouter.eval.running.prompts import Wording, usual_wording
 from videorouter.eval.running.unfinished_run import Journal
 from videorouter.eval.running.video_cache import VideoCache
+from videorouter.routers.answering.engine import Engine
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.answering.watched_video import WatchedVideo, grid_of_file
 from videorouter.routers.backbones.prompt import SharedPrefix
@@ -83,6 +84,7 @@ class Runner:
         journal: Journal | None = None,
         tolerant: bool = False,
         ranks: Ranks | None = None,
+        engine: Engine | None = None,
     ) -> None:
         """`remembered_videos` are kept encoded in host memory, for runs that come back to the same videos.
 
@@ -95,7 +97,8 @@ class Runner:
         prefill that say nothing about a question alone.
 
         With `answers_at_once` above 1 a system's answers to so many questions are generated in one batch (`batches` says which);
-        scoring by likelihood generates nothing. Raises `ValueError` for less than 1.
+        scoring by likelihood generates nothing. `engine` generates in place of the router's backbone, and gives no likelihoods.
+        Raises `ValueError` for less than 1.
         """
         if answers_at_once < 1:
             raise ValueError(f"answers_at_once is {answers_at_once}: give 1 or more")
@@ -103,6 +106,7 @@ class Runner:
         self.scoring = scoring
         self.share_passes, self.answers_at_once = share_passes, answers_at_once if scoring == "generate" else 1
         self.benchmark, self.model = benchmark, model
+        self.engine = engine
         self.tolerant, self.ranks = tolerant, ranks or Ranks()
         self.wording, self.journal = wording or usual_wording(benchmark), journal
         self.videos: dict[str, SampledVideo] = {}
@@ -245,7 +249,8 @@ class Runner:
         if not prepared:
             return []
         try:
-            found = answers(self.router.backbone, self.scoring, [(one.kept, one.query) for one in prepared], shared)
+            asked = [(one.kept, one.query) for one in prepared]
+            found = answers(self.router.backbone, self.scoring, asked, shared, self.engine)
         except FAILS as error:
             if len(prepared) == 1:
                 self._fail(prepared[0].trial, error)

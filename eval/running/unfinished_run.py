@@ -23,7 +23,7 @@ def made_manifest(config: Any, router: VideoRouter, prompt: str, left_out: int) 
     base = router.config.base
     options = json.loads(json.dumps(asdict(config), default=str))
     # The base that was taken is named below, and a token is nobody's business.
-    for name in ("retry_failed", "accept_base", "token", "cache_dir", "local_files_only"):
+    for name in ("retry_failed", "accept_base", "token", "cache_dir", "local_files_only", "upstream"):
         options.pop(name)
     for name in ("frame_size", "min_pixels", "max_pixels"):
         if options.get(name) is None:  # folders that were begun before these were there are resumed
