@@ -84,7 +84,7 @@ test: setup  ## all tests that need neither a GPU nor minutes
 
 test-vllm: setup  ## tests with a real vLLM on this machine's CPUs (VLLM: its environment)
 	scripts/vllm_cpu.sh $(VLLM)
-	OMP_NUM_THREADS=1 VIDEOROUTER_VLLM=$(abspath $(VLLM)) $(BIN)/python -m pytest -m vllm
+	OMP_NUM_THREADS=1 VIDEOROUTER_VLLM=$(abspath $(VLLM)) $(BIN)/python -m pytest -m "vllm and not slow"
 
 test-oldest: $(OLDEST)/.installed  ## tests of loading, decoding and training with the oldest torch, transformers, Lightning and av (OLDEST: where)
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -m "not slow and not gpu" $(OLDEST_TESTS)

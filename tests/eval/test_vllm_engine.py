@@ -16,8 +16,6 @@ from videorouter.miniature.world.build import build_world
 from videorouter.routers.answering.vllm_engine import EngineError, VllmEngine, encoded_prompt
 from videorouter.routers.backbones.prompt import Prompt
 
-QUESTIONS = 72
-
 
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -27,10 +25,9 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("held-out")
-    build_world(folder, videos=9, seconds=64, seed=4711, questions_per_video=8, splits=(0, 0, 100), workers=1)
+def held_out(folder: Path, videos: int, seed: int) -> Path:
+    """A world of so many videos, with eight questions about each."""
+    build_world(folder, videos=videos, seconds=64, seed=seed, questions_per_video=8, splits=(0, 0, 100), workers=2)
     return folder
 
 
@@ -38,7 +35,7 @@ def answered(world: Path, out: Path, **more: Any) -> tuple[list[tuple[str, str, 
     """(question, text, choice) of every prediction of `videorouter`, and its share of the dense tokens."""
     config = EvalConfig(
         data=world, out=out, model=ROBUST_ROUTER, base=str(ROBUST), systems=["videorouter", "dense"], validation_split=None,
-        limit=QUESTIONS, router_quality=False, device="cpu", answers_at_once=8, budget=265, **more,
+        router_quality=False, device="cpu", answers_at_once=8, budget=265, **more,
     )  # fmt: skip
     run(config)
     failures = out / "failures.jsonl"
@@ -50,11 +47,13 @@ def answered(world: Path, out: Path, **more: Any) -> tuple[list[tuple[str, str, 
 
 
 @pytest.mark.vllm
-@pytest.mark.timeout(900)
-def test_texts_are_those_of_our_own_runtime(upstream: str, held_out: Path, tmp_path: Path) -> None:
-    own, _ = answered(held_out, tmp_path / "own")
-    through, share = answered(held_out, tmp_path / "vllm", engine="vllm", upstream=upstream)
-    assert len(own) == QUESTIONS
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("videos", "seed"), [(9, 4711), pytest.param(126, 90_210, marks=pytest.mark.slow)])
+def test_texts_are_those_of_our_own_runtime(upstream: str, tmp_path: Path, videos: int, seed: int) -> None:
+    world = held_out(tmp_path / "world", videos, seed)
+    own, _ = answered(world, tmp_path / "own")
+    through, share = answered(world, tmp_path / "vllm", engine="vllm", upstream=upstream)
+    assert len(own) == 8 * videos
     assert through == own
     assert share <= 0.34
 
@@ -71,9 +70,9 @@ def test_a_prompt_that_the_engine_refuses_is_its_own_words_and_one_line(upstream
         VllmEngine(upstream, "another")
 
 
-def test_nothing_at_the_address_is_said_before_anything_is_loaded(tmp_path: Path, held_out: Path) -> None:
+def test_nothing_at_the_address_is_said_before_anything_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"engine at http://127\.0\.0\.1:9/v1 was not reached: is it running"):
-        answered(held_out, tmp_path / "out", engine="vllm", upstream="http://127.0.0.1:9/v1")
+        answered(tmp_path / "world", tmp_path / "out", engine="vllm", upstream="http://127.0.0.1:9/v1")
     with pytest.raises(ValueError, match="is no address: give one such as"):
         VllmEngine("127.0.0.1:8000")
 
