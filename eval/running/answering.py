@@ -9,10 +9,9 @@ import torch
 
 from videorouter.eval.config import Scoring
 from videorouter.eval.running.controls import prompt_without_video
-from videorouter.routers.answering.engine import Engine
 from videorouter.routers.answering.parser import parse_choice
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
-from videorouter.routers.backbones.protocol import Backbone, Generated
+from videorouter.routers.backbones.protocol import Backbone, Engine, Generated
 from videorouter.routers.systems.base import CompressedVideo
 from videorouter.routers.systems.query import Query, cached, letters, question_text
 

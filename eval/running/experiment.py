@@ -32,10 +32,10 @@ from videorouter.eval.running.router_quality import RouterQuality, measure
 from videorouter.eval.running.runner import Runner
 from videorouter.eval.running.unfinished_run import Journal, begin, made_manifest
 from videorouter.eval.statistics import Summary, check_equal, summarise
-from videorouter.routers.answering.engine import Engine
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.loading import usual_device
 from videorouter.routers.backbones.loading_options import Loading, hub_access
+from videorouter.routers.backbones.protocol import Engine
 from videorouter.routers.checkpoints.base_identity import base_identity
 from videorouter.routers.systems.spec import ROUTED
 from videorouter.run_log import log_in

@@ -22,10 +22,10 @@ from videorouter.eval.running.distribution import Ranks, batches, packs
 from videorouter.eval.running.prompts import Wording, usual_wording
 from videorouter.eval.running.unfinished_run import Journal
 from videorouter.eval.running.video_cache import VideoCache
-from videorouter.routers.answering.engine import Engine
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.answering.watched_video import WatchedVideo, grid_of_file
 from videorouter.routers.backbones.prompt import SharedPrefix
+from videorouter.routers.backbones.protocol import Engine
 from videorouter.routers.backbones.temporal import merged_any
 from videorouter.routers.systems.base import CompressedVideo, System, on_grid
 from videorouter.routers.systems.query import PassCache, Query

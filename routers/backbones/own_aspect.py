@@ -1,14 +1,12 @@
 """Frames at their own aspect ratio: the size in pixels that Qwen-VL's video processors give them."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
-
-from transformers.utils import cached_file
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.frame_shape import FrameShape, smart_resize
 from videorouter.routers.backbones.loading_options import HubSource
+from videorouter.routers.backbones.weight_files import checkpoint_file
 
 TOKENS_A_FRAME: Final = 768
 """Most tokens of one frame: the video processors' own (`size.longest_edge` of Qwen2-VL's, `max_video_tokens` of Qwen3-VL's)."""
@@ -98,10 +96,9 @@ def published_limits(
 
 def _processor_settings(path: str, access: HubSource) -> tuple[dict[str, Any], bool]:
     """Settings of the video processor, and whether they are those of images; none where no file is there."""
-    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
     for name in ("processor_config.json", "video_preprocessor_config.json", "preprocessor_config.json"):
-        file = cached_file(path, name, **access, **quiet)
-        told = {} if file is None else read_object(Path(file))
+        file = checkpoint_file(path, name, **access)
+        told = {} if file is None else read_object(file)
         if name == "processor_config.json":
             told = told.get("video_processor") or {}
         if told:

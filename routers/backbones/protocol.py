@@ -88,7 +88,28 @@ class Kept(Protocol):
         ...
 
 
-class Backbone(Protocol):
+class Engine(Protocol):
+    """What turns embedded prompts into text: a backbone itself, or a server with the same model."""
+
+    def generate(
+        self,
+        prompt: Prompt,
+        max_new_tokens: int,
+        *,
+        shared: SharedPrefix | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Generated:
+        """Greedy continuation of an embedded prompt; `shared` remembers a video's prompt, `on_text` hears it as it grows."""
+        ...
+
+    def generate_together(
+        self, prompts: Sequence[Prompt], max_new_tokens: int, *, shared: SharedPrefix | None = None
+    ) -> list[Generated]:
+        """`generate` for several prompts at once, up to rounding; the seconds of generation are shared out equally."""
+        ...
+
+
+class Backbone(Engine, Protocol):
     """A video language model behind a handful of verbs. `T` frames, `M` tokens a frame, `D` hidden size.
 
     Where `frames_per_patch` is above 1 the model merges that many sampled frames into one patch, and "frame" means that patch
@@ -187,23 +208,6 @@ class Backbone(Protocol):
         self, prompt: Prompt, answer_prefix: str = "", *, shared: SharedPrefix | None = None
     ) -> Tensor:
         """Logits `[V]` of the token that follows the prompt and `answer_prefix`; `shared` remembers a video's prompt."""
-        ...
-
-    def generate(
-        self,
-        prompt: Prompt,
-        max_new_tokens: int,
-        *,
-        shared: SharedPrefix | None = None,
-        on_text: Callable[[str], None] | None = None,
-    ) -> Generated:
-        """Greedy continuation of an embedded prompt; `shared` remembers a video's prompt, `on_text` hears it as it grows."""
-        ...
-
-    def generate_together(
-        self, prompts: Sequence[Prompt], max_new_tokens: int, *, shared: SharedPrefix | None = None
-    ) -> list[Generated]:
-        """`generate` for several prompts at once, up to rounding; the seconds of generation are shared out equally."""
         ...
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:

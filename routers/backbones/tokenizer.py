@@ -5,11 +5,12 @@ from typing import Any, Final, Unpack
 
 from torch import Tensor
 from transformers import AutoTokenizer
-from transformers.utils.hub import cached_file, list_repo_templates
+from transformers.utils.hub import list_repo_templates
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.loading import loading_from
 from videorouter.routers.backbones.loading_options import HubSource
+from videorouter.routers.backbones.weight_files import checkpoint_file
 
 
 def load_tokenizer(path: str, config: Any, **access: Unpack[HubSource]) -> Any:
@@ -32,7 +33,7 @@ def _processor_template(path: str, access: HubSource) -> Any:
     the tokenizer's as well, and was read with it.
     """
     for name in ("processor_config.json", "chat_template.json"):
-        file = _file(path, name, access)
+        file = checkpoint_file(path, name, **access)
         template = None if file is None else read_object(file, "fetch the checkpoint anew").get("chat_template")
         if template is not None and name == "chat_template.json" and _has_more_templates(path, access):
             raise ValueError(
@@ -52,12 +53,6 @@ def _has_more_templates(path: str, access: HubSource) -> bool:
     asked: Any = {"local_files_only": False, **access}
     with loading_from(path):
         return bool(list_repo_templates(path, **asked))
-
-
-def _file(path: str, name: str, access: HubSource) -> Path | None:
-    quiet: Any = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    found = cached_file(path, name, **access, **quiet)
-    return None if found is None else Path(found)
 
 
 PLACEHOLDERS: Final = {

@@ -4,18 +4,16 @@ Published InternVL configs have no top-level `tie_word_embeddings`, for which tr
 head of their own; with False and no stored head, transformers makes a head of random numbers.
 """
 
-import json
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final, Unpack, cast
 
 from torch import nn
 from transformers import AutoConfig
-from transformers.utils import cached_file
 
 from videorouter.routers.backbones.loading_options import HubSource, Loading, hub_source
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
+from videorouter.routers.backbones.weight_files import find_weight_files
 
 EMBEDDING: Final = re.compile(r"(^|\.)embed_tokens\.weight$")
 LAYER: Final = re.compile(r"\.layers\.\d+\.")
@@ -45,17 +43,15 @@ def tied_by_tensors(path: str, **hub: Unpack[HubSource]) -> bool | None:
     Contents are compared up to where they first differ, so that next to nothing is read of a head of its own. None where there
     are no safetensors weights. Raises `ValueError` for damaged ones.
     """
-    file_of = _files(path, hub)
-    if file_of is None:
+    located = find_weight_files(path, **hub)
+    if located is None:
         return None
+    file_of = located.file_of
     if not has_own_head(file_of):
         return True
     head, embedding = (next(name for name in file_of if rule.search(name)) for rule in (HEAD, EMBEDDING))
-    files = {name: _found(path, file_of[name], hub) for name in (head, embedding)}
-    lacking = sorted(file_of[name] for name, file in files.items() if file is None)
-    if lacking:
-        raise ValueError(f"{path} lacks {lacking[0]}, which its index names: download the checkpoint again")
-    with TensorRanges(files[head]) as one, TensorRanges(files[embedding]) as other:  # type: ignore[arg-type]
+    files = [located.path(file_of[name]) for name in (head, embedding)]
+    with TensorRanges(files[0]) as one, TensorRanges(files[1]) as other:
         return same_content(one, head, other, embedding)
 
 
@@ -108,20 +104,3 @@ def untie(model: Any) -> None:
         model.lm_head.weight = nn.Parameter(embedding.detach().clone(), requires_grad=embedding.requires_grad)
         set_tied(model.config, False)
         model.all_tied_weights_keys = {}
-
-
-def _files(path: str, hub: HubSource) -> dict[str, str] | None:
-    """The file of every tensor, by name; a single file comes before an index, as in transformers."""
-    if (whole := _found(path, "model.safetensors", hub)) is not None:
-        with TensorRanges(whole) as tensors:
-            return dict.fromkeys(tensors.header, whole.name)
-    if (index := _found(path, "model.safetensors.index.json", hub)) is not None:
-        file_of: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        return file_of
-    return None
-
-
-def _found(path: str, name: str, hub: HubSource) -> Path | None:
-    quiet = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    file = cached_file(path, name, **hub, **quiet)
-    return None if file is None else Path(file)

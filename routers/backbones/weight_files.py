@@ -24,7 +24,8 @@ class WeightFiles:
 
     def path(self, name: str) -> Path:
         """The file `name`, downloaded (or found in the cache) where the checkpoint is on the Hub. Raises `ValueError`."""
-        path = _found(self.source, name, {**self.access, "revision": self.revision})
+        at: HubSource = {**self.access, "revision": self.revision}
+        path = checkpoint_file(self.source, name, **at)
         if path is None:
             raise ValueError(f"{self.source} lacks {name}, which its {INDEX} names: download the checkpoint again")
         return path
@@ -36,19 +37,31 @@ def weight_files(source: str, **access: Unpack[HubSource]) -> WeightFiles:
     Raises `ValueError` where there are no safetensors weights, and what huggingface_hub raises for a repository that is
     missing, private or unreachable.
     """
-    whole = _found(source, WHOLE, access)  # first, as transformers does where there are both
+    located = find_weight_files(source, **access)
+    if located is None:
+        raise ValueError(f"{source} holds no safetensors weights: neither {WHOLE} nor {INDEX}")
+    return located
+
+
+def find_weight_files(source: str, **access: Unpack[HubSource]) -> WeightFiles | None:
+    """`weight_files`, and None where there are no safetensors weights."""
+    whole = checkpoint_file(source, WHOLE, **access)  # first, as transformers does where there are both
     if whole is not None:
         with TensorRanges(whole) as tensors:
             names, read = dict.fromkeys(tensors.header, WHOLE), tensors.bytes_read
         return WeightFiles(source, names, read, _commit(source, whole), access)
-    index = _found(source, INDEX, access)
+    index = checkpoint_file(source, INDEX, **access)
     if index is None:
-        raise ValueError(f"{source} holds no safetensors weights: neither {WHOLE} nor {INDEX}")
+        return None
     content = index.read_bytes()
     return WeightFiles(source, json.loads(content)["weight_map"], len(content), _commit(source, index), access)
 
 
-def _found(source: str, name: str, access: HubSource) -> Path | None:
+def checkpoint_file(source: str, name: str, **access: Unpack[HubSource]) -> Path | None:
+    """The file `name` of a checkpoint folder or Hub id, downloaded or found in the cache; None where it has none.
+
+    Raises what huggingface_hub raises for a repository that is missing or private.
+    """
     if Path(source).is_dir():
         path = Path(source) / name
         return path if path.is_file() else None
