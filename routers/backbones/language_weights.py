@@ -1,6 +1,7 @@
 """What stage 3 trains of the language model: adapters beside its matrices, or all of its layers; saved without the base (ours)."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -108,16 +109,18 @@ def holds_language(folder: Path) -> bool:
 def apply_language(folder: Path, model: Any) -> Any:
     """The base `model` with what a router folder holds for its language model; the same where it holds nothing.
 
-    Adapters are merged into the weights. Raises `ValueError` for names or shapes that do not fit the base.
+    Adapters are merged into the weights. Raises `ValueError` for names or shapes that do not fit the base, and where some of
+    what was trained is missing: peft warns and goes on with the base's own.
     """
+    if not holds_language(folder):
+        return model
+    changes = language_changes(folder)
+    check_complete(folder, model, changes)
     if (folder / ADAPTER).is_dir() and not any(parameter.is_meta for parameter in model.parameters()):
         from peft import PeftModel
 
         with loading_from(str(folder / ADAPTER)):
             return PeftModel.from_pretrained(model, str(folder / ADAPTER)).merge_and_unload()
-    if not holds_language(folder):
-        return model
-    changes = language_changes(folder)
     if HEAD in changes:
         untie(model)
     named = dict(model.named_parameters())
@@ -134,6 +137,22 @@ class Change:
 
     shape: tuple[int, ...]
     applied: Callable[[Callable[[], Tensor]], Tensor]
+
+
+def check_complete(folder: Path, model: Any, changes: Mapping[str, Change]) -> None:
+    """Raise `ValueError` where `changes`, of a router folder, leave out some of what stage 3 trains of `model`, on any device."""
+    if (folder / ADAPTER).is_dir():
+        rule = read_object(folder / ADAPTER / "adapter_config.json", "export again")["target_modules"]
+        trained = {f"{name}.weight" for name, _ in model.named_modules() if re.fullmatch(rule, name)}
+    else:
+        parts = (".language_model.layers.", ".language_model.norm.")
+        trained = {name for name, _ in model.named_parameters() if any(part in name for part in parts)}
+    lacking = sorted(trained - changes.keys())
+    if lacking:
+        raise ValueError(
+            f"{folder} lacks {len(lacking)} of {len(trained)} tensors that its training made, the first for {lacking[0]}: export "
+            "again, or fetch it anew"
+        )
 
 
 def language_changes(folder: Path) -> dict[str, Change]:
@@ -168,6 +187,9 @@ def _adapter_changes(folder: Path) -> dict[str, Change]:
         raise ValueError(f"{folder} is no adapter as stage 3 writes it ({', '.join(odd) or 'peft_type or bias'})")
     scale = config["lora_alpha"] / config["r"]
     held = load_file(folder / "adapter_model.safetensors")
+    halves = {name.removesuffix(_DOWN).removesuffix(_UP) for name in held}
+    if odd := sorted(module for module in halves if not {f"{module}{_DOWN}", f"{module}{_UP}"} <= held.keys()):
+        raise ValueError(f"{folder} holds half of the adapter of {odd[0]}: export again, or fetch it anew")
     return {
         f"{module}.weight": _low_rank_change(down, held[f"{_PREFIX}{module}{_UP}"], scale)
         for name, down in held.items()

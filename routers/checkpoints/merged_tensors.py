@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from videorouter.routers.backbones.language_weights import HEAD, Change, language_changes
+from videorouter.routers.backbones.language_weights import HEAD, Change, check_complete, language_changes
 from videorouter.routers.backbones.loading import loading_from
 from videorouter.routers.backbones.loading_options import HubSource
 from videorouter.routers.backbones.places import Places
@@ -52,6 +52,7 @@ def merged_tensors(base: str, folder: Path, dtype: torch.dtype, **asked: Unpack[
     tied = tied and HEAD not in changes
     place_of = {name: places.of(name) for name in stored.held}
     _check_fit(base, folder, changes, {place.name for place in place_of.values()}, empty.state_dict())
+    check_complete(folder, empty, changes)
     joined = _Joined(places, changes)
     left_out = {HEAD} if tied and has_own_head(stored.held) else set()
     entries, changed = {}, 0

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from videorouter.routers.backbones.loading import check_place, loading_from
+from videorouter.routers.backbones.tying import check_whole
 from videorouter.routers.routing.allocation import Allocation, Scales, scaled_tokens
 from videorouter.routers.systems.base import CompressedVideo, apply_allocation
 from videorouter.routers.systems.query import Query
@@ -55,7 +56,9 @@ class ContrastiveEncoder:
         self.frames_at_once = frames_at_once
         dtype = torch.float32 if self.device.type == "cpu" else "auto"
         with loading_from(path):
-            self.model = AutoModel.from_pretrained(path, dtype=dtype).requires_grad_(False).eval().to(self.device)
+            model, report = AutoModel.from_pretrained(path, dtype=dtype, output_loading_info=True)
+            check_whole(path, report)
+            self.model = model.requires_grad_(False).eval().to(self.device)
             self.tokenizer = AutoTokenizer.from_pretrained(path)
             pictures: Any = AutoImageProcessor.from_pretrained(path)
         self._mean, self._deviation = (torch.tensor(list(v)) for v in (pictures.image_mean, pictures.image_std))

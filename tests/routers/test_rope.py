@@ -56,11 +56,30 @@ def test_alone_and_after_a_longer_one(backbone: Any, prompts: dict[str, Prompt],
     assert float((fresh(backbone, prompts["beyond"]) - fresh(backbone, prompts["far"])).abs().max()) > 0.1
 
 
+def logits_of(backbone: Any, prompts: list[Prompt], tokens: int) -> tuple[list[torch.Tensor], list[str]]:
+    """Of every prompt the logits `[tokens, V]` that its tokens were chosen by, decoded together, and the texts."""
+    seen: list[torch.Tensor] = []
+    handle = backbone.model.lm_head.register_forward_hook(lambda module, given, made: seen.append(made.flatten(0, -2)))
+    try:
+        texts = [made.text for made in backbone.generate_together(prompts, tokens)]
+    finally:
+        handle.remove()
+    count = len(prompts)  # prefills one by one, then a row each
+    return [torch.stack([seen[row][0], *(later[row] for later in seen[count:])]) for row in range(count)], texts
+
+
 @pytest.mark.parametrize("where", WHERE)
-def test_beside_a_longer_one(backbone: Any, prompts: dict[str, Prompt], where: str) -> None:
-    alone = backbone.generate(prompts[where], 6).text
+def test_beside_a_longer_one(
+    backbone: Any, prompts: dict[str, Prompt], where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every token's logits, those of a batch padded to the longest included."""
+    monkeypatch.setattr(backbone, "_ends", set)  # nobody ends before the others
+    (alone,), (text,) = logits_of(backbone, [prompts[where]], 6)
+    torch.testing.assert_close(alone[0], fresh(backbone, prompts[where]), atol=1e-4, rtol=0)
     for place, company in ((0, (where, "far")), (1, ("far", where, "at"))):
-        assert backbone.generate_together([prompts[name] for name in company], 6)[place].text == alone
+        together, texts = logits_of(backbone, [prompts[name] for name in company], 6)
+        torch.testing.assert_close(together[place], alone, atol=1e-4, rtol=0)
+        assert texts[place] == text
 
 
 @pytest.mark.parametrize("where", WHERE)

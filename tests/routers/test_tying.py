@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.routers.tiny_backbones import MODELS, all_kept, video, write_tiny
+from tests.routers.trained_language import with_language
 from videorouter.routers.backbones import tying
 from videorouter.routers.backbones.language_weights import LanguageWeights, apply_language, write_language
 from videorouter.routers.backbones.loading import load_backbone
@@ -155,9 +156,29 @@ def test_a_head_that_was_trained_over_a_base_that_stores_the_embedding_twice_is_
     folder = checkpoint(tmp_path / "base", "internvl", "stored", False)
     backbone: Any = load_backbone(str(folder))
     head = torch.randn_like(backbone.model.lm_head.weight)
-    write_language(tmp_path / "router", {"mode": "full"}, {"lm_head.weight": head}, str(folder))
+    trained = LanguageWeights(backbone.model, "full").tensors() | {"lm_head.weight": torch.nn.Parameter(head)}
+    write_language(
+        tmp_path / "router", {"mode": "full"}, {n: value.detach() for n, value in trained.items()}, str(folder)
+    )
     embedding = backbone.model.get_input_embeddings().weight.clone()
     model = apply_language(tmp_path / "router", backbone.model)
     assert torch.equal(model.lm_head.weight, head)
     assert torch.equal(model.get_input_embeddings().weight, embedding)
     assert model.config.tie_word_embeddings is False
+
+
+@pytest.mark.parametrize("mode", ["lora", "full"])
+def test_a_trained_language_model_of_which_some_is_missing_is_refused(tmp_path: Path, mode: str) -> None:
+    """peft warns of adapters that it does not find, and answers with the base's own layers."""
+    base = write_tiny(tmp_path / "base", "internvl")
+    router = with_language(tmp_path / "router", base, mode)
+    file = next(router.glob("adapter/*.safetensors" if mode == "lora" else "language_model/*.safetensors"))
+    held = load_file(file)
+    save_file({name: value for name, value in held.items() if ".layers.2.mlp.up_proj" not in name}, file)
+    model = load_backbone(str(base), device="cpu").model  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"lacks 1 of \d+ tensors that its training made, .*layers\.2\.mlp\.up_proj"):
+        apply_language(router, model)
+    save_file({name: value for name, value in held.items() if "layers.2.mlp.up_proj.lora_B" not in name}, file)
+    if mode == "lora":
+        with pytest.raises(ValueError, match=r"holds half of the adapter of .*layers\.2\.mlp\.up_proj"):
+            apply_language(router, model)
