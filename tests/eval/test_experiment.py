@@ -15,7 +15,7 @@ from videorouter.eval.benchmarks.registry import load_items
 from videorouter.eval.report.joined_runs import join_runs
 from videorouter.eval.report.router_figures import AUROC, PRECISION, RECALL, routing
 from videorouter.eval.run_folder import read_predictions
-from videorouter.eval.running.comparison import item_budgets
+from videorouter.eval.running.comparison import can_spend, item_budgets
 from videorouter.eval.statistics import bootstrap_interval, check_equal, summarise
 
 STEP = 16
@@ -48,6 +48,18 @@ def test_item_budgets_are_whole_frames_of_each_items_own_video(mean: float, per_
     assert all(budget % step == 0 and budget >= 0 for budget, step in zip(budgets, per_frame, strict=True))
     assert abs(sum(budgets) / len(budgets) - mean) <= max(per_frame) / 2 / len(budgets) + 1e-6
     assert item_budgets(mean, 9, [64] * 9, cap=12_288) == item_budgets(mean, 9, 64, cap=12_288)
+
+
+@given(st.integers(1, 400), st.floats(1, 512))
+def test_a_scale_whose_tokens_are_enough_for_each_item_is_enough_for_all(items: int, mean: float) -> None:
+    """Whatever a mean's digits: a sum of many equal means is not exactly their number times the mean."""
+    assert can_spend(2, 64, [16] * items, mean)
+    assert not can_spend(4, 64, [16] * items, 256 + mean)
+
+
+def test_items_of_other_shapes_must_spend_nearly_all() -> None:
+    assert can_spend(2, 64, [16, 16, 20], 512)
+    assert not can_spend(2, 64, [16, 12, 20], 512)
 
 
 def test_unequal_systems_are_refused_by_name() -> None:
