@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
-OLD_NAMES = {"video", "shards", "configs", "routers", "data_builders", "train", "eval", "miniature"}
+OLD_NAMES = {"video", "shards", "configs", "routers", "data_builders", "train", "eval", "serve", "miniature"}
 
 
 class RefusedNames(MetaPathFinder):

@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train the routers, check a training before it starts",
     "routers": "export routers, merge, answer with them, estimate cost, upload",
     "eval": "compare systems at equal tokens, make tables and a page of it",
+    "serve": "an OpenAI-compatible endpoint that routes, in front of the own model, vLLM or any upstream",
     "video": "show which frames a sampler takes of a file",
     "miniature": "a complete tiny world: the demo, a teacher, tiny base models",
     "config": "list the shipped configs, or print one",

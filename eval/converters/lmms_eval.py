@@ -14,7 +14,7 @@ from videorouter.eval.converters.foreign_answers import (
     groups_of,
     letter_of,
 )
-from videorouter.eval.converters.prompt_parsing import extract_question
+from videorouter.routers.answering.prompt_parsing import extract_question
 
 _SAMPLES: Final = re.compile(r"(?:^|_)samples_(.+)\.jsonl$")
 _ABOUT: Final = ("config", "lmms_eval_version", "model_name", "model_source", "date", "git_hash", "results")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from videorouter.eval.converters.foreign_answers import ForeignAnswer, Reading, UnreadableError, groups_of, letter_of
-from videorouter.eval.converters.prompt_parsing import OPTION_LINE
+from videorouter.routers.answering.prompt_parsing import OPTION_LINE
 
 FAILED: Final = "Failed to obtain answer"
 _COLUMNS: Final = ("index", "video", "question", "answer", "prediction")

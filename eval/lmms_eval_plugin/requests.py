@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from videorouter.eval.converters.prompt_parsing import extract_question
+from videorouter.routers.answering.prompt_parsing import extract_question
 from videorouter.routers.answering.video_router import AskedQuestion
 
 MAX_NEW_TOKENS: Final = 32

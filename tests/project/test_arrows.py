@@ -17,7 +17,8 @@ BELOW = {
     "data_builders": {"video", "shards", "routers"},
     "train": {"video", "shards", "routers"},
     "eval": {"video", "shards", "routers"},
-    "miniature": {"video", "shards", "routers", "data_builders", "train", "eval"},
+    "serve": {"video", "shards", "routers"},
+    "miniature": {"video", "shards", "routers", "data_builders", "train", "eval", "serve"},
 }
 NARROW = {("routers", "shards"): {"videorouter.shards.policy"}}
 """Where only these modules of the package below may be imported: a policy is defined once, in the lowest package that names it."""

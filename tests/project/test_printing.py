@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("video", "shards", "routers", "data_builders", "train", "eval", "miniature", "videorouter")
+PACKAGES = ("video", "shards", "routers", "data_builders", "train", "eval", "serve", "miniature", "videorouter")
 PRINTS = {
     *(f"{package}/__main__.py" for package in PACKAGES),
     "videorouter/command_line.py",

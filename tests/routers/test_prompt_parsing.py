@@ -2,7 +2,7 @@
 
 import pytest
 
-from videorouter.eval.converters.prompt_parsing import extract_question
+from videorouter.routers.answering.prompt_parsing import extract_question
 
 LETTER = "Answer with the option's letter from the given choices directly."
 SELECT = (
