@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from videorouter.routers.answering.answer import Answer
     from videorouter.routers.answering.parser import parse_choice
-    from videorouter.routers.answering.video_router import Answer, VideoRouter
+    from videorouter.routers.answering.video_router import VideoRouter
     from videorouter.routers.answering.watched_video import WatchedVideo
     from videorouter.routers.backbones.loading import load_backbone
     from videorouter.routers.backbones.protocol import Backbone
@@ -61,7 +62,8 @@ __all__ = [
 
 _DEFINED_IN = {
     "routers.answering.parser": ("parse_choice",),
-    "routers.answering.video_router": ("Answer", "VideoRouter"),
+    "routers.answering.answer": ("Answer",),
+    "routers.answering.video_router": ("VideoRouter",),
     "routers.answering.watched_video": ("WatchedVideo",),
     "routers.backbones.loading": ("load_backbone",),
     "routers.backbones.protocol": ("Backbone",),

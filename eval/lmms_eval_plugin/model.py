@@ -20,7 +20,8 @@ from videorouter.eval.lmms_eval_plugin.requests import (
     until,
     wants_sampling,
 )
-from videorouter.routers.answering.video_router import Answer, AskedQuestion, VideoRouter
+from videorouter.routers.answering.answer import Answer, AskedQuestion
+from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.answering.watched_video import WatchedVideo
 from videorouter.routers.backbones.loading_options import Loading
 from videorouter.routers.backbones.prompt import SharedPrefix

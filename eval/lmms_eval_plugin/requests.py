@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from videorouter.routers.answering.answer import AskedQuestion
 from videorouter.routers.answering.prompt_parsing import extract_question
-from videorouter.routers.answering.video_router import AskedQuestion
 
 MAX_NEW_TOKENS: Final = 32
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from videorouter.routers.answering.video_router import Answer
+from videorouter.routers.answering.answer import Answer
 
 BARS = " ▁▂▃▄▅▆▇█"
 

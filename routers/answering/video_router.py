@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar, Unpack
+from typing import Self, TypeVar, Unpack
 
 import torch
 from torch import Tensor
 
-from videorouter.routers.answering.frame_plan import FramePlan, frame_plan
+from videorouter.routers.answering.answer import Answer, AskedQuestion
+from videorouter.routers.answering.frame_plan import frame_plan
 from videorouter.routers.answering.parser import parse_choice
 from videorouter.routers.answering.peak_memory import peak_memory
+from videorouter.routers.answering.routed_question import RoutedQuestion, tokens_by_frame
 from videorouter.routers.answering.watched_video import WatchedVideo, sampled_frames, watch
 from videorouter.routers.backbones.language_weights import holds_language
 from videorouter.routers.backbones.loading import load_backbone
@@ -32,8 +34,8 @@ from videorouter.routers.checkpoints.router_folder import (
 )
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
-from videorouter.routers.systems.base import CompressedVideo, System, encodes_on_demand, on_grid
-from videorouter.routers.systems.query import Query, question_text
+from videorouter.routers.systems.base import System, encodes_on_demand, on_grid
+from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.registry import BaseOnly, SystemOptions, build_system
 from videorouter.routers.systems.spec import ROUTED
 from videorouter.routers.systems.videorouter import RoutedCompression
@@ -41,39 +43,6 @@ from videorouter.shards.policy import POLICIES, Policy
 from videorouter.video.frames import SampledFrames
 
 Router = TypeVar("Router", SemanticRouter, ImageRouter)
-
-
-class AskedQuestion(NamedTuple):
-    """A question, with its options where it has some; `text` is what the model is asked in place of the project's own wording."""
-
-    question: str
-    options: Sequence[str] | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer with everything that explains it.
-
-    `choice` is the option's letter (None without options, or when the text chooses none). `relevance` holds one score
-    in 0..1 per sampled frame where the Image Router ran. `tokens_by_frame` counts fed tokens per sampled frame. Where the
-    model merges frames (Qwen-VL), a "frame" is a merged pair, and its second their middle.
-    `seconds_by_stage`: decode, vision, route, prefill (to the first token), generate, total. `peak_memory` in bytes, of the
-    GPU or else of the process, None where the system does not tell. `plan` is all of it for another model to feed.
-    """
-
-    text: str
-    choice: str | None
-    policy: Policy | None
-    policy_probability: float | None
-    relevance: list[float] | None
-    tokens: int
-    tokens_by_frame: list[int]
-    frame_seconds: list[float]
-    seconds_by_stage: dict[str, float]
-    peak_memory: int | None
-    system: str
-    plan: FramePlan = field(repr=False)
 
 
 class VideoRouter:
@@ -248,6 +217,45 @@ class VideoRouter:
             self.backbone, video, _given(frames, self.config.frames, "frames"), self.config.sampler, on_demand=on_demand
         )
 
+    @torch.no_grad()
+    def route(
+        self, watched: WatchedVideo, asked: AskedQuestion, system: System, budget: int | None = None
+    ) -> RoutedQuestion:
+        """What `system` keeps of a watched video for a question, in at most `budget` visual tokens (the export's where null).
+
+        Raises `ValueError` for an unworkable budget, or a question that the system cannot be asked.
+        """
+        most = _given(budget, self.config.budget, "budget")
+        options = tuple(asked.options) if asked.options else None
+        query = watched.query(asked.question, options, text=asked.text, between=asked.between)
+        encoding, started = self.backbone.encoding_seconds, self._now()
+        kept = on_grid(system.compress(watched.tokens, query, most), watched.grid)  # type: ignore[arg-type]
+        seconds, late = self._now() - started, self.backbone.encoding_seconds - encoding
+        by_frame = tokens_by_frame(kept, len(watched.tokens))
+        relevance = None if kept.relevance is None else [round(p, 4) for p in kept.relevance.tolist()]
+        rows, columns = watched.grid
+        return RoutedQuestion(
+            system=system.name,
+            query=query,
+            watched=watched,
+            kept=kept,
+            budget=most,
+            policy_probability=self.policy_probabilities(asked.question)[kept.policy] if kept.policy else None,
+            relevance=relevance,
+            tokens_by_frame=by_frame,
+            route_seconds=seconds - late,
+            vision_seconds=late,
+            plan=frame_plan(
+                system.name,
+                kept.policy,
+                watched.sampled,
+                by_frame,
+                relevance,
+                rows * columns,
+                self.backbone.size_of(watched.grid),
+            ),
+        )
+
     def answer(
         self,
         video: str | Path | SampledFrames | WatchedVideo,
@@ -325,47 +333,33 @@ class VideoRouter:
         shared: SharedPrefix | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Answer:
-        query = watched.query(asked.question, tuple(asked.options) if asked.options else None, text=asked.text)
-        encoding, started = self.backbone.encoding_seconds, self._now()
-        kept = system.compress(watched.tokens, query, _given(budget, self.config.budget, "budget"))  # type: ignore[arg-type]
-        kept = on_grid(kept, watched.grid)
-        routed = self._now()
-        late = self.backbone.encoding_seconds - encoding
-        prompt = self.backbone.embed_prompt(kept, question_text(query), watched.seconds)
+        routed = self.route(watched, asked, system, budget)
+        started = self._now()
+        prompt = routed.prompt(self.backbone)
         laid_out = self._now()
         generated = self.backbone.generate(
             prompt, _given(max_new_tokens, 32, "max_new_tokens"), shared=shared, on_text=on_text
         )
         stages = {
             "decode": watched.decode_seconds,
-            "vision": watched.vision_seconds + late,
-            "route": routed - started - late,
-            "prefill": laid_out - routed + generated.prefill_seconds,
+            "vision": watched.vision_seconds + routed.vision_seconds,
+            "route": routed.route_seconds,
+            "prefill": laid_out - started + generated.prefill_seconds,
             "generate": generated.generate_seconds,
         }
-        by_frame = _tokens_by_frame(kept, len(watched.tokens))
-        relevance = None if kept.relevance is None else [round(p, 4) for p in kept.relevance.tolist()]
         return Answer(
             text=generated.text,
-            choice=parse_choice(generated.text, query.options) if query.options else None,
-            policy=kept.policy,
-            policy_probability=self.policy_probabilities(asked.question)[kept.policy] if kept.policy else None,
-            relevance=relevance,
-            tokens=kept.tokens,
-            tokens_by_frame=by_frame,
+            choice=parse_choice(generated.text, asked.options) if asked.options else None,
+            policy=routed.policy,
+            policy_probability=routed.policy_probability,
+            relevance=routed.relevance,
+            tokens=routed.kept.tokens,
+            tokens_by_frame=routed.tokens_by_frame,
             frame_seconds=[round(second, 3) for second in watched.seconds],
             seconds_by_stage=stages | {"total": sum(stages.values())},
             peak_memory=None,
             system=system.name,
-            plan=frame_plan(
-                system.name,
-                kept.policy,
-                watched.sampled,
-                by_frame,
-                relevance,
-                watched.grid[0] * watched.grid[1],
-                self.backbone.size_of(watched.grid),
-            ),
+            plan=routed.plan,
         )
 
     def _now(self) -> float:
@@ -383,10 +377,3 @@ def _given(asked: int | None, usual: int, name: str) -> int:
     if asked is not None and asked < 1:
         raise ValueError(f"{name} is {asked}: give 1 or more, or nothing for the {usual} of the router")
     return usual if asked is None else asked
-
-
-def _tokens_by_frame(kept: CompressedVideo, frames: int) -> list[int]:
-    counts = [0] * frames
-    for span in kept.spans:
-        counts[span.frame] = span.tokens
-    return counts

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import InternVLForConditionalGeneration
 
-from videorouter.routers.backbones.layout import NO_FRAME, chat_prompt, lay_out, texts_around
+from videorouter.routers.backbones.layout import ALONE, NO_FRAME, Dialogue, chat_prompt, lay_out, texts_around
 from videorouter.routers.backbones.loading_options import Loading
 from videorouter.routers.backbones.native import NativeBackbone, span_counts
 from videorouter.routers.backbones.pixels import IMAGENET
@@ -57,7 +57,7 @@ class InternVLBackbone(NativeBackbone):
         """`Frame-{i}: <img><IMG_CONTEXT>..</img>` a line, i counting the frames fed from 1, then `text`, in the chat template."""
         written = [*([""] * len(spans)), text]
         pieces = self._pieces(spans, written, [span.tokens for span in spans])
-        return chat_prompt(self.tokenizer, "".join(piece for _, piece in pieces), self.system_prompt)
+        return chat_prompt(self.tokenizer, "".join(piece for _, piece in pieces), self._around(ALONE))
 
     @torch.no_grad()
     def embed_prompt(
@@ -66,13 +66,14 @@ class InternVLBackbone(NativeBackbone):
         text: str,
         seconds: Sequence[float] | None = None,
         between: Sequence[str] | None = None,
+        dialogue: Dialogue = ALONE,
     ) -> Prompt:
         self._check_contiguous(kept)
         spans = kept.spans
         written = texts_around(between, [span.frame for span in spans], kept.total_frames)
         written[-1] += text
         layout = lay_out(
-            self.tokenizer, self._pieces(spans, written, [1] * len(spans)), self.image_token_id, self.system_prompt
+            self.tokenizer, self._pieces(spans, written, [1] * len(spans)), self.image_token_id, self._around(dialogue)
         )
         layout = layout.expanded(span_counts(spans))
         embeddings = self._with_tokens(layout.ids, layout.placeholder, kept.embeddings)

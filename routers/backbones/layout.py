@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from jinja2 import TemplateError
@@ -30,21 +30,34 @@ class Layout:
         return Layout(self.ids[places], self.owners[places], self.placeholder[places])
 
 
-def lay_out(
-    tokenizer: Any, pieces: Sequence[tuple[int, str]], placeholder_id: int, system: str | None = None
-) -> Layout:
+@dataclass(frozen=True)
+class Dialogue:
+    """What is said around the user message that shows the video, as (role, text): turns `before` it and `after` it.
+
+    `system` is what the system says first; None is what the model's template writes by itself.
+    """
+
+    system: str | None = None
+    before: tuple[tuple[str, str], ...] = ()
+    after: tuple[tuple[str, str], ...] = ()
+
+
+ALONE: Final = Dialogue()
+"""One user message and nothing else."""
+
+
+def lay_out(tokenizer: Any, pieces: Sequence[tuple[int, str]], placeholder_id: int, around: Dialogue = ALONE) -> Layout:
     """Tokenise (owner, text) `pieces` as one user message in the tokenizer's chat template, on the CPU.
 
-    A token belongs to the piece in which it begins. `system` and errors as `chat_prompt`; raises `ValueError` as well for text
+    A token belongs to the piece in which it begins. `around` and errors as `chat_prompt`; raises `ValueError` as well for text
     that holds the placeholder.
     """
     content = "".join(text for _, text in pieces)
-    prompt = chat_prompt(tokenizer, content, system)
+    prompt = chat_prompt(tokenizer, content, around)
     encoded = tokenised(tokenizer, prompt, return_offsets_mapping=True)
     begins = torch.tensor([begin for begin, _ in encoded.offset_mapping])
     stripped = len(content) - len(content.lstrip())  # by `chat_prompt`
-    behind = 0 if system is None else prompt.index(system.strip()) + len(system.strip())
-    lengths = [prompt.index(content.strip(), behind) - stripped, *(len(text) for _, text in pieces)]
+    lengths = [_place_of(content.strip(), prompt, around) - stripped, *(len(text) for _, text in pieces)]
     owners = torch.tensor([NO_FRAME, *(owner for owner, _ in pieces), NO_FRAME])
     ids = torch.tensor(encoded.input_ids)
     owner = owners[torch.bucketize(begins, torch.tensor(lengths).cumsum(0), right=True)]
@@ -56,22 +69,35 @@ def lay_out(
     return Layout(ids, owner, placeholder)
 
 
-def chat_prompt(tokenizer: Any, content: str, system: str | None = None) -> str:
-    """One user message in the chat template, up to where the answer begins, after what the `system` says where that is given.
+def chat_prompt(tokenizer: Any, content: str, around: Dialogue = ALONE) -> str:
+    """A user message in the chat template, amid what is said `around` it, up to where the answer begins.
 
-    Templates want messages as strings or as lists of parts. Raises `ValueError` for one that shows them in neither form.
+    Templates want messages as strings or as lists of parts. Raises `ValueError` for one that shows them in neither form, and for
+    turns in an order that it does not take.
     """
-    said = [("user", content.strip())]  # as many templates do
-    if system is not None:
-        said.insert(0, ("system", system.strip()))
+    said = [*around.before, ("user", content), *around.after]
+    if around.system is not None:
+        said.insert(0, ("system", around.system))
+    said = [(role, text.strip()) for role, text in said]  # as many templates do
     for form in (lambda text: text, lambda text: [{"type": "text", "text": text}]):
         messages = [{"role": role, "content": form(text)} for role, text in said]
         prompt = _templated(tokenizer, messages)
-        if all(text in prompt for _, text in said):
+        if all(
+            text in prompt for role, text in said if role != "assistant"
+        ):  # of whose turns templates leave thoughts out
             return prompt
     raise ValueError(
-        f"the chat template of {tokenizer.name_or_path} leaves out what a {' or a '.join(role for role, _ in said)} says"
+        f"the chat template of {tokenizer.name_or_path} leaves out what a {' or a '.join(dict(said))} says"
     )
+
+
+def _place_of(content: str, prompt: str, around: Dialogue) -> int:
+    """Where a message begins in a prompt: behind what was said before it, which may hold the same words."""
+    behind = 0
+    for text in ([] if around.system is None else [around.system]) + [text for _, text in around.before]:
+        found = prompt.find(text.strip(), behind)
+        behind = behind if found < 0 else found + len(text.strip())
+    return prompt.index(content, behind)
 
 
 def _templated(tokenizer: Any, messages: Any) -> str:

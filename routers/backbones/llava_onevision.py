@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LlavaOnevisionForConditionalGeneration
 
-from videorouter.routers.backbones.layout import NO_FRAME, lay_out, texts_around
+from videorouter.routers.backbones.layout import ALONE, NO_FRAME, Dialogue, lay_out, texts_around
 from videorouter.routers.backbones.loading_options import Loading
 from videorouter.routers.backbones.native import NativeBackbone
 from videorouter.routers.backbones.offloaded import parameter_value
@@ -64,6 +64,7 @@ class LlavaOneVisionBackbone(NativeBackbone):
         text: str,
         seconds: Sequence[float] | None = None,
         between: Sequence[str] | None = None,
+        dialogue: Dialogue = ALONE,
     ) -> Prompt:
         self._check_contiguous(kept)
         spans = kept.spans
@@ -72,7 +73,7 @@ class LlavaOneVisionBackbone(NativeBackbone):
             rows[-1] = torch.cat([rows[-1], torch.tensor([True])])
         written = texts_around(between, [span.frame for span in spans], kept.total_frames)
         written[-1] += text
-        layout = lay_out(self.tokenizer, self._pieces(spans, written), self.video_token_id, self.system_prompt)
+        layout = lay_out(self.tokenizer, self._pieces(spans, written), self.video_token_id, self._around(dialogue))
         layout = layout.expanded(torch.tensor([len(row) for row in rows]))
         newline = torch.cat(rows)
         shown = parameter_value(self.model, "model.image_newline").to(kept.embeddings).expand(len(newline), -1).clone()

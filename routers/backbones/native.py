@@ -4,6 +4,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Unpack
 
@@ -25,7 +26,7 @@ from videorouter.routers.backbones.early_loading import load_early
 from videorouter.routers.backbones.finite import finite, finite_frames
 from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.language_weights import apply_language
-from videorouter.routers.backbones.layout import chat_prompt, tokenised
+from videorouter.routers.backbones.layout import ALONE, Dialogue, chat_prompt, tokenised
 from videorouter.routers.backbones.loading import loading_from, stored_dtype, usual_device
 from videorouter.routers.backbones.loading_checks import check_device_map
 from videorouter.routers.backbones.loading_options import Loading, hub_source
@@ -94,6 +95,7 @@ class NativeBackbone(ABC):
         text: str,
         seconds: Sequence[float] | None = None,
         between: Sequence[str] | None = None,
+        dialogue: Dialogue = ALONE,
     ) -> Prompt:
         """As `Backbone`."""
 
@@ -157,9 +159,13 @@ class NativeBackbone(ABC):
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids[0]
         return self.embed_ids(ids)
 
-    def embed_message(self, text: str) -> Tensor:
-        prompt = chat_prompt(self.tokenizer, text, self.system_prompt)
+    def embed_message(self, text: str, dialogue: Dialogue = ALONE) -> Tensor:
+        prompt = chat_prompt(self.tokenizer, text, self._around(dialogue))
         return self.embed_ids(tokenised(self.tokenizer, prompt, return_tensors="pt").input_ids[0])
+
+    def _around(self, dialogue: Dialogue) -> Dialogue:
+        """The dialogue with the system prompt of this backbone, unless it has one of its own."""
+        return dialogue if dialogue.system is not None else replace(dialogue, system=self.system_prompt)
 
     def embed_ids(self, ids: Tensor) -> Tensor:
         embeddings = self.model.get_input_embeddings()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from videorouter.routers.backbones.frame_shape import FrameShape
+from videorouter.routers.backbones.layout import ALONE, Dialogue
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.shadow import ShadowStack
 
@@ -172,8 +173,8 @@ class Backbone(Engine, Protocol):
         """
         ...
 
-    def embed_message(self, text: str) -> Tensor:
-        """A whole chat prompt of one user message without a video -> `[L, D]`."""
+    def embed_message(self, text: str, dialogue: Dialogue = ALONE) -> Tensor:
+        """A whole chat prompt without a video, amid what is said around a user message -> `[L, D]`. Raises as `embed_prompt`."""
         ...
 
     def embed_text(self, text: str) -> Tensor:
@@ -194,13 +195,14 @@ class Backbone(Engine, Protocol):
         text: str,
         seconds: Sequence[float] | None = None,
         between: Sequence[str] | None = None,
+        dialogue: Dialogue = ALONE,
     ) -> Prompt:
-        """The whole chat prompt with the kept tokens in place.
+        """The whole chat prompt with the kept tokens in place, amid what is said around the message that shows them.
 
         `seconds` says when each of the T frames is shown (`merged_seconds` where frames are merged); only families that
         tell the model the time read it. `between` says what is written before each of the T frames and after the last
         (`texts_around`), whether they were kept or not; it belongs to no frame. Raises `ValueError` for `between` that are not
-        T + 1 texts, and for text that holds the placeholder of visual tokens.
+        T + 1 texts, for text that holds the placeholder of visual tokens, and for turns that the chat template does not take.
         """
         ...
 

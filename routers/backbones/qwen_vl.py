@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from videorouter.routers.backbones.frame_shape import USUAL_SQUARE, FrameShape
-from videorouter.routers.backbones.layout import NO_FRAME, Layout, lay_out, texts_around
+from videorouter.routers.backbones.layout import ALONE, NO_FRAME, Dialogue, Layout, lay_out, texts_around
 from videorouter.routers.backbones.loading import loading_from
 from videorouter.routers.backbones.loading_options import HubSource, Loading, hub_source
 from videorouter.routers.backbones.native import NativeBackbone, span_counts
@@ -132,6 +132,7 @@ class MRopeBackbone(NativeBackbone):
         text: str,
         seconds: Sequence[float] | None = None,
         between: Sequence[str] | None = None,
+        dialogue: Dialogue = ALONE,
     ) -> Prompt:
         """As `Backbone`. Raises `ValueError` for `seconds` that do not say when each frame is shown."""
         policy = kept.positions or self.position_policy
@@ -145,7 +146,7 @@ class MRopeBackbone(NativeBackbone):
         written = texts_around(between, laid, kept.total_frames)
         written[-1] += text
         layout = lay_out(
-            self.tokenizer, self._pieces(laid, written, seconds, set(left)), self.video_token_id, self.system_prompt
+            self.tokenizer, self._pieces(laid, written, seconds, set(left)), self.video_token_id, self._around(dialogue)
         )
         if policy == "contiguous":
             return self._prompt(layout.expanded(span_counts(spans)), kept)

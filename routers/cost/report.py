@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from videorouter.json_files import read_object
-from videorouter.routers.backbones.layout import chat_prompt, tokenised
+from videorouter.routers.backbones.layout import Dialogue, chat_prompt, tokenised
 from videorouter.routers.backbones.loading import asked_shape
 from videorouter.routers.backbones.loading_options import HubSource, Loading, PromptOptions, hub_source
 from videorouter.routers.backbones.tokenizer import load_tokenizer
@@ -124,7 +124,7 @@ def text_tokens(
     return {
         "question_tokens": count(query.question),
         "text_tokens": len(
-            tokenised(tokenizer, chat_prompt(tokenizer, question_text(query), prompt.system_prompt)).input_ids
+            tokenised(tokenizer, chat_prompt(tokenizer, question_text(query), Dialogue(prompt.system_prompt))).input_ids
         ),
         **({} if label is None else {"label_tokens": count(label)}),
     }

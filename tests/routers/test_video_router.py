@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from videorouter.routers.__main__ import main
-from videorouter.routers.answering.video_router import AskedQuestion, VideoRouter
+from videorouter.routers.answering.answer import AskedQuestion
+from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.systems.query import ANSWER_WITH_LETTER
 from videorouter.routers.systems.registry import SYSTEMS
 
