@@ -1,16 +1,18 @@
 """A video decoded and encoded once, for all questions about it and all systems that answer them."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from videorouter.routers.backbones.protocol import Backbone, Grid
 from videorouter.routers.backbones.sources import LazyTokens, TokenSource
 from videorouter.routers.backbones.temporal import merged_seconds
 from videorouter.routers.systems.query import Query, Truth
+from videorouter.routers.systems.remembered_states import RememberedStates
 from videorouter.video.decode import sample_frames
 from videorouter.video.frames import SampledFrames
 from videorouter.video.pyav import frame_shape
@@ -22,6 +24,7 @@ class WatchedVideo:
 
     `seconds` `[T]` says when each is shown. Where the model merges frames, a frame is a merged pair and its second their middle.
     `grid` is (rows, columns) of each frame's tokens: where frames keep their aspect ratio, this video's own.
+    `states` is where the Image Router's work on the frames is kept for the next question; None keeps nothing.
     """
 
     sampled: SampledFrames
@@ -31,6 +34,13 @@ class WatchedVideo:
     decode_seconds: float
     vision_seconds: float
     grid: Grid
+    states: RememberedStates | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of frames, tokens and remembered states, in whatever memory each lies."""
+        tokens = self.tokens.nbytes if isinstance(self.tokens, Tensor) else 0
+        return self.sampled.frames.nbytes + tokens + (self.states.nbytes if self.states is not None else 0)
 
     @property
     def all_tokens(self) -> Tensor:
@@ -46,6 +56,10 @@ class WatchedVideo:
         tokens = self.tokens[list(range(len(self.tokens)))]
         return replace(self, tokens=tokens, vision_seconds=self.vision_seconds + time.perf_counter() - started)
 
+    def remembering(self, most_bytes: int | None = None, device: torch.device | None = None) -> "WatchedVideo":
+        """The same video, with states remembered from the next question on: `most_bytes` and `device` as in `RememberedStates`."""
+        return replace(self, states=RememberedStates(most_bytes, device))
+
     def query(
         self,
         question: str,
@@ -56,7 +70,7 @@ class WatchedVideo:
     ) -> Query:
         """A question about this video as the systems see it; `text` and `between` as in `Query`."""
         frames = self.sampled.frames[:: self.frames_per_patch]
-        return Query(question, options, truth, self.seconds, frames, text, between, grid=self.grid)
+        return Query(question, options, truth, self.seconds, frames, text, between, grid=self.grid, states=self.states)
 
 
 def sampled_frames(backbone: Backbone, video: str | Path, frames: int, sampler: str) -> SampledFrames:

@@ -3,6 +3,7 @@
 Prompts that begin alike are run once up to where they differ: one video, the same tokens kept, several questions (ours).
 """
 
+import copy
 import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -87,6 +88,18 @@ def whole_cache() -> DynamicCache:
     hide it from the layer all the same (ours; costs the memory of a layer without a window).
     """
     return DynamicCache()
+
+
+def continued(cache: DynamicCache) -> DynamicCache:
+    """A cache that begins with what `cache` holds, on the device that computed it, and grows alone.
+
+    `cache` itself is only read: it stays as it is whatever becomes of the other, and any number of threads may continue from it.
+    """
+    other = copy.copy(cache)
+    other.layers = [copy.copy(layer) for layer in cache.layers]  # a layer grows by making new tensors, never in place
+    for layer in other.layers:
+        layer.prefetch()
+    return other
 
 
 @dataclass

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from videorouter.routers.backbones.prompt import whole_cache
+from videorouter.routers.backbones.prompt import continued, whole_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel  # which takes two seconds to import
@@ -60,15 +60,32 @@ class ShadowStack(nn.Module):
         return states, cache
 
     def question_after_frames(self, embeddings: Tensor, cache: DynamicCache, frames: int) -> Tensor:
-        """The question half of H_vq(t) = E([Z_t ; Emb(q)]): `[L, D]` after each of the `frames` T of the cache -> `[T, L, D]`."""
+        """The question half of H_vq(t) = E([Z_t ; Emb(q)]): `[L, D]` after each of the `frames` T of the cache -> `[T, L, D]`.
+
+        The cache stays as it is.
+        """
         repeated = self._taken(embeddings).expand(frames, *embeddings.shape)
-        states = self.stack(inputs_embeds=repeated, past_key_values=cache, use_cache=True).last_hidden_state
-        cache.crop(-len(embeddings))
-        return states
+        return self.stack(inputs_embeds=repeated, past_key_values=continued(cache), use_cache=True).last_hidden_state
+
+    @property
+    def bytes_a_token(self) -> int:
+        """Bytes that the cache of `frames` takes for one image token: a key and a value in every layer."""
+        config: Any = self.stack.config
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return 2 * self.layers * config.num_key_value_heads * width * self.dtype.itemsize
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision in which the layers compute, which is not that in which quantised matrices are stored."""
+        return next(
+            parameter.dtype
+            for parameter in self.stack.parameters()
+            if parameter.is_floating_point() and parameter.itemsize > 1
+        )
 
     def _taken(self, embeddings: Tensor) -> Tensor:
         """In the layers' own precision, which is a higher one where they learn."""
-        return embeddings.to(next(self.stack.parameters()).dtype)
+        return embeddings.to(self.dtype)
 
 
 ShadowMode = Literal["frozen", "lora", "full"]

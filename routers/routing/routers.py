@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from videorouter.routers.backbones.shadow import ShadowStack
+from videorouter.routers.routing.frame_states import ChunkStates, FrameStates
 
 SINK_RATIO = 10.0
 
@@ -112,28 +113,62 @@ class ImageRouter(nn.Module):
         self.shadow = shadow
         self.head = ImageHead(width, hidden)
 
-    def features(self, video_tokens: Tensor, questions: Sequence[Tensor], frames_at_once: int | None = None) -> Tensor:
+    def features(
+        self,
+        video_tokens: Tensor,
+        questions: Sequence[Tensor],
+        frames_at_once: int | None = None,
+        states: FrameStates | None = None,
+    ) -> Tensor:
         """Means over image states and over question states: `[T, M, D]` and Q questions `[L_i, D]` -> `[Q, T, 2D]`.
 
         Memory is bounded by `frames_at_once` frames, by as many as have `TOKENS_AT_ONCE` tokens where it is None. Image
-        states are shared by all questions of the video.
+        states are shared by all questions of the video; with `states`, what `frame_states` made of these tokens, frames are not
+        read again and the result is the same. Raises `ValueError` for `states` of another number of frames or tokens.
         """
-        frames_at_once = frames_at_once or max(1, TOKENS_AT_ONCE // video_tokens.shape[1])
-        chunks = [self._chunk(chunk, questions) for chunk in video_tokens.split(frames_at_once)]
-        return torch.cat(chunks, dim=1).float()
+        if states is None:
+            at_once = _frames_at_once(video_tokens, frames_at_once)
+            parts = [self._asked(self._read(frames), questions) for frames in video_tokens.split(at_once)]
+        else:
+            states.check(video_tokens)
+            parts = [self._asked(chunk, questions) for chunk in states.chunks]
+        return torch.cat(parts, dim=1).float()
 
-    def forward(self, video_tokens: Tensor, questions: Sequence[Tensor]) -> Tensor:
-        """`[T, M, D]` and Q embedded questions -> frame relevance `[Q, T]` in 0..1."""
-        return self.head(self.features(video_tokens, questions)).sigmoid()
+    def forward(self, video_tokens: Tensor, questions: Sequence[Tensor], states: FrameStates | None = None) -> Tensor:
+        """`[T, M, D]` and Q embedded questions -> frame relevance `[Q, T]` in 0..1. `states` as in `features`."""
+        known = () if states is None else (None, states)
+        return self.head(self.features(video_tokens, questions, *known)).sigmoid()
 
-    def _chunk(self, video_tokens: Tensor, questions: Sequence[Tensor]) -> Tensor:
-        image_states, cache = self.shadow.frames(video_tokens)
-        image = mean_without_sinks(image_states)
-        rows = [
-            torch.cat(
-                [image, mean_without_sinks(self.shadow.question_after_frames(question, cache, len(video_tokens)))],
-                dim=-1,
-            )
-            for question in questions
-        ]
+    @torch.no_grad()
+    def frame_states(
+        self, video_tokens: Tensor, frames_at_once: int | None = None, device: torch.device | None = None
+    ) -> FrameStates:
+        """What questions about `[T, M, D]` continue from, kept on `device` chunk by chunk; None is where it is computed.
+
+        They are those of the weights as they are now, and carry no gradient.
+        """
+        chunks = []
+        for frames in video_tokens.split(_frames_at_once(video_tokens, frames_at_once)):
+            chunk = self._read(frames)
+            chunks.append(chunk if device is None else chunk.to(device))
+        return FrameStates(tuple(chunks))
+
+    def bytes_of_states(self, video_tokens: Tensor) -> int:
+        """`nbytes` of the `frame_states` of `[T, M, D]`, before they are made."""
+        frames, per_frame, width = video_tokens.shape
+        return frames * (per_frame * self.shadow.bytes_a_token + width * self.shadow.dtype.itemsize)
+
+    def _read(self, frames: Tensor) -> ChunkStates:
+        states, cache = self.shadow.frames(frames)
+        return ChunkStates(mean_without_sinks(states), cache)
+
+    def _asked(self, chunk: ChunkStates, questions: Sequence[Tensor]) -> Tensor:
+        rows = []
+        for question in questions:
+            asked = mean_without_sinks(self.shadow.question_after_frames(question, chunk.cache, len(chunk.means)))
+            rows.append(torch.cat([chunk.means.to(asked.device), asked], dim=-1))
         return torch.stack(rows)
+
+
+def _frames_at_once(video_tokens: Tensor, asked: int | None) -> int:
+    return asked or max(1, TOKENS_AT_ONCE // video_tokens.shape[1])

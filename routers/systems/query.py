@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from videorouter.shards.policy import Policy
+
+if TYPE_CHECKING:
+    from videorouter.routers.systems.remembered_states import RememberedStates  # which imports torch
 
 Computed = TypeVar("Computed")
 
@@ -48,7 +51,8 @@ class Query:
     sampled, for systems that look at them with an encoder of their own. `between` is what the prompt says before each of the T
     frames and after the last, T + 1 texts, such as speech; no router reads it. `cache` is given where the same question is
     asked of several systems or at several budgets. `grid` is (rows, columns) of each frame's tokens, where that follows the
-    video; None is the model's own.
+    video; None is the model's own. `states` is given where what the Image Router made of the video's frames is kept for the next
+    question.
     """
 
     question: str
@@ -60,6 +64,7 @@ class Query:
     between: tuple[str, ...] | None = None
     cache: PassCache | None = field(default=None, compare=False, repr=False)
     grid: tuple[int, int] | None = None
+    states: "RememberedStates | None" = field(default=None, compare=False, repr=False)
 
     def grid_or(self, usual: tuple[int, int] | None) -> tuple[int, int]:
         """The video's grid, or the `usual` one of the model. Raises `ValueError` where neither is known."""

@@ -29,6 +29,7 @@ from videorouter.routers.systems.base import (
 )
 from videorouter.routers.systems.frame_retention import largest_counts
 from videorouter.routers.systems.query import Query, cached
+from videorouter.routers.systems.remembered_states import RememberedStates
 from videorouter.routers.systems.spec import ROUTED, Kind
 from videorouter.routers.systems.vidcom2 import Adjustable
 from videorouter.shards.policy import POLICIES, Policy
@@ -132,7 +133,7 @@ class RoutedCompression:
         scores = cached(
             query.cache,
             ("relevance", self.options.router_scale),
-            lambda: self._scores(video_tokens, [question], query.grid_or(self.backbone.grid))[0],
+            lambda: self._scores(video_tokens, [question], query.grid_or(self.backbone.grid), query.states)[0],
         )
         return policy, smoothed(scores, self.options.smoothing)
 
@@ -171,10 +172,18 @@ class RoutedCompression:
     def reduce(self, video_tokens: Tensor, query: Query, counts: Mapping[int, int]) -> CompressedVideo:
         return pool_to_counts(video_tokens, counts, query.grid_or(self.backbone.grid))
 
-    def _scores(self, video_tokens: Tensor, questions: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
+    def _scores(
+        self,
+        video_tokens: Tensor,
+        questions: Sequence[Tensor],
+        grid: tuple[int, int],
+        remembered: RememberedStates | None = None,
+    ) -> Tensor:
         """`relevance` before it is smoothed."""
-        seen = pool_frames(video_tokens[..., : self.backbone.hidden_size], self.options.router_scale, grid)
-        scores = self.image(finite_frames(seen), questions)
+        scale = self.options.router_scale
+        seen = finite_frames(pool_frames(video_tokens[..., : self.backbone.hidden_size], scale, grid))
+        states = remembered.of(self.image, seen, scale) if remembered is not None else None
+        scores = self.image(seen, questions) if states is None else self.image(seen, questions, states)
         return finite(scores, "the Image Router's score")
 
     def _screened(self, full: TokenSource, query: Query, budget: int, side: int) -> CompressedVideo:
