@@ -8,8 +8,8 @@ from typing import Final
 import torch
 
 from videorouter.eval.config import Scoring
-from videorouter.eval.running.controls import prompt_without_video
 from videorouter.routers.answering.parser import parse_choice
+from videorouter.routers.answering.routed_question import prompt_without_video
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.protocol import Backbone, Engine, Generated
 from videorouter.routers.systems.base import CompressedVideo

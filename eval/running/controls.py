@@ -9,8 +9,6 @@ from torch import Tensor
 
 from videorouter.eval.benchmarks.items import Item
 from videorouter.routers.answering.video_router import VideoRouter
-from videorouter.routers.backbones.prompt import Prompt
-from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.systems.base import CompressedVideo, System
 from videorouter.routers.systems.query import Query, letters
 from videorouter.routers.systems.registry import known_system
@@ -72,12 +70,6 @@ def system_or_control(router: VideoRouter, spec: str, **options: Any) -> System:
     if spec.startswith(SHUFFLED):
         return Shuffled(router.system(spec.removeprefix(SHUFFLED), **options))
     return router.system(spec, **options)
-
-
-def prompt_without_video(backbone: Backbone, text: str) -> Prompt:
-    """The chat prompt of a question alone, as the model's template words one."""
-    embedded = backbone.embed_message(text)
-    return Prompt(embedded[None], torch.zeros(0, dtype=torch.int64, device=embedded.device))
 
 
 def reordered(item: Item) -> tuple[Item, dict[str, str]]:

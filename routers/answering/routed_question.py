@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import torch
+
 from videorouter.routers.answering.frame_plan import FramePlan
 from videorouter.routers.answering.watched_video import WatchedVideo
 from videorouter.routers.backbones.layout import ALONE, Dialogue
@@ -49,6 +51,12 @@ class RoutedQuestion:
         return backbone.embed_prompt(
             self.kept, question_text(self.query), self.watched.seconds, self.query.between, dialogue
         )
+
+
+def prompt_without_video(backbone: Backbone, text: str, dialogue: Dialogue = ALONE) -> Prompt:
+    """The chat prompt of a text alone, as the model's template words one. Raises as `Backbone.embed_message`."""
+    embedded = backbone.embed_message(text, dialogue)
+    return Prompt(embedded[None], torch.zeros(0, dtype=torch.int64, device=embedded.device))
 
 
 def tokens_by_frame(kept: CompressedVideo, frames: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -75,12 +74,7 @@ class WatchedVideo:
 
 def sampled_frames(backbone: Backbone, video: str | Path, frames: int, sampler: str) -> SampledFrames:
     """`frames` frames of a file at the size in pixels that the model encodes. Raises as `sample_frames`."""
-    return sample_frames(video, frames, sampler=sampler, size=partial(encoded_size, backbone, frames))
-
-
-def encoded_size(backbone: Backbone, frames: int, height: int, width: int) -> tuple[int, int]:
-    """(height, width) at which so many frames of `height` x `width` pixels are encoded. Raises `ValueError` as `grid_of`."""
-    return backbone.size_of(backbone.grid_of(frames, height, width))
+    return sample_frames(video, frames, sampler=sampler, size=backbone.sizing(frames))
 
 
 def grid_of_file(backbone: Backbone, video: Path, frames: int) -> Grid:

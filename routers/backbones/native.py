@@ -38,7 +38,7 @@ from videorouter.routers.backbones.rope import beyond_positions, longest_prompt,
 from videorouter.routers.backbones.shadow import ShadowStack
 from videorouter.routers.backbones.tokenizer import check_rows, check_system_prompt, load_tokenizer
 from videorouter.routers.backbones.tying import load_as_stored
-from videorouter.video.frames import resize_frames
+from videorouter.video.frames import Sizing, resize_frames
 
 _log = logging.getLogger(__name__)
 
@@ -114,6 +114,10 @@ class NativeBackbone(ABC):
     def grid_of(self, frames: int, height: int, width: int) -> Grid:
         assert self.grid is not None, "a family whose grid follows the video says how"
         return self.grid
+
+    def sizing(self, frames: int) -> Sizing:
+        assert self.frame_size is not None, "a family whose frames follow the video says how"
+        return self.frame_size
 
     def size_of(self, grid: Grid) -> tuple[int, int]:
         if grid != self.grid or self.frame_size is None:

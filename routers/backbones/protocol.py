@@ -13,6 +13,7 @@ from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.layout import ALONE, Dialogue
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.shadow import ShadowStack
+from videorouter.video.frames import Sizing
 
 PositionPolicy = Literal["contiguous", "original"]
 Grid = tuple[int, int]
@@ -152,6 +153,10 @@ class Backbone(Engine, Protocol):
 
     def size_of(self, grid: Grid) -> tuple[int, int]:
         """(height, width) in pixels at which frames are encoded on `grid`. Raises `ValueError` where they cannot be."""
+        ...
+
+    def sizing(self, frames: int) -> Sizing:
+        """The size at which so many frames of a video are encoded, by their own; it can be sent to a decoding process."""
         ...
 
     def to(self, device: torch.device) -> None:

@@ -3,6 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -18,6 +19,7 @@ from videorouter.routers.backbones.own_aspect import TOKENS_A_FRAME, PixelLimits
 from videorouter.routers.backbones.pixels import patchify
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import Grid, Kept, PositionPolicy
+from videorouter.video.frames import Sizing
 
 MOST_SIDE = 4096
 """Of a square: that of 16,384 tokens of 32 pixels a side, the most of a picture in the families' published processors."""
@@ -87,6 +89,9 @@ class MRopeBackbone(NativeBackbone):
             return self.grid
         rows, columns = self.limits.size(frames, height, width)
         return rows // self._cell, columns // self._cell
+
+    def sizing(self, frames: int) -> Sizing:
+        return self.frame_size or partial(self.limits.size, frames)
 
     def size_of(self, grid: Grid) -> tuple[int, int]:
         if min(grid) < 1:

@@ -72,6 +72,19 @@ class System(Protocol):
         ...
 
 
+def keeps_frames_whole(kept: CompressedVideo, grid: Grid) -> bool:
+    """Whether every kept frame is seen as a whole, however coarsely: averaged, without a token dropped inside it."""
+    cells, columns = kept.cells.cpu(), grid[1]
+    begin = 0
+    for span in kept.spans:
+        own = cells[begin : begin + span.tokens]
+        begin += span.tokens
+        rows = len((own // columns).unique())
+        if span.tokens % rows or not torch.equal(own, covering_cells(grid, (rows, span.tokens // rows))):
+            return False
+    return True
+
+
 def encodes_on_demand(system: System) -> bool:
     """Whether `compress` is given a `TokenSource` rather than the tokens of all frames."""
     return bool(getattr(system, "on_demand", False))

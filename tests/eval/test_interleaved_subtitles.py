@@ -12,10 +12,11 @@ from rich.progress import Progress
 from tests.eval import published
 from videorouter.eval.benchmarks.items import Subtitles
 from videorouter.eval.benchmarks.registry import load_items
-from videorouter.eval.running.controls import prompt_without_video, system_or_control
+from videorouter.eval.running.controls import system_or_control
 from videorouter.eval.running.prompts import wording
 from videorouter.eval.running.runner import Runner
 from videorouter.eval.running.subtitles import Line, SubtitleReader, said_between
+from videorouter.routers.answering.routed_question import prompt_without_video
 from videorouter.routers.answering.video_router import VideoRouter
 
 FRAMES = (10.0, 20.0, 30.0)
