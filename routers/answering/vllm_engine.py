@@ -66,6 +66,7 @@ class VllmEngine:
         """
         embedded = encoded_prompt(prompt, self.dtype)
         started, first, text = time.perf_counter(), 0.0, ""
+        finish, usage = None, None
         with _asking(self.upstream):
             pieces = self._client.completions.create(
                 model=self.model,
@@ -73,16 +74,25 @@ class VllmEngine:
                 max_tokens=max_new_tokens,
                 temperature=0.0,
                 stream=True,
+                stream_options={"include_usage": True},
                 extra_body={"prompt_embeds": embedded, **GREEDY},
             )
             for piece in pieces:
                 first = first or time.perf_counter()
-                new = piece.choices[0].text if piece.choices else ""
+                usage = piece.usage or usage
+                if not piece.choices:
+                    continue
+                new, finish = piece.choices[0].text, piece.choices[0].finish_reason or finish
                 text += new
                 if on_text is not None and new:
                     on_text(new)
         ended = time.perf_counter()
-        return Generated(text.strip(), (first or ended) - started, ended - (first or ended))
+        if usage is None or finish is None:
+            raise EngineError(
+                f"the engine at {self.upstream} broke off: its answer has no end, or does not say its tokens"
+            )
+        seconds = (first or ended) - started, ended - (first or ended)
+        return Generated(text.strip(), *seconds, tokens=usage.completion_tokens, ended=finish == "stop")
 
     def generate_together(
         self, prompts: Sequence[Prompt], max_new_tokens: int, *, shared: SharedPrefix | None = None

@@ -14,14 +14,7 @@ from torch import Tensor
 from transformers import AutoConfig
 
 from videorouter.routers.backbones.attention_tap import attention_tap
-from videorouter.routers.backbones.decoding import (
-    LOGITS,
-    Decoded,
-    TextStreamer,
-    decode,
-    decode_together,
-    hidden_states,
-)
+from videorouter.routers.backbones.decoding import Decoded, decode, decode_together
 from videorouter.routers.backbones.early_loading import load_early
 from videorouter.routers.backbones.finite import finite, finite_frames
 from videorouter.routers.backbones.frame_shape import FrameShape
@@ -31,11 +24,15 @@ from videorouter.routers.backbones.loading import loading_from, stored_dtype, us
 from videorouter.routers.backbones.loading_checks import check_device_map
 from videorouter.routers.backbones.loading_options import Loading, hub_source
 from videorouter.routers.backbones.pixels import Normalisation
+from videorouter.routers.backbones.prefill import LOGITS, hidden_states
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.protocol import FrameSpan, Generated, Grid, Inspected, Kept, PositionPolicy
 from videorouter.routers.backbones.quantised import check_not_quantised, quantisation, quantisation_of
 from videorouter.routers.backbones.rope import beyond_positions, longest_prompt, make_prompt_wise
+from videorouter.routers.backbones.running_batch import unheard
 from videorouter.routers.backbones.shadow import ShadowStack
+from videorouter.routers.backbones.text_batch import TextBatch
+from videorouter.routers.backbones.text_stream import TextStream
 from videorouter.routers.backbones.tokenizer import check_rows, check_system_prompt, load_tokenizer
 from videorouter.routers.backbones.tying import load_as_stored
 from videorouter.video.frames import Sizing, resize_frames
@@ -213,12 +210,8 @@ class NativeBackbone(ABC):
         on_text: Callable[[str], None] | None = None,
     ) -> Generated:
         self.check_positions(prompt)
-        streamed = TextStreamer(self.tokenizer, on_text or (lambda text: None))
-        told = streamed.so_far if on_text else lambda ids: None
-        decoded = decode(self.model, prompt, max_new_tokens, self._ends(), shared=shared, told=told)
-        if on_text:
-            streamed.finished(decoded.ids)
-        return Generated(self._text(decoded), decoded.prefill_seconds, decoded.generate_seconds)
+        told = unheard if on_text is None else TextStream(self.tokenizer, on_text)
+        return self._generated(decode(self.model, prompt, max_new_tokens, self._ends(), shared=shared, told=told))
 
     def generate_together(
         self, prompts: Sequence[Prompt], max_new_tokens: int, *, shared: SharedPrefix | None = None
@@ -226,7 +219,10 @@ class NativeBackbone(ABC):
         for prompt in prompts:
             self.check_positions(prompt)
         made = decode_together(self.model, prompts, max_new_tokens, self._ends(), shared=shared)
-        return [Generated(self._text(one), one.prefill_seconds, one.generate_seconds) for one in made]
+        return [self._generated(one) for one in made]
+
+    def running_batch(self) -> TextBatch:
+        return TextBatch(self.model, self._ends(), self.tokenizer, self.check_positions)
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:
         if not 0 <= layer < self.layers:
@@ -288,6 +284,10 @@ class NativeBackbone(ABC):
         if told is None:
             told = self.tokenizer.eos_token_id
         return set(told) if isinstance(told, list) else {told}
+
+    def _generated(self, decoded: Decoded) -> Generated:
+        seconds = decoded.prefill_seconds, decoded.generate_seconds
+        return Generated(self._text(decoded), *seconds, tokens=len(decoded.ids), ended=decoded.ended)
 
     def _text(self, decoded: Decoded) -> str:
         return str(self.tokenizer.decode(decoded.ids, skip_special_tokens=True)).strip()

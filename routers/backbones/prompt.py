@@ -43,6 +43,11 @@ class Prompt:
         """The highest position plus one: what a model's positions must hold, and fewer than tokens under M-RoPE."""
         return len(self) if self.position_ids is None else int(self.position_ids.max()) + 1
 
+    @property
+    def following(self) -> int:
+        """Position of the first token behind the prompt."""
+        return self.positions if self.next_position is None else self.next_position
+
     def to(self, dtype: torch.dtype) -> "Prompt":
         """The same prompt in another dtype."""
         deepstack = tuple(layer.to(dtype) for layer in self.deepstack)
@@ -57,12 +62,6 @@ class Prompt:
                 told.update(part.detach().cpu().contiguous().view(torch.uint8).numpy().data)
         return told.digest()
 
-    def positioned(self) -> "Prompt":
-        """The same prompt with the positions that it has where none are given."""
-        if self.position_ids is not None:
-            return self
-        return replace(self, position_ids=torch.arange(len(self), device=self.embeddings.device)[None])
-
     def followed_by(self, embeddings: Tensor) -> "Prompt":
         """The prompt continued by text `[n, D]`."""
         longer = torch.cat([self.embeddings, embeddings.unsqueeze(0)], dim=1)
@@ -76,8 +75,8 @@ class Prompt:
         """Positions, in the shape of `position_ids`, of the `count` tokens behind the prompt and `generated` more."""
         if self.position_ids is None:
             return None
-        first = int(self.position_ids.max()) + 1 if self.next_position is None else self.next_position
-        places = torch.arange(first + generated, first + generated + count, device=self.position_ids.device)
+        first = self.following + generated
+        places = torch.arange(first, first + count, device=self.position_ids.device)
         return places.expand(*self.position_ids.shape[:-1], count)
 
 
@@ -123,6 +122,10 @@ class SharedPrefix:
             self.cache.crop(-surplus)
         self.prompt = prompt
         return self.cache
+
+    def forget(self) -> None:
+        """Hold nothing: after a run that broke off, the cache is not the prompt's."""
+        self.prompt = self.cache = None
 
 
 def _shared_tokens(one: Prompt, other: Prompt) -> int:

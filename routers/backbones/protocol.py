@@ -13,6 +13,7 @@ from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.layout import ALONE, Dialogue
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
 from videorouter.routers.backbones.shadow import ShadowStack
+from videorouter.routers.backbones.text_batch import TextBatch
 from videorouter.video.frames import Sizing
 
 PositionPolicy = Literal["contiguous", "original"]
@@ -30,11 +31,16 @@ class FrameSpan:
 
 @dataclass(frozen=True)
 class Generated:
-    """Greedy text with the seconds spent until its first token (prefill) and on the rest."""
+    """Greedy text with the seconds spent until its first token (prefill) and on the rest.
+
+    `tokens` were generated, the end token included; `ended` says whether that came, or the limit did.
+    """
 
     text: str
     prefill_seconds: float
     generate_seconds: float
+    tokens: int
+    ended: bool
 
 
 @dataclass(frozen=True)
@@ -215,6 +221,10 @@ class Backbone(Engine, Protocol):
         self, prompt: Prompt, answer_prefix: str = "", *, shared: SharedPrefix | None = None
     ) -> Tensor:
         """Logits `[V]` of the token that follows the prompt and `answer_prefix`; `shared` remembers a video's prompt."""
+        ...
+
+    def running_batch(self) -> TextBatch:
+        """An empty batch that prompts join and leave between two tokens, for one thread at a time."""
         ...
 
     def inspect(self, prompt: Prompt, layer: int, max_new_tokens: int) -> Inspected:

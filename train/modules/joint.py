@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
-from videorouter.routers.backbones.decoding import hidden_states
 from videorouter.routers.backbones.language_weights import LanguageWeights
 from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.loading_options import FrameLabel, Loading
+from videorouter.routers.backbones.prefill import hidden_states
 from videorouter.routers.backbones.protocol import Grid
 from videorouter.routers.backbones.temporal import merged_any, merged_seconds
 from videorouter.routers.checkpoints.router_folder import (

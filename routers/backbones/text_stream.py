@@ -1,0 +1,54 @@
+"""An answer's text as it grows: what is certain of it is passed on, and it is cut where a stop string begins (ours)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from videorouter.routers.backbones.running_batch import Row
+
+INCOMPLETE: Final = "\ufffd"
+"""What tokenizers show for bytes that are no character yet."""
+OnText = Callable[[str], bool | None]
+"""Hears each new piece of text; True where nobody listens any longer."""
+
+
+class TextStream:
+    """What a `Row` is `told`: writes its `text`, and calls `on_text` with what is new; all pieces together are the answer.
+
+    Held back until more is known: bytes that are no character yet, space at the end, which an answer does not have, and the
+    beginning of a stop string. Where one came the row is `ended`, its text without the stop string and what follows it.
+    """
+
+    def __init__(self, tokenizer: Any, on_text: OnText | None = None, stops: Sequence[str] = ()) -> None:
+        """With neither `on_text` nor `stops` the text is made once, at the end. Raises `ValueError` for an empty stop string."""
+        if "" in stops:
+            raise ValueError("a stop string is empty: every answer would end before it begins")
+        self._tokenizer, self._on_text, self._stops = tokenizer, on_text, tuple(stops)
+
+    def __call__(self, row: Row) -> bool:
+        if row.running and self._on_text is None and not self._stops:
+            return False
+        text = str(self._tokenizer.decode(row.ids, skip_special_tokens=True)).lstrip()
+        found = [place for stop in self._stops if (place := text.find(stop)) >= 0]
+        if found:
+            row.ended = True
+            self._say(row, text[: min(found)].rstrip())
+            return True
+        if not row.running:
+            return self._say(row, text.rstrip())
+        if text.endswith(INCOMPLETE):
+            return False
+        return self._say(row, text[: len(text) - self._begun(text)].rstrip())
+
+    def _begun(self, text: str) -> int:
+        """Characters at the end of `text` that may be the beginning of a stop string."""
+        longest = max(map(len, self._stops), default=1) - 1
+        sizes = range(min(longest, len(text)), 0, -1)
+        return next((size for size in sizes if any(stop.startswith(text[-size:]) for stop in self._stops)), 0)
+
+    def _say(self, row: Row, text: str) -> bool:
+        """Whether nobody listens any longer."""
+        new = text[len(row.text) :]
+        if not new or not text.startswith(row.text):
+            return False
+        row.text = text
+        return self._on_text is not None and bool(self._on_text(new))
