@@ -18,8 +18,8 @@ def sample_frames(
 ) -> SampledFrames:
     """`count` frames of a video file, resized to `size` (`Sizing`) where given (ours; samplers in `video/sampling.py`).
 
-    Raises `MissingVideo`, `EmptyVideo`, `CorruptVideo` or `VideoOutOfMemory` naming the file, `ValueError` for an unknown
-    sampler, or fewer than one frame or pixel.
+    Raises `MissingVideo`, `EmptyVideo`, `CorruptVideo`, `ForbiddenContainer` or `VideoOutOfMemory` naming the file,
+    `ValueError` for an unknown sampler, or fewer than one frame or pixel.
     """
     if sampler not in SAMPLERS:
         raise ValueError(f"unknown sampler {sampler!r}: there are {', '.join(SAMPLERS)}")

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from videorouter.video.containers import HEAD, is_plain, refuse_lists
 from videorouter.video.frames import SampledFrames, Sizing, resize_frames
 
 Choose = Callable[[Sequence[float]], list[int]]
@@ -78,8 +79,15 @@ class DecordDecoder:
         import decord
 
         decord.logging.set_level(decord.logging.FATAL)
-        with _standard_error_closed():  # what it cannot open it writes there itself, past its own log level
-            reader = decord.VideoReader(str(path), num_threads=1)
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+            refuse_lists(path, head)
+            if not is_plain(head):  # its ffmpeg cannot be told which containers it may take a file for
+                raise ValueError("asked only for mp4, mov, mkv, webm, avi and flv")
+            file.seek(0)
+            with _standard_error_closed():  # what it cannot open it writes there itself, past its own log level
+                # By number: a file's name could be a pattern or a protocol to it.
+                reader = decord.VideoReader(f"file:/dev/fd/{file.fileno()}", num_threads=1)
         if not len(reader):
             raise ValueError("it counts no frames")
         stamps = reader.get_frame_timestamp(range(len(reader)))

@@ -38,6 +38,12 @@ class CorruptVideo(VideoError):
     verdict = "corrupt"
 
 
+class ForbiddenContainer(VideoError):
+    """A list of other files, such as a playlist, or a container that is not read: nothing in it is followed."""
+
+    verdict = "forbidden"
+
+
 class TooShortVideo(VideoError):
     """It lasts `seconds`, which is less than the `shortest` wanted."""
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from videorouter.video.errors import EmptyVideo
+from videorouter.video.containers import HEAD, OPTIONS, is_plain, local_url, refuse_lists
+from videorouter.video.errors import EmptyVideo, ForbiddenContainer
 from videorouter.video.frames import Sizing, resize_frames
 
 STRICT = {"err_detect": "explode"}
@@ -17,7 +18,7 @@ ASSUMED_LENGTH = 0.04
 
 
 def frame_shape(path: Path) -> tuple[int, int]:
-    """(height, width) of a file's frames, upright, from the first that decodes. Raises `EmptyVideo` and PyAV's errors."""
+    """(height, width) of a file's frames, upright, from the first that decodes. Raises as `opened`."""
     with opened(path, "AUTO") as (container, stream):
         for frame in container.decode(stream):
             height, width = _upright(np.empty((frame.height, frame.width, 0), dtype=np.uint8), frame).shape[:2]
@@ -27,16 +28,33 @@ def frame_shape(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def opened(path: Path, threads: str) -> Iterator[tuple[Any, Any]]:
-    """A container and its video stream, decoded with `threads` (AUTO: frames concurrently). Raises `EmptyVideo`, PyAV's."""
-    import av
+    """A container and its video stream, decoded with `threads` (AUTO: frames concurrently).
 
-    with av.open(str(path)) as container:
+    Raises `ForbiddenContainer`, `EmptyVideo` and PyAV's errors.
+    """
+    with _opened_container(path) as container:
         stream: Any = container.streams.best("video")
         if stream is None:
             raise EmptyVideo(path, "it has no video stream")
         stream.thread_type = threads
         stream.codec_context.options = STRICT
         yield container, stream
+
+
+def _opened_container(path: Path) -> Any:
+    import av
+
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    refuse_lists(path, head)
+    try:
+        return av.open(local_url(path), options=OPTIONS)
+    except av.error.ArgumentError as error:  # how libavformat says that a container is not in the list
+        if is_plain(head):
+            raise
+        raise ForbiddenContainer(
+            path, "its container is none of those that are read; save it as mp4, webm, mkv, avi or mpegts"
+        ) from error
 
 
 def promised_frames(stream: Any) -> int | None:

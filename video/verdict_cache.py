@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from videorouter.video.errors import CorruptVideo, EmptyVideo, TooShortVideo, VideoError
+from videorouter.video.errors import CorruptVideo, EmptyVideo, ForbiddenContainer, TooShortVideo, VideoError
 
 
 class VerdictCache:
@@ -50,7 +50,8 @@ class VerdictCache:
                 _unfinished(self._file(path)).unlink(missing_ok=True)
             if kept["verdict"] == TooShortVideo.verdict:
                 return TooShortVideo(path, kept["seconds"], shortest) if kept["seconds"] < shortest else None
-            return {kind.verdict: kind for kind in (EmptyVideo, CorruptVideo)}[kept["verdict"]](path, kept["reason"])
+            kinds = {kind.verdict: kind for kind in (EmptyVideo, CorruptVideo, ForbiddenContainer)}
+            return kinds[kept["verdict"]](path, kept["reason"])
         except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: as good as none
             return None
 
