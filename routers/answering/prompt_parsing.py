@@ -3,7 +3,7 @@
 import re
 from typing import Final, NamedTuple
 
-OPTION_LINE: Final = re.compile(r"^\s*(?:\(([A-Z])\)|([A-Z])[.):])\s*(\S.*?)\s*$")
+OPTION_LINE: Final = re.compile(r"^\s*(?:\(([A-Z])\)|([A-Z])[.):])\s*(\S(?:.*\S)?)\s*$")
 """A lettered option: its letter in group 1 or 2, its text in group 3."""
 
 
@@ -67,11 +67,12 @@ def _last_run(lines: list[str]) -> list[int] | None:
 
 def _without_instructions(lines: list[str]) -> list[str]:
     kept = [line for line in lines if line.strip()]
-    while len(kept) > 1 and (_HEADING.match(kept[-1]) or _BELOW.match(kept[-1])):
+    plain = [" ".join(line.split()) for line in kept]  # long runs of spaces would take the patterns below their square
+    while len(kept) > 1 and (_HEADING.match(plain[len(kept) - 1]) or _BELOW.match(plain[len(kept) - 1])):
         kept.pop()
     for place in range(len(kept) - 1, -1, -1):
-        if _LABEL.match(kept[place]):
+        if _LABEL.match(plain[place]):
             return [_LABEL.sub("", kept[place]), *kept[place + 1 :]]
-        if _ABOVE.match(kept[place]) and place + 1 < len(kept):
+        if _ABOVE.match(plain[place]) and place + 1 < len(kept):
             return kept[place + 1 :]
     return kept
