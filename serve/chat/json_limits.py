@@ -1,4 +1,4 @@
-"""What no part of a request may hold, however deep it stands: embeddings, NaN, numbers beyond 64 bits, endless nesting (ours)."""
+"""What no part of a request may hold, however deep it stands: embeddings, NaN, huge numbers, endless nesting (ours)."""
 
 import math
 from typing import Any, Final, TypeAlias
@@ -7,6 +7,8 @@ from videorouter.serve.errors import RequestError
 
 DEEPEST: Final = 64
 """Levels of a body: schemas of tools nest some twenty."""
+MOST: Final = 200_000
+"""Values of a body: ten thousand pictures with their texts are seventy thousand."""
 LARGEST: Final = 2**64 - 1
 SMALLEST: Final = -(2**63)
 Step: TypeAlias = "tuple[Step, str | int] | None"
@@ -17,8 +19,10 @@ def refuse_unfit(body: Any) -> None:
     """Raise `RequestError`, which names the place, for a body that holds what neither we nor an upstream should read.
 
     That is any key that ends in `_embeds` or names precomputed embeddings (an upstream would deserialise a tensor), NaN and
-    infinities, whole numbers beyond 64 bits, text that is not Unicode, more than `DEEPEST` levels, and what is not JSON.
+    infinities, whole numbers beyond 64 bits, text that is not Unicode, more than `DEEPEST` levels or `MOST` values, and what is
+    not JSON.
     """
+    seen = 0
     waiting: list[tuple[Any, Step, int]] = [(body, None, 0)]
     while waiting:
         value, step, depth = waiting.pop()
@@ -27,6 +31,8 @@ def refuse_unfit(body: Any) -> None:
         elif isinstance(value, dict | list):
             if depth >= DEEPEST:
                 raise _refused(step, f"stands {DEEPEST} levels deep", "send a flatter body")
+            if (seen := seen + len(value)) > MOST:
+                raise _refused(None, f"holds more than {MOST} values", "send fewer parts, or pictures as one video")
             if isinstance(value, dict):
                 for key in value:
                     _check_key(key, step)

@@ -22,6 +22,8 @@ _READ: Final = frozenset(
 """Fields that have a place of their own in a `ChatRequest`."""
 _ROUTING: Final = ("system", "budget", "policy", "frames", "question")
 _MOST_STOPS: Final = 16
+_LONGEST_PROMPT: Final = 200_000
+"""Characters of a prompt, from its end, in which a question is looked for: the subtitles of hours stand above it."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def parse_chat(body: Any) -> ChatRequest:
                 "messages show a video and ask nothing about it: add a text part with a question to the last user message",
                 param="messages",
             )
-        question, options = extract_question(said.asked)
+        question, options = extract_question(said.asked[-_LONGEST_PROMPT:])
     stream = fields.flag("stream") or False
     return ChatRequest(
         body=body,

@@ -34,9 +34,9 @@ def with_pictures(
         for picture, frame in enumerate(frames):
             stands[place.parts[frame]].append(picture)
     parts: list[Any] = []
-    removed = {part for number, part in place.again if number == place.message}
+    replaced, removed = set(place.parts), {part for number, part in place.again if number == place.message}
     for number, part in enumerate(content):
-        if number in place.parts:
+        if number in replaced:
             for picture in stands.get(number, ()):
                 parts += _shown(*pictures[picture], _beside_url(part))
         elif number in place.left:

@@ -1,5 +1,7 @@
 """Routers read the question of a foreign prompt, not its options and instructions."""
 
+import time
+
 import pytest
 
 from videorouter.routers.answering.prompt_parsing import extract_question
@@ -53,3 +55,12 @@ def test_a_gap_in_the_letters_ends_the_options() -> None:
 def test_options_after_examples_are_the_last_ones() -> None:
     prompt = "What sings?\nA. a bird\nB. a cat\nAnswer: A\n\nQuestion: What falls?\nA. a cup\nB. a plate\nC. rain"
     assert extract_question(prompt) == ("What falls?", ("a cup", "a plate", "rain"))
+
+
+@pytest.mark.parametrize("line", ["A. x{}y", "Options{}y", "Answer{}:{}(y", "Question{}y"])
+def test_long_runs_of_spaces_are_read_at_once(line: str) -> None:
+    """A line that fails to match only behind them took minutes, and a server reads lines of strangers."""
+    spaces = " " * 1_000_000
+    begun = time.process_time()
+    assert extract_question("What falls?\n" + line.format(spaces, spaces)).question.startswith("What falls?")
+    assert time.process_time() - begun < 1

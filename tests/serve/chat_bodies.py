@@ -203,7 +203,9 @@ def langchain_file() -> dict[str, Any]:
 
 def open_webui_title() -> dict[str, Any]:
     """Open WebUI's request for a chat's title: no media, which it strips from the history that it quotes."""
-    asked = f"### Task:\nGenerate a concise title.\n### Chat History:\n<chat_history>\nUSER: {QUESTION}\n</chat_history>"
+    asked = (
+        f"### Task:\nGenerate a concise title.\n### Chat History:\n<chat_history>\nUSER: {QUESTION}\n</chat_history>"
+    )
     return {
         "model": "router",
         "messages": [{"role": "user", "content": asked}],

@@ -140,7 +140,10 @@ BASE64 = FILE.partition(",")[2]
         ({"type": "input_video", "video_data": FILE}, FILE),
         ({"type": "input_video", "file_id": "file-1"}, "file-1"),
         ({"type": "input_video", "input_video": {"data": BASE64, "format": "mp4"}}, FILE),
-        ({"type": "image_url", "image_url": {"url": "https://a.example/x.MP4?token=1"}}, "https://a.example/x.MP4?token=1"),
+        (
+            {"type": "image_url", "image_url": {"url": "https://a.example/x.MP4?token=1"}},
+            "https://a.example/x.MP4?token=1",
+        ),
         ({"type": "image_url", "image_url": "file:///videos/x.webm"}, "file:///videos/x.webm"),
         ({"type": "input_image", "image_url": FILE}, FILE),
     ],
