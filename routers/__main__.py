@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from videorouter.command_line import command, typed_command, underscored
 from videorouter.routers.backbones.loading_options import (
     FrameLabel,
+    HubSource,
     Loading,
     PromptOptions,
     add_flags,
     add_loading_options,
+    hub_access,
     take_loading,
 )
 from videorouter.shards.policy import Policy
@@ -103,7 +105,8 @@ def answer(
         max_new_tokens: longest answer
         encoder: CLIP or SigLIP checkpoint (folder or Hub id) of the system relevance_pooling
         frames: frames sampled from the video; the export's number otherwise
-        plan_out: add the frames chosen, with seconds, scores and scales, as a line of JSON to this file
+        plan_out: add the frames chosen, with seconds, scores and scales, and pictures that cost as much, as a line of JSON to
+            this file
     """
     if model is None and base is None:
         raise ValueError(
@@ -128,9 +131,10 @@ def answer(
             "loading": options_asked if model is not None else {**options_asked, "revision": revision},
         }
         return _print_cost(answer_cost(model or base or "", question, options, **asked), json_output)
-    from videorouter.routers.answering.frame_plan import append_plan
+    from videorouter.routers.answering.plan_file import append_plan
     from videorouter.routers.answering.printing import show_answer
     from videorouter.routers.answering.video_router import VideoRouter
+    from videorouter.routers.cost.picture_names import picture_cost_of
     from videorouter.routers.systems.registry import known_system
 
     known_system(system)
@@ -154,7 +158,9 @@ def answer(
     if stream:
         print()
     if plan_out is not None:
-        append_plan(plan_out, result.plan, str(video), question, options)
+        source: HubSource = {**hub_access(chosen), "revision": router.config.base.revision}
+        cost = picture_cost_of(router.backbone.path, **source)
+        append_plan(plan_out, result.plan, cost, str(video), question, options)
     if json_output:
         print(json.dumps({name: value for name, value in asdict(result).items() if name != "plan"}, indent=2))
     else:

@@ -253,6 +253,7 @@ class VideoRouter:
                 relevance,
                 rows * columns,
                 self.backbone.size_of(watched.grid),
+                self.backbone.frames_per_patch,
             ),
         )
 
