@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,7 @@ class ChunkStates:
         """The same, kept on `device`; a question brings it back to where it was computed."""
         moved = copy.copy(self.cache)
         moved.layers = [copy.copy(layer) for layer in self.cache.layers]
-        for layer in moved.layers:
+        for layer in _layers(moved):
             if layer.keys is not None and layer.values is not None:  # `layer.device` still says where they belong
                 layer.keys, layer.values = layer.keys.to(device), layer.values.to(device)
         return ChunkStates(self.means.to(device), moved)
@@ -69,4 +70,9 @@ class FrameStates:
 
 
 def _keys_and_values(cache: DynamicCache) -> list[Tensor]:
-    return [tensor for layer in cache.layers for tensor in (layer.keys, layer.values) if tensor is not None]
+    return [tensor for layer in _layers(cache) for tensor in (layer.keys, layer.values) if tensor is not None]
+
+
+def _layers(cache: DynamicCache) -> list[DynamicLayer]:
+    """All of them, for `whole_cache` has no others."""
+    return [layer for layer in cache.layers if isinstance(layer, DynamicLayer)]

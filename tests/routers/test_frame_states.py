@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 from tests.routers.tiny_backbones import SQUARE, video, write_tiny
 from videorouter.routers.answering.video_router import VideoRouter
@@ -69,6 +70,10 @@ def tokens_read(image: ImageRouter) -> Iterator[list[int]]:
         hook.remove()
 
 
+def layers_of(cache: DynamicCache) -> list[Any]:
+    return list(cache.layers)
+
+
 @pytest.mark.parametrize("options", [{}, {"router_scale": 4}, {"smoothing": 2, "router_scale": 2}])
 @pytest.mark.parametrize("own_weights", [False, True])
 def test_every_question_is_told_what_it_would_be_told_alone(
@@ -106,8 +111,7 @@ def test_states_take_the_bytes_that_were_foretold(backbone: Backbone) -> None:
     storages = {
         part.untyped_storage().data_ptr(): part.untyped_storage().nbytes()
         for chunk in states.chunks
-        for part in (chunk.means, *(part for layer in chunk.cache.layers for part in (layer.keys, layer.values)))
-        if part is not None
+        for part in (chunk.means, *(part for layer in layers_of(chunk.cache) for part in (layer.keys, layer.values)))
     }
     assert states.nbytes == sum(storages.values()) == image.bytes_of_states(tokens)
 
@@ -158,12 +162,12 @@ def test_a_cache_that_questions_continue_from_does_not_grow(backbone: Backbone) 
     shadow = backbone.shadow_stack(2)
     with torch.no_grad():
         _, cache = shadow.frames(backbone.encode_frames(video(2))[..., : backbone.hidden_size])
-        length, layers = cache.get_seq_length(), list(cache.layers)
-        kept = [(layer.keys, layer.values) for layer in layers]
-        shadow.question_after_frames(backbone.embed_text("Who?"), cache, cache.layers[0].keys.shape[0])  # type: ignore[union-attr]
+        length, kept = cache.get_seq_length(), [(layer.keys, layer.values) for layer in layers_of(cache)]
+        shadow.question_after_frames(backbone.embed_text("Who?"), cache, len(kept[0][0]))
     assert cache.get_seq_length() == length
     assert all(
-        layer.keys is keys and layer.values is values for layer, (keys, values) in zip(cache.layers, kept, strict=True)
+        layer.keys is keys and layer.values is values
+        for layer, (keys, values) in zip(layers_of(cache), kept, strict=True)
     )
 
 
@@ -234,8 +238,9 @@ def test_states_kept_elsewhere_say_where_they_belong_and_leave_the_first_as_they
     with torch.no_grad():
         expected = image(tokens, [question], states)
         moved = states.to(torch.device("meta"))
-        assert {layer.keys.device.type for chunk in moved.chunks for layer in chunk.cache.layers} == {"meta"}  # type: ignore[union-attr]
-        assert {layer.device for chunk in moved.chunks for layer in chunk.cache.layers} == {torch.device("cpu")}
+        layers = [layer for chunk in moved.chunks for layer in layers_of(chunk.cache)]
+        assert {layer.keys.device.type for layer in layers} == {"meta"}
+        assert {layer.device for layer in layers} == {torch.device("cpu")}
         assert moved.nbytes == states.nbytes
         assert torch.equal(image(tokens, [question], states), expected)
 
