@@ -15,6 +15,7 @@ from tests.routers.processor_sizes import processor_size
 from tests.routers.tiny_backbones import all_kept, some_kept, video, write_tiny
 from tests.video.oblong import write_oblong_video
 from videorouter.routers.__main__ import main
+from videorouter.routers.answering.frame_pictures import frame_pictures
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.answering.watched_video import grid_of_file
 from videorouter.routers.backbones.frame_shape import FrameShape
@@ -22,6 +23,8 @@ from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.own_aspect import PixelLimits
 from videorouter.routers.backbones.sources import LazyTokens
 from videorouter.routers.backbones.temporal import merged_seconds
+from videorouter.routers.cost.picture_families import QwenPictures
+from videorouter.routers.cost.picture_names import picture_cost_of
 from videorouter.routers.systems.base import CompressedVideo
 from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.registry import SYSTEMS, BaseOnly, build_system
@@ -195,10 +198,13 @@ def test_every_system_answers_about_videos_of_any_shape(family: str, clip: Path,
     for name in tried:
         answer = router.answer(watched, "Why?", system=name, budget=2 * rows * columns, max_new_tokens=2)
         assert 0 < answer.tokens <= (4 if name == "dense" else 2) * rows * columns, name
-        for frame in (frame for frame in answer.plan.frames if frame.tokens):
-            assert (frame.height or 0) <= rows * router.backbone.size_of((1, 1))[0]
-            assert frame.side is None
-            assert abs(frame.width * rows - frame.height * columns) <= max(rows, columns), name  # type: ignore[operator]
+        plan = answer.plan
+        assert (plan.height, plan.width, plan.merged) == (*router.backbone.size_of(watched.grid), 2)
+        assert plan.tokens == answer.tokens, name
+        for picture in frame_pictures(plan, QwenPictures(min_pixels=784), answer.tokens):
+            assert picture.place % 2 == 0
+            assert picture.tokens <= plan.frames[picture.place].tokens, name
+            assert abs(picture.width * rows - picture.height * columns) <= max(rows, columns), name
 
 
 def test_a_system_that_says_no_grid_still_answers(clip: Path, folders: dict[str, Path]) -> None:
@@ -268,9 +274,13 @@ def test_the_command_line_takes_pixels(
     assert main([*asked, "--max-pixels", "9408", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     rows = [json.loads(line) for line in (tmp_path / "plan.jsonl").read_text().splitlines()]
-    frame = rows[0]["frames"][0]
-    assert frame["height"] * frame["width"] <= 9408
-    assert told["tokens_by_frame"] == [frame["height"] * frame["width"] // 784] * 2
+    row, cost = rows[0], picture_cost_of(str(folders["qwen2_5_vl"]))
+    assert row["height"] * row["width"] <= 9408
+    assert told["tokens_by_frame"] == [row["height"] * row["width"] // 784] * 2
+    assert [picture["place"] for picture in row["pictures"]] == [0, 2]  # one for each merged pair
+    for picture in row["pictures"]:
+        assert (picture["height"], picture["width"]) == (row["height"], row["width"])
+        assert picture["tokens"] == cost.tokens(row["height"], row["width"]) == told["tokens_by_frame"][0]
     assert main([*asked, "--frame-size", "112"]) == 0
     assert main([*asked, "--frame-size", "112", "--max-pixels", "9408"]) == 1
 

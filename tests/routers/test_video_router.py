@@ -108,7 +108,11 @@ def test_a_plan_says_which_frames_how_finely(router: Path, clip: Path, tmp_path:
         kept = [frame for frame in row["frames"] if frame["tokens"]]
         assert 0 < sum(frame["tokens"] for frame in kept) <= 200
         assert all(f["tokens"] == pytest.approx(16 / f["scale"], abs=0.01) for f in kept)
-        assert all(f["side"] ** 2 == pytest.approx(112**2 / f["scale"], rel=0.02) for f in kept)
+        assert (row["height"], row["width"], row["merged"]) == (112, 112, 1)
+        shown = row["pictures"]  # InternVL has no smaller picture: the base sees one tile of each or nothing
+        assert len(shown) == min(sum(frame["tokens"] for frame in kept) // 16, len(kept))
+        assert {(picture["height"], picture["width"], picture["tokens"]) for picture in shown} == {(112, 112, 16)}
+        assert all(row["frames"][picture["place"]]["tokens"] for picture in shown)
         assert all(frame["scale"] is None for frame in row["frames"] if not frame["tokens"])
         seconds = [frame["second"] for frame in row["frames"]]
         assert seconds == sorted(seconds)
