@@ -11,6 +11,9 @@ from videorouter.serve.chat.typed_fields import TypedFields
 from videorouter.serve.errors import RequestError
 
 ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
+NO_VIDEO: Final = "no video"
+ONE_PICTURE: Final = "one picture"
+"""Why a request is not routed. A picture is shown all the same: as a video of one frame, where nobody else can be shown it."""
 _SPOKEN: Final = {"developer": "system"}
 _TOOLS: Final = ("tool", "function")
 
@@ -31,7 +34,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of one message: the T frames of a video, two or more.
+    """The pictures of one message: the T frames of a video.
 
     `seconds` says when each is shown, where the texts between them or the request's other fields tell it of all. `between` are
     T + 1 texts: what is said before each frame and after the last, without labels of frames and without what follows the frames
@@ -101,13 +104,12 @@ def understand(messages: Sequence[Message], media_io: TypedFields | None) -> Con
     else:
         urls = tuple(part.url for part in message.parts if isinstance(part, Picture))
         texts = read_frame_texts(message.parts)
-    if len(urls) < 2:
-        return Conversation(None, None, "one picture", last_text, last_text, _around(messages, last))
+    alone = ONE_PICTURE if len(urls) < 2 else None
     place = Place(found.message, found.parts, texts.left, found.again)
     between, text = _prompt_last(texts.between)
     asked = _asked(between, text) if found.message == last else last_text
     shown = Pictures(urls, texts.seconds, between)
-    return Conversation(shown, place, None, text, asked, _around(messages, found.message))
+    return Conversation(shown, place, alone, text, asked, _around(messages, found.message))
 
 
 def _read_message(message: Any, place: str) -> Message:
@@ -137,7 +139,7 @@ def _one_video(messages: Sequence[Message]) -> Place | str:
             elif isinstance(part, Other):
                 others.append(part.kind)
     if not videos and not pictures:
-        return others[0] if others else "no video"
+        return others[0] if others else NO_VIDEO
     if len(videos) > 1:
         return "several videos"
     if videos and pictures:

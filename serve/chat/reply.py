@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,37 +13,47 @@ FinishReason = Literal["stop", "length"]
 """`stop`: the model ended, or wrote a stop text; `length`: the most tokens were reached."""
 
 
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one request: of the prompt as it was fed, `cached` among them, and of all answers."""
-
-    prompt: int
-    completion: int
-    cached: int = 0
-
-    def body(self) -> dict[str, Any]:
-        """OpenAI's object."""
-        return {
-            "prompt_tokens": self.prompt,
-            "completion_tokens": self.completion,
-            "total_tokens": self.prompt + self.completion,
-            "prompt_tokens_details": {"cached_tokens": self.cached},
-        }
+def usage_object(prompt: int, completion: int, cached: int = 0) -> dict[str, Any]:
+    """OpenAI's usage: tokens of the prompt as it was fed, `cached` among them, and of all answers."""
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
 
 
-@dataclass(frozen=True)
-class Choice:
-    """One whole answer."""
+def whole_choice(text: str, finish_reason: FinishReason, index: int = 0) -> dict[str, Any]:
+    """A whole answer, as a completion holds it."""
+    message = {"role": "assistant", "content": text, "refusal": None}
+    return {"index": index, "message": message, "finish_reason": finish_reason, "logprobs": None}
 
-    text: str
-    finish_reason: FinishReason
+
+def first_choice(index: int = 0) -> dict[str, Any]:
+    """The beginning of an answer, as a chunk holds it: its role, and no text yet."""
+    return _delta(index, {"role": "assistant", "content": "", "refusal": None}, None)
+
+
+def text_choice(text: str, index: int = 0) -> dict[str, Any]:
+    """A further piece of an answer."""
+    return _delta(index, {"content": text}, None)
+
+
+def last_choice(finish_reason: FinishReason, index: int = 0) -> dict[str, Any]:
+    """The end of an answer."""
+    return _delta(index, {}, finish_reason)
+
+
+def _delta(index: int, delta: dict[str, Any], finish: FinishReason | None) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "finish_reason": finish, "logprobs": None}
 
 
 @dataclass(frozen=True)
 class Reply:
     """What all objects about one request have in common; `created` in seconds since 1970.
 
-    The `extension` that methods take is the routing, under the key `videorouter`; None leaves it out.
+    Choices and usage are ours, made by the functions above, or an upstream's. The `extension` that methods take is the routing,
+    under the key `videorouter`; None leaves it out.
     """
 
     model: str
@@ -52,44 +62,19 @@ class Reply:
     created: int = field(default_factory=lambda: int(time.time()))
 
     def completion(
-        self, choices: Sequence[Choice], usage: Usage, extension: Mapping[str, Any] | None = None
+        self, choices: list[dict[str, Any]], usage: dict[str, Any] | None, extension: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """The whole answer."""
-        answered = [
-            {
-                "index": index,
-                "message": {"role": "assistant", "content": choice.text, "refusal": None},
-                "finish_reason": choice.finish_reason,
-                "logprobs": None,
-            }
-            for index, choice in enumerate(choices)
-        ]
-        return self._object("chat.completion", answered, extension) | {"usage": usage.body()}
+        return self._object("chat.completion", choices, extension) | {"usage": usage}
 
-    def first_chunk(self, index: int = 0, extension: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The chunk that begins answer `index`: its role, and no text yet."""
-        return self._chunk(index, {"role": "assistant", "content": "", "refusal": None}, None, extension)
-
-    def text_chunk(self, text: str, index: int = 0) -> dict[str, Any]:
-        """A further piece of answer `index`."""
-        return self._chunk(index, {"content": text}, None, None)
-
-    def last_chunk(
-        self, finish_reason: FinishReason, index: int = 0, extension: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """The chunk that ends answer `index`."""
-        return self._chunk(index, {}, finish_reason, extension)
-
-    def usage_chunk(self, usage: Usage) -> dict[str, Any]:
-        """The chunk behind all answers, for clients that asked for it (`include_usage`): the usage, and no choices."""
-        return self._object("chat.completion.chunk", [], None) | {"usage": usage.body()}
-
-    def _chunk(
-        self, index: int, delta: dict[str, Any], finish: FinishReason | None, extension: Mapping[str, Any] | None
-    ) -> dict[str, Any]:
-        choice = {"index": index, "delta": delta, "finish_reason": finish, "logprobs": None}
-        made = self._object("chat.completion.chunk", [choice], extension)
+    def chunk(self, choices: list[dict[str, Any]], extension: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A part of a stream."""
+        made = self._object("chat.completion.chunk", choices, extension)
         return made | {"usage": None} if self.include_usage else made
+
+    def usage_chunk(self, usage: dict[str, Any] | None) -> dict[str, Any]:
+        """The chunk behind all answers, for clients that asked for it (`include_usage`): the usage, and no choices."""
+        return self._object("chat.completion.chunk", [], None) | {"usage": usage}
 
     def _object(self, kind: str, choices: list[dict[str, Any]], extension: Mapping[str, Any] | None) -> dict[str, Any]:
         made = {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}

@@ -8,14 +8,17 @@ from videorouter.serve.chat.request import ChatRequest
 
 
 def with_pictures(
-    request: ChatRequest, pictures: Sequence[tuple[float | None, str]], frames: Sequence[int] | None = None
+    request: ChatRequest,
+    pictures: Sequence[tuple[float | None, str]],
+    frames: Sequence[int] | None = None,
+    detail: str | None = None,
 ) -> list[dict[str, Any]]:
     """The request's messages with `pictures`, (second, URL) each, where the video stood; the request must show one.
 
     A picture is a text part `<12.5 seconds>`, where its second is known, and an `image_url` part. They stand where the video's
     part, or the first of its pictures, stood; labels of pictures are gone, and all else is as received. `frames` says which of
     the request's pictures each of them was: they then stand there, so that texts between pictures keep their places, and keep
-    what the client wrote beside their URLs, such as `detail`.
+    what the client wrote beside their URLs, such as `detail`, unless that is given here: what the pictures' sizes were made for.
     """
     place = request.place
     if place is None:
@@ -34,11 +37,12 @@ def with_pictures(
         for picture, frame in enumerate(frames):
             stands[place.parts[frame]].append(picture)
     parts: list[Any] = []
+    told = {} if detail is None else {"detail": detail}
     replaced, removed = set(place.parts), {part for number, part in place.again if number == place.message}
     for number, part in enumerate(content):
         if number in replaced:
             for picture in stands.get(number, ()):
-                parts += _shown(*pictures[picture], _beside_url(part))
+                parts += _shown(*pictures[picture], _beside_url(part) | told)
         elif number in place.left:
             parts += _left(part, place.left[number])
         elif number not in removed:

@@ -92,7 +92,7 @@ class Fetcher:
         private_allowed = self.hosts.private_allowed(url)
         if private_allowed is None:
             raise Forbidden(
-                f"media from {url.netloc.decode()!r} is not allowed: start the server with --allowed_hosts that name it"
+                f"media from {url.netloc.decode()!r} is not allowed: start the server with --video_hosts that name it"
                 " (with its port, unless that is 80 or 443), or send the file itself"
             )
         try:
@@ -102,7 +102,7 @@ class Fetcher:
         if not addresses or not all(may_be_asked(address, private_allowed) for address in addresses):
             raise Forbidden(
                 f"{url.host} has an address that is not public; a host in a private network is allowed with its port,"
-                " as --allowed_hosts host:port"
+                " as --video_hosts host:port"
             )
         return addresses
 

@@ -5,8 +5,10 @@ import os
 import stat
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from videorouter.serve.errors import Forbidden, NotThere, RequestError
@@ -15,6 +17,8 @@ from videorouter.serve.media.stored import StoredFile, shown_name
 from videorouter.serve.media.writing import too_large
 from videorouter.video.containers import HEAD
 
+LISTED = 1000
+"""Files that a list holds."""
 REMEMBERED = 4096
 """Files whose hash is kept."""
 SETTLED = 2.0
@@ -29,8 +33,10 @@ class LocalFiles:
         self._hashes: OrderedDict[tuple[str, int, int, int, int], str] = OrderedDict()
         self._lock = Lock()
 
-    def open(self, url: str) -> tuple[StoredFile, int]:
+    def open(self, url: str, *, hashed: bool = True) -> tuple[StoredFile, int]:
         """The file of a `file://` URL, and its descriptor, which is open until the caller closes it.
+
+        Its hash is empty where it is not to be `hashed`.
 
         Raises `RequestError`, `Forbidden`, `NotThere`, `TooLarge` and `BadVideo`.
         """
@@ -41,11 +47,35 @@ class LocalFiles:
             if size > self.most:
                 raise too_large("the file", self.most, size)
             kind = kind_of(os.pread(descriptor, HEAD, 0))
-            name, sha256 = shown_name(real), self._sha256(descriptor, real)
+            name, sha256 = shown_name(real), self._sha256(descriptor, real) if hashed else ""
             return StoredFile(_path_of_open(descriptor, real), sha256, size, kind, name), descriptor
         except BaseException:
             os.close(descriptor)
             raise
+
+    def videos(self) -> list[dict[str, Any]]:
+        """Name, URL and bytes of at most `LISTED` files under the root that are videos by their first bytes, sorted."""
+        found: list[dict[str, Any]] = []
+        for folder, folders, names in os.walk(self.root):
+            folders.sort()
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                with suppress(RequestError):
+                    stored, descriptor = self.open(Path(path).as_uri(), hashed=False)
+                    os.close(descriptor)
+                    if stored.kind == "video":
+                        shown = os.path.relpath(path, self.root)
+                        found.append({"name": shown, "url": Path(path).as_uri(), "size": stored.size})
+                if len(found) == LISTED:
+                    return found
+        return found
+
+    def under(self, name: str) -> Path:
+        """The path of a regular file by its name under the root. Raises as `open`."""
+        path = Path(self.root, name)
+        _, descriptor = self.open(path.as_uri(), hashed=False)
+        os.close(descriptor)
+        return path
 
     def _open(self, real: str) -> int:
         """A descriptor of a path without links, opened part by part from the root, so that none that appears is followed."""

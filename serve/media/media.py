@@ -6,11 +6,12 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from anyio import to_thread
 from filelock import FileLock, Timeout
 
-from videorouter.serve.errors import Forbidden, RequestError
+from videorouter.serve.errors import Forbidden, NotThere, RequestError
 from videorouter.serve.media.address import AllowedHosts
 from videorouter.serve.media.data_urls import data_of
 from videorouter.serve.media.fetch import Fetcher, Resolve, system_addresses
@@ -85,6 +86,16 @@ class Media:
         """Drop an upload; who reads it now reads on. Raises `NotThere`, also for another owner's."""
         self._uploads.delete(id, owner)
 
+    def listed(self) -> list[dict[str, Any]]:
+        """The videos under the media root, by name: what the page offers. May block."""
+        return [] if self._local is None else self._local.videos()
+
+    def listed_file(self, name: str) -> Path:
+        """The file of one of them. Raises `NotThere`, and as `opened`; may block."""
+        if self._local is None:
+            raise NotThere("this server has no --media_root")
+        return self._local.under(name)
+
     def close(self) -> None:
         """Delete all that was fetched and uploaded."""
         self._clear()
@@ -97,7 +108,7 @@ class Media:
     async def _fetched(self, url: str, path: Path) -> StoredFile:
         if not self._hosts:
             raise Forbidden(
-                "this server fetches no media: start it with --allowed_hosts that name the hosts it may ask, or send the file"
+                "this server fetches no media: start it with --video_hosts that name the hosts it may ask, or send the file"
                 " itself as a data: URL or an upload"
             )
         return await self._fetcher.fetch(url, path)

@@ -34,9 +34,9 @@ class MediaOptions:
         if self.media_root is not None and not self.media_root.is_dir():
             raise ValueError(f"--media_root {self.media_root}: no such folder")
         if self.most_bytes < 1 or self.fetch_timeout <= 0 or self.most_redirects < 0:
-            raise ValueError("--most_bytes and --fetch_timeout must be above 0, --most_redirects at least 0")
+            raise ValueError("most_bytes and fetch_timeout must be above 0, most_redirects at least 0")
         if self.upload_bytes < self.most_bytes:
             raise ValueError(
-                f"--upload_bytes {self.upload_bytes} holds no file of --most_bytes {self.most_bytes}:"
-                " raise the first or lower the second"
+                f"room for {self.upload_bytes:,} bytes of uploads holds no file of {self.most_bytes:,}:"
+                " raise --uploads_gb or lower --most_megabytes"
             )

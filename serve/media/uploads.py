@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from videorouter.serve.errors import Busy, NotThere
 from videorouter.serve.media.kinds import Kind
@@ -28,6 +29,18 @@ class Upload:
     sha256: str
     kind: Kind
     created: int
+
+    def body(self) -> dict[str, Any]:
+        """OpenAI's file object."""
+        return {
+            "id": self.id,
+            "object": "file",
+            "bytes": self.size,
+            "created_at": self.created,
+            "filename": self.name,
+            "purpose": "user_data",
+            "status": "processed",
+        }
 
 
 @dataclass

@@ -9,7 +9,16 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from videorouter.serve.chat.reply import DONE, Choice, Reply, Usage, error_event
+from videorouter.serve.chat.reply import (
+    DONE,
+    Reply,
+    error_event,
+    first_choice,
+    last_choice,
+    text_choice,
+    usage_object,
+    whole_choice,
+)
 from videorouter.serve.errors import Unreachable
 
 ROUTING = {"engine": "own", "policy": "fragment", "tokens": 248}
@@ -33,7 +42,9 @@ def ask(response: httpx2.Response, **more: Any) -> Any:
 
 
 def test_a_completion_is_read_with_usage_and_routing() -> None:
-    made = Reply("router").completion([Choice("(B)", "stop"), Choice("(C", "length")], Usage(300, 5, 128), ROUTING)
+    made = Reply("router").completion(
+        [whole_choice("(B)", "stop"), whole_choice("(C", "length", 1)], usage_object(300, 5, 128), ROUTING
+    )
     ChatCompletion.model_validate(made, strict=True)
     read = ask(httpx2.Response(200, json=made))
     assert read.id.startswith("chatcmpl-")
@@ -51,11 +62,11 @@ def test_a_completion_is_read_with_usage_and_routing() -> None:
 def test_a_stream_is_read_to_its_end(include_usage: bool) -> None:
     reply = Reply("router", include_usage)
     made = [
-        reply.first_chunk(extension=ROUTING),
-        reply.text_chunk("He "),
-        reply.text_chunk("waves."),
-        reply.last_chunk("stop", extension=ROUTING | {"seconds": {"total": 1.0}}),
-        *([reply.usage_chunk(Usage(300, 5))] if include_usage else []),
+        reply.chunk([first_choice()], ROUTING),
+        reply.chunk([text_choice("He ")]),
+        reply.chunk([text_choice("waves.")]),
+        reply.chunk([last_choice("stop")], ROUTING | {"seconds": {"total": 1.0}}),
+        *([reply.usage_chunk(usage_object(300, 5))] if include_usage else []),
     ]
     for chunk in made:
         ChatCompletionChunk.model_validate(chunk, strict=True)
@@ -72,7 +83,7 @@ def test_a_stream_is_read_to_its_end(include_usage: bool) -> None:
 
 
 def test_an_error_amid_a_stream_is_raised_by_the_client() -> None:
-    events = [Reply("router").first_chunk(), error_event(Unreachable("the upstream broke off")), DONE]
+    events = [Reply("router").chunk([first_choice()]), error_event(Unreachable("the upstream broke off")), DONE]
     stream = ask(streamed(events), stream=True)
     next(stream)
     with pytest.raises(openai.APIError, match="the upstream broke off") as raised:

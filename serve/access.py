@@ -1,0 +1,96 @@
+"""Who may ask: the Host that a request names, the Origin of the page that sends it, the API key (ours).
+
+A page of any address can send requests to servers on its reader's machine, and a name of its own can be made to lead there (DNS
+rebinding): so a browser's Origin must be the server's own or an allowed one, and so must the Host.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from videorouter.serve.config import KEYS, ServeConfig, is_loopback
+from videorouter.serve.errors import Forbidden, NoSuchKey, RequestError
+
+NOBODY = "local"
+"""Who asks where no keys are needed."""
+OPEN = ("/", "/health", "/page.css", "/page.js")
+"""What needs no key: the page, which asks for one, and what a load balancer looks at."""
+
+
+class Access:
+    """The names, pages and keys of one server."""
+
+    def __init__(self, config: ServeConfig, keys: Sequence[str]) -> None:
+        """Raises `ValueError` for a server that others reach and that has no keys."""
+        if not config.own_machine_only and not keys:
+            raise ValueError(
+                f"--host {config.host} lets other machines ask: set {KEYS} to one or several API keys, separated by commas"
+            )
+        self._keys = [key.encode() for key in keys]
+        any_address = config.host in ("0.0.0.0", "::")
+        self._hosts = {*config.allowed_hosts} | (set() if any_address else {config.host.strip("[]")})
+        self._origins = {origin.rstrip("/") for origin in config.allowed_origins}
+
+    def owner(self, path: str, headers: Any) -> str:
+        """Whose request it is: a hash of the key, so that no log or cache holds one.
+
+        Raises `Forbidden` for a Host or Origin that is not allowed, `NoSuchKey` for a key that is missing or wrong.
+        """
+        host = headers.get("host", "")
+        self._check_host(host)
+        if (origin := headers.get("origin")) is not None:
+            self._check_origin(origin, host)
+        if not self._keys:
+            return NOBODY
+        if path in OPEN:
+            return NOBODY
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        known = [key for key in self._keys if hmac.compare_digest(key, given.strip().encode())]
+        if scheme.lower() != "bearer" or not known:
+            raise NoSuchKey("this server wants one of its API keys: send it as `Authorization: Bearer KEY`")
+        return hashlib.sha256(known[0]).hexdigest()[:16]
+
+    def _check_host(self, host: str) -> None:
+        name = (urlsplit(f"//{host}").hostname or "") if host else ""
+        if not (is_loopback(name) or name in self._hosts):
+            raise Forbidden(
+                f"this server is not called {name[:80]!r}: ask it by its own name, or start it with --allowed_hosts"
+            )
+
+    def _check_origin(self, origin: str, host: str) -> None:
+        if origin.rstrip("/") in self._origins or urlsplit(origin).netloc == host:
+            return
+        raise Forbidden(
+            f"pages of {origin[:80]} may not use this server: open its own page, or start it with --allowed_origins"
+        )
+
+
+def keys_from_environment() -> list[str]:
+    """The API keys that clients must send one of; none where nobody set any."""
+    return [key.strip() for key in os.environ.get(KEYS, "").split(",") if key.strip()]
+
+
+class AccessMiddleware:
+    """Lets requests through that `Access` allows; who asks is then `scope["state"]["owner"]`."""
+
+    def __init__(self, app: Any, access: Access) -> None:
+        self._app, self._access = app, access
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        if scope["type"] == "http":
+            from starlette.datastructures import Headers
+            from starlette.responses import JSONResponse
+
+            try:
+                owner = self._access.owner(scope["path"], Headers(scope=scope))
+            except RequestError as error:
+                await JSONResponse(error.body(), error.status, error.headers)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["owner"] = owner
+        elif scope["type"] == "websocket":
+            return
+        await self._app(scope, receive, send)

@@ -1,0 +1,190 @@
+"""The HTTP side: chat completions, models, files, health, metrics, and the page with what it shows."""
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from videorouter.serve.access import Access, AccessMiddleware
+from videorouter.serve.chat.request import parse_chat
+from videorouter.serve.errors import Busy, NotThere, RequestError
+from videorouter.serve.receiving import ClientGone, received_json, unless_gone, uploaded
+from videorouter.serve.service import Service
+from videorouter.serve.streaming import StreamedAnswer, whole_answer
+from videorouter.serve.worker import Admission
+
+PAGE: Final = Path(__file__).parent / "page"
+ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript"}
+_POLICY: Final = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'"
+_log = logging.getLogger(__name__)
+
+
+def application(service: Service, access: Access) -> FastAPI:
+    """The ASGI application."""
+    app = FastAPI(title="VideoRouter", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(AccessMiddleware, access=access)
+    _tell_errors(app)
+    _answer_chats(app, service)
+    _keep_files(app, service)
+    _tell_state(app, service)
+    _show_page(app)
+    return app
+
+
+def _answer_chats(app: FastAPI, service: Service) -> None:
+    config, metrics = service.config, service.metrics
+    admission = Admission(config.most_waiting)
+
+    @app.post("/v1/chat/completions")
+    async def completions(request: Request) -> Response:
+        if (wait := admission.full()) is not None:
+            metrics.requests.labels("chat", "429").inc()
+            raise Busy(f"{admission.most} requests are in work or waiting: come again in {wait} s", wait)
+        place = admission.enter()
+        metrics.in_work.set(admission.within)
+
+        def left(status: int, seconds: dict[str, float]) -> None:
+            admission.leave(place)
+            metrics.in_work.set(admission.within)
+            metrics.requests.labels("chat", str(status)).inc()
+            for stage, spent in seconds.items():
+                metrics.stages.labels(stage).observe(spent)
+
+        status, seconds, streaming = 499, dict[str, float](), False
+        try:
+            body = await received_json(request, config.most_megabytes * 1_000_000, config.patience)
+            chat = await asyncio.to_thread(parse_chat, body)
+            del body
+            answered = await unless_gone(request, service.answer(chat, request.state.owner))
+            if answered.pieces is not None:
+                streaming = True
+                return StreamedAnswer(config.served_name, chat, answered, left)
+            status = 200
+            made = whole_answer(config.served_name, answered)
+            seconds = answered.seconds
+            return JSONResponse(made)
+        except RequestError as error:
+            status = error.status
+            raise
+        except (ClientDisconnect, ClientGone):
+            return Response(status_code=499)
+        except Exception:
+            status = 500
+            raise
+        finally:
+            if not streaming:
+                left(status, seconds)
+
+
+def _keep_files(app: FastAPI, service: Service) -> None:
+    media, config = service.media, service.config
+
+    @app.post("/v1/files")
+    async def upload(request: Request) -> Response:
+        try:
+            stored = await uploaded(request, media, config.most_megabytes * 1_000_000, config.patience)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        return JSONResponse(stored.body())
+
+    @app.get("/v1/files")
+    async def files(request: Request) -> dict[str, Any]:
+        return {"object": "list", "data": [one.body() for one in media.uploads(request.state.owner)]}
+
+    @app.delete("/v1/files/{name}")
+    async def delete(request: Request, name: str) -> dict[str, Any]:
+        media.delete(name, request.state.owner)
+        return {"id": name, "object": "file", "deleted": True}
+
+    @app.get("/videos")
+    async def videos() -> dict[str, Any]:
+        """The videos of the media root, for the page."""
+        return {"data": await asyncio.to_thread(media.listed)}
+
+    @app.get("/videos/{name:path}")
+    async def video(name: str) -> Response:
+        """One of them; browsers ask for parts of it."""
+        return FileResponse(await asyncio.to_thread(media.listed_file, name))
+
+    @app.get("/frames/{sha256}/{frames}/{place}")
+    async def frame(request: Request, sha256: str, frames: int, place: int) -> Response:
+        """A sampled frame of a video that was asked about, as it is kept, for the page."""
+        found = await asyncio.to_thread(service.frame, request.state.owner, sha256, frames, place)
+        return Response(found, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+
+def _tell_state(app: FastAPI, service: Service) -> None:
+    started = int(time.time())
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [service.model(started)]}
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        if name != service.config.served_name:
+            raise NotThere(f"there is no model {name!r}, but {service.config.served_name!r}", code="model_not_found")
+        return service.model(started)
+
+    @app.get("/health")
+    async def health() -> Response:
+        told = await service.health()
+        return JSONResponse(told, 200 if told["status"] == "ok" else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _show_page(app: FastAPI) -> None:
+    kept = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+    @app.get("/")
+    async def page() -> Response:
+        return FileResponse(PAGE / "page.html", media_type="text/html", headers=kept)
+
+    @app.get("/{name}")
+    async def asset(name: str) -> Response:
+        if name not in ASSETS:
+            raise NotThere(f"there is no page {name[:80]!r}: the server's own is at /")
+        return FileResponse(PAGE / name, media_type=ASSETS[name], headers=kept)
+
+
+def _tell_errors(app: FastAPI) -> None:
+    @app.exception_handler(RequestError)
+    async def refused(_: Request, error: RequestError) -> JSONResponse:
+        return JSONResponse(error.body(), error.status, error.headers)
+
+    @app.exception_handler(HTTPException)
+    async def not_served(request: Request, error: HTTPException) -> JSONResponse:
+        told = RequestError(f"{request.method} {request.url.path[:80]}: {error.detail}")
+        return JSONResponse(told.body(), error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_valid(_: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse(RequestError(f"the address is not valid: {error.errors()[0]['msg']}").body(), 400)
+
+    @app.exception_handler(Exception)
+    async def failed(_: Request, error: Exception) -> JSONResponse:
+        _log.error("a request failed", exc_info=error)
+        return JSONResponse(internal_error(error), 500)
+
+
+def internal_error(error: Exception) -> dict[str, Any]:
+    """What a client is told of a fault of the server's own: its kind, and nothing of what is inside."""
+    kind = type(error).__name__
+    return {
+        "error": {
+            "message": f"the server failed ({kind}); its log says more",
+            "type": "server_error",
+            "param": None,
+            "code": None,
+        }
+    }

@@ -1,0 +1,66 @@
+"""The engine `own`: the base that is loaded here decodes, several answers in one batch."""
+
+from collections.abc import AsyncGenerator
+
+from videorouter.routers.answering.routed_question import RoutedQuestion, prompt_without_video
+from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.backbones.prompt import Prompt
+from videorouter.routers.backbones.sampling import Sampling
+from videorouter.serve.chat.conversation import NO_VIDEO
+from videorouter.serve.chat.reply import last_choice, text_choice, usage_object
+from videorouter.serve.chat.request import ChatRequest
+from videorouter.serve.config import EngineName
+from videorouter.serve.engines.engine import Piece, Whole, collected
+from videorouter.serve.engines.fields import refuse
+from videorouter.serve.errors import RequestError
+from videorouter.serve.worker import Decoded, ModelWorker, Wanted
+
+USUAL_TOKENS = 256
+"""Longest answer where a request names none."""
+
+
+class OwnEngine:
+    """Greedy unless a request names a temperature."""
+
+    name: EngineName = "own"
+    keeps_frames = False
+
+    def __init__(self, router: VideoRouter, worker: ModelWorker, most_tokens: int) -> None:
+        self._router, self._worker, self._most_tokens = router, worker, most_tokens
+
+    async def healthy(self) -> bool:
+        """It needs nothing else."""
+        return True
+
+    def check(self, chat: ChatRequest) -> None:
+        """Nothing but text is made here: no tools, no grammar, no likelihoods, one answer."""
+        refuse(chat, "the own engine", ("n", "penalties", "logprobs", "tools", "response_format", "logit_bias"))
+
+    def prepare(self, routed: RoutedQuestion, chat: ChatRequest) -> Prompt:
+        """The embedded prompt."""
+        return routed.prompt(self._router.backbone, chat.dialogue)
+
+    async def prepare_unrouted(self, chat: ChatRequest) -> Prompt:
+        """The embedded prompt of a conversation without a video: anything else that is not one video cannot be shown here."""
+        if chat.unrouted != NO_VIDEO:
+            raise RequestError(f"{chat.unrouted}: the own engine answers about one video, or about none")
+        self.check(chat)
+        try:
+            return await self._worker.run(prompt_without_video, self._router.backbone, chat.text, chat.dialogue)
+        except ValueError as error:
+            raise RequestError(" ".join(str(error).split()), param="messages") from error
+
+    async def stream(self, prepared: Prompt, chat: ChatRequest) -> AsyncGenerator[Piece]:
+        """Text as it is decoded."""
+        sampling = Sampling(temperature=chat.temperature or 0.0, top_p=chat.top_p or 1.0, seed=chat.seed)
+        most = min(chat.max_tokens or min(USUAL_TOKENS, self._most_tokens), self._most_tokens)
+        async for heard in self._worker.decode(Wanted(prepared, most, sampling, chat.stop)):
+            if isinstance(heard, Decoded):
+                seconds = {"prefill": heard.prefill_seconds, "generate": heard.generate_seconds}
+                yield Piece([last_choice(heard.reason)], usage_object(len(prepared), heard.tokens), seconds)
+            else:
+                yield Piece([text_choice(heard)])
+
+    async def complete(self, prepared: Prompt, chat: ChatRequest) -> Whole:
+        """The text as a whole."""
+        return await collected(self.stream(prepared, chat))

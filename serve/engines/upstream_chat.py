@@ -1,0 +1,50 @@
+"""A chat request answered by the upstream's own chat: its chunks, tools, finish reason, usage and errors (ours)."""
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from videorouter.serve.chat.request import ChatRequest, forwarded
+from videorouter.serve.engines.engine import Piece, Whole
+from videorouter.serve.engines.upstream import Upstream
+
+
+@dataclass(frozen=True)
+class SentChat:
+    """The body of a chat request for the upstream."""
+
+    body: dict[str, Any]
+
+
+class UpstreamChat:
+    """`stream` and `complete` of an engine whose answers are an upstream's chat."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    def as_it_came(self, chat: ChatRequest) -> SentChat:
+        """The request with nothing routed in it: its messages untouched, of its other fields those that may go on."""
+        return SentChat(forwarded(chat) | {"model": self._upstream.model})
+
+    def with_messages(self, chat: ChatRequest, messages: list[dict[str, Any]]) -> SentChat:
+        """The request with other messages, in which the video is gone."""
+        return SentChat(forwarded(chat, messages) | {"model": self._upstream.model})
+
+    async def stream(self, sent: SentChat) -> AsyncGenerator[Piece]:
+        """The upstream's chunks. Raises `RequestError`."""
+        started, first = time.perf_counter(), 0.0
+        body = sent.body | {"stream": True, "stream_options": {"include_usage": True}}
+        async for chunk in self._upstream.events("chat/completions", body):
+            first = first or time.perf_counter()
+            seconds = (
+                {} if chunk.get("choices") else {"prefill": first - started, "generate": time.perf_counter() - first}
+            )
+            yield Piece(chunk.get("choices") or [], chunk.get("usage"), seconds)
+
+    async def complete(self, sent: SentChat) -> Whole:
+        """The upstream's answer. Raises `RequestError`."""
+        started = time.perf_counter()
+        body = {name: value for name, value in sent.body.items() if name not in ("stream", "stream_options")}
+        made = await self._upstream.answer("chat/completions", body)
+        return Whole(made.get("choices") or [], made.get("usage"), {"upstream": time.perf_counter() - started})

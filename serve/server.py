@@ -1,0 +1,150 @@
+"""From options to a running server: the router is loaded, its upstream found, and uvicorn listens (ours)."""
+
+import asyncio
+import logging
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.backbones.language_weights import holds_language
+from videorouter.routers.backbones.loading_options import Loading, hub_access
+from videorouter.routers.checkpoints.hub import router_folder
+from videorouter.routers.checkpoints.router_folder import read_config
+from videorouter.routers.cost.picture_cost import PictureCost
+from videorouter.routers.cost.picture_names import PICTURE_COSTS, picture_cost_of
+from videorouter.serve.access import Access, keys_from_environment
+from videorouter.serve.app import application
+from videorouter.serve.config import ServeConfig
+from videorouter.serve.engines.engine import ServingEngine
+from videorouter.serve.engines.frames import FramesEngine
+from videorouter.serve.engines.own import OwnEngine
+from videorouter.serve.engines.upstream import Upstream
+from videorouter.serve.engines.vllm import VllmEngine
+from videorouter.serve.library import VideoLibrary
+from videorouter.serve.media.media import Media, MediaOptions
+from videorouter.serve.metrics import Metrics
+from videorouter.serve.service import Service
+from videorouter.serve.worker import ModelWorker
+from videorouter.video.worker import DecodePool
+
+_log = logging.getLogger(__name__)
+GRACE: Final = 5
+"""Seconds that answers in work have after the server is asked to stop."""
+
+
+def serve(config: ServeConfig, told: Callable[[str], None]) -> None:
+    """Listen until stopped; `told` hears the address once requests are answered.
+
+    Raises `ValueError` for options that cannot be served, `OSError` where the port is taken.
+    """
+    access = Access(config, keys_from_environment())
+    listening = _listening(config.host, config.port)
+    try:
+        asyncio.run(_serve(config, access, listening, told))
+    finally:
+        listening.close()
+
+
+async def _serve(config: ServeConfig, access: Access, listening: socket.socket, told: Callable[[str], None]) -> None:
+    import uvicorn
+
+    upstream = None if config.upstream is None else Upstream(config.upstream, config.upstream_model)
+    if upstream is not None:
+        await upstream.find_model()
+    router = load(config)
+    folder = Path(tempfile.mkdtemp(prefix="videorouter-serve-"))
+    worker = ModelWorker(router.backbone, config.rows)
+    pool = DecodePool(config.decoders)
+    try:
+        service = service_of(config, router, worker, pool, upstream, folder)
+        options = uvicorn.Config(
+            application(service, access),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=GRACE,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        server = uvicorn.Server(options)
+        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+        while not (server.started or serving.done()):
+            await asyncio.sleep(0.02)
+        if server.started:
+            host = f"[{config.host}]" if ":" in config.host else config.host
+            told(f"http://{host}:{listening.getsockname()[1]}")
+        await serving
+    finally:
+        worker.close()
+        pool.close()
+        if upstream is not None:
+            await upstream.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def load(config: ServeConfig) -> VideoRouter:
+    """The router with its base: of that, in front of an upstream, only what routing reads, unless `whole_base` asks for all."""
+    loading: Loading = {**config.loading(), "revision": config.revision}
+    if config.model is None:
+        assert config.base is not None
+        if config.engine != "own" and not config.whole_base:
+            loading["early_layers"] = 1
+        return VideoRouter.from_base(config.base, **loading)
+    if config.engine != "own" and not config.whole_base:
+        folder = router_folder(config.model, config.revision, **hub_access(loading))
+        if not holds_language(folder):
+            loading["early_layers"] = read_config(folder).shadow_layers
+    return VideoRouter.from_pretrained(config.model, base=config.base, accept_base=config.accept_base, **loading)
+
+
+def service_of(
+    config: ServeConfig,
+    router: VideoRouter,
+    worker: ModelWorker,
+    pool: DecodePool,
+    upstream: Upstream | None,
+    folder: Path,
+) -> Service:
+    """All that answers one request. Raises `ValueError` for an engine that the base's family does not fit, or an unknown system."""
+    metrics = Metrics()
+    router.system(config.system or "", encoder=config.encoder)
+    media = Media(
+        MediaOptions(
+            media_root=config.media_root,
+            allowed_hosts=config.video_hosts,
+            most_bytes=config.most_megabytes * 1_000_000,
+            upload_bytes=int(config.uploads_gb * 1e9),
+            fetch_timeout=config.patience,
+        ),
+        folder,
+    )
+    engine: ServingEngine
+    if upstream is None:
+        engine = OwnEngine(router, worker, config.most_tokens)
+    elif config.engine == "vllm":
+        dtype = None if config.upstream_dtype is None else getattr(torch, config.upstream_dtype)
+        engine = VllmEngine(router, upstream, dtype, config.most_tokens, metrics)
+    else:
+        engine = FramesEngine(upstream, _picture_cost(config, router))
+    library = VideoLibrary(router, int(config.cache_gb * 1e9), metrics)
+    return Service(config, router, worker, library, media, pool, engine, metrics)
+
+
+def _picture_cost(config: ServeConfig, router: VideoRouter) -> PictureCost:
+    """By the name of a family or a vendor, else by a checkpoint's own files. Raises `ValueError` for neither."""
+    asked = config.upstream_pictures
+    if asked is not None and asked in PICTURE_COSTS:
+        return PICTURE_COSTS[asked]
+    return picture_cost_of(asked or router.backbone.path, **hub_access(config.loading()))
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=512)
+    except socket.gaierror as error:
+        raise ValueError(f"host {host!r} is none of this machine's addresses: {error.strerror}") from error
