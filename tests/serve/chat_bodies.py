@@ -31,6 +31,7 @@ def video(container: str = "mp4", codec: str = "mpeg4") -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=container) as written:
         stream = written.add_stream(codec, rate=Fraction(25))
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
         for shade in range(4):
             frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), 60 * shade, np.uint8), format="rgb24")
@@ -123,7 +124,7 @@ def vlmevalkit_lmdeploy(frames: int = 8) -> dict[str, Any]:
 
 
 def internvl(label: str = "Frame{number}: ", frames: int = 8) -> dict[str, Any]:
-    """InternVL's model card (InternVL3-8B, "Multi-round video conversation") with its prompt cut at the pictures."""
+    """InternVL's prompt `Frame-1: <image>\\n...`, as scripts of its users write it, cut at the pictures."""
     parts: list[Any] = []
     for number in range(1, frames + 1):
         before = "" if number == 1 else "\n"
@@ -160,7 +161,7 @@ def vllm_frames(frames: int = 4) -> dict[str, Any]:
 
 
 def dify(mime: str = "video/mp4") -> dict[str, Any]:
-    """Dify's openai_api_compatible plugin, `video_transfer_format` left at `image_url_data_uri`."""
+    """Dify's openai_api_compatible plugin (its test of `video_transfer_format`): by default a video is an `image_url`."""
     return {
         "model": "router",
         "messages": [
@@ -202,7 +203,7 @@ def langchain_file() -> dict[str, Any]:
 
 
 def open_webui_title() -> dict[str, Any]:
-    """Open WebUI's request for a chat's title: no media, which it strips from the history that it quotes."""
+    """Open WebUI at 074d488, routers/tasks.py, `generate_title`, its prompt shortened: the history is quoted as text."""
     asked = (
         f"### Task:\nGenerate a concise title.\n### Chat History:\n<chat_history>\nUSER: {QUESTION}\n</chat_history>"
     )

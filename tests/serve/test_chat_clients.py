@@ -87,8 +87,9 @@ def test_frames_in_one_url_of_vllm_have_the_seconds_of_its_fields() -> None:
 
 
 def test_a_clients_own_name_of_a_video_is_kept() -> None:
-    part = {"type": "video_url", "video_url": {"url": "https://videos.example/door"}, "uuid": "door-1"}
-    assert parse_chat({"messages": [user(part, text(QUESTION))]}).shown == VideoUrl(part["video_url"]["url"], "door-1")
+    url = "https://videos.example/door"
+    part = {"type": "video_url", "video_url": {"url": url}, "uuid": "door-1"}
+    assert parse_chat({"messages": [user(part, text(QUESTION))]}).shown == VideoUrl(url, "door-1")
 
 
 @pytest.mark.parametrize("mime", ["video/mp4", "image/png", "application/octet-stream", "image/mp4"])

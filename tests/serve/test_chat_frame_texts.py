@@ -4,7 +4,7 @@ import pytest
 
 from tests.serve.chat_bodies import picture
 from videorouter.serve.chat.content import Part, Picture, Text
-from videorouter.serve.chat.frame_texts import FrameTexts, Label, read_frame_texts, read_label
+from videorouter.serve.chat.frame_texts import FrameTexts, read_frame_texts, read_label
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,9 @@ from videorouter.serve.chat.frame_texts import FrameTexts, Label, read_frame_tex
     ],
 )
 def test_a_label_is_known(label: str, second: float | None) -> None:
-    assert read_label(label) == Label(pytest.approx(second) if second is not None else None)
+    read = read_label(label)
+    assert read is not None
+    assert read.second == (None if second is None else pytest.approx(second))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def between(*texts: str) -> list[Part]:
 
 
 def test_labels_behind_frames_are_read_where_none_stands_before() -> None:
-    parts = [Text("Look."), Picture("a"), Text("0:01"), Picture("b"), Text("0:02\nWhat happens?")]
+    parts: list[Part] = [Text("Look."), Picture("a"), Text("0:01"), Picture("b"), Text("0:02\nWhat happens?")]
     assert read_frame_texts(parts) == FrameTexts(
         (1.0, 2.0), {0: "Look.", 2: "", 4: "What happens?"}, ("Look.", "", "What happens?")
     )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.serve import chat_bodies as bodies
 from tests.serve.chat_bodies import QUESTION, image, picture, text, user
+from videorouter.serve.chat.conversation import Pictures
 from videorouter.serve.chat.json_limits import DEEPEST, MOST
 from videorouter.serve.chat.request import forwarded, parse_chat
 from videorouter.serve.chat.upstream import with_pictures
@@ -150,6 +151,56 @@ def test_embeddings_are_refused_wherever_they_stand(body: Any, param: str) -> No
     with pytest.raises(RequestError, match=r"embeddings|deserialised") as raised:
         parse_chat(body)
     assert raised.value.param == param
+
+
+LABELS = st.sampled_from(["0:01", "0:02", "<1.0 seconds>", "Frame-1: ", "a\n[3s]", "Frame 2 (1s)\nb", "Why?", " ", ""])
+SHOWING = st.builds(text, LABELS) | st.builds(image, st.sampled_from([picture(1), picture(2)]))
+TURNS = st.builds(lambda role, said: {"role": role, "content": said}, st.sampled_from(["user", "assistant"]), LABELS)
+TALKS = st.builds(
+    lambda before, parts, after: {"messages": [*before, user(*parts), *after]},
+    st.lists(TURNS, max_size=2),
+    st.lists(SHOWING, min_size=1, max_size=10) | st.permutations([VIDEO, text("Why?"), VIDEO, text("0:01"), "So?"]),
+    st.lists(TURNS, max_size=2),
+)
+
+
+@settings(max_examples=400, deadline=1000)
+@given(TALKS)
+def test_nothing_that_is_said_is_lost_or_said_twice(body: dict[str, Any]) -> None:
+    request, refused = None, None
+    try:
+        request = parse_chat(body)
+    except RequestError as error:
+        refused = error
+    if request is None:
+        assert refused is not None
+        assert "ask nothing about it" in refused.message
+        return
+    if request.shown is None:
+        assert request.unrouted in {"no video", "one picture"}
+        return
+    between: tuple[str, ...] = ()
+    if isinstance(request.shown, Pictures):
+        frames, between = len(request.shown.urls), request.shown.between
+        assert frames >= 2
+        assert (len(between), between[-1]) == (frames + 1, "")
+        seconds = request.shown.seconds or ()
+        assert len(seconds) in (0, frames)
+        assert list(seconds) == sorted(seconds)
+    messages = with_pictures(request, [(None, "x")])
+    sent = "".join(part if isinstance(part, str) else part.get("text", "") for part in _parts(messages))
+    said = "".join(
+        [*(words for _, words in (*request.dialogue.before, *request.dialogue.after)), *between, request.text]
+    )
+    assert sorted("".join(sent.split())) == sorted("".join(said.split()))
+
+
+def _parts(messages: list[dict[str, Any]]) -> list[Any]:
+    return [
+        part
+        for message in messages
+        for part in ([message["content"]] if isinstance(message["content"], str) else message["content"])
+    ]
 
 
 def test_values_are_counted() -> None:

@@ -89,6 +89,7 @@ def test_an_error_amid_a_stream_is_raised_by_the_client() -> None:
     with pytest.raises(openai.APIError, match="the upstream broke off") as raised:
         next(stream)
     assert raised.value.type == "upstream_error"
+    assert isinstance(raised.value.body, dict)
     assert raised.value.body["status"] == 503
 
 
