@@ -62,7 +62,8 @@ class VllmEngine:
         """As `Backbone.generate`; `shared` is not read: the engine has a prefix cache of its own.
 
         Seconds are those of the answer on its way: the first token's (the prompt's transfer included), and the rest. Raises
-        `ValueError` for a prompt with positions or features that cannot be sent, `EngineError` where the engine refuses it.
+        `ValueError` for a prompt with positions or features that cannot be sent, `EngineError` where the engine refuses it
+        or breaks off.
         """
         embedded = encoded_prompt(prompt, self.dtype)
         started, first, text = time.perf_counter(), 0.0, ""

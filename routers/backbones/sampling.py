@@ -10,7 +10,7 @@ from torch import Tensor
 from videorouter.routers.backbones.running_batch import Choose, greedy
 
 COLDEST: Final = 1e-5
-"""Temperatures below are 0, as vLLM takes them: logits divided by them leave float32."""
+"""Temperatures below are 0, as vLLM takes them: logits divided by them come near the end of float32."""
 SEEDS: Final = range(-(2**63), 2**64)
 """What a generator of torch can be started with."""
 
@@ -63,8 +63,7 @@ class Sampling:
         def choose(logits: Tensor) -> int:
             if not generators:
                 generators.append(_generator(self.seed, logits.device))
-            below = logits.float() - logits.float().max()  # else a low temperature makes infinities
-            scores = warpers(torch.empty(1, 0, dtype=torch.long), below[None])  # type: ignore[arg-type]
+            scores = warpers(torch.empty(1, 0, dtype=torch.long), logits.float()[None])  # type: ignore[arg-type]
             return int(torch.multinomial(scores.softmax(-1)[0], 1, generator=generators[0]))
 
         return choose

@@ -7,14 +7,21 @@ from typing import Any
 
 import pytest
 import torch
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from tests.eval.vllm_server import vllm_server
+from tests.loopback.serving import served
 from videorouter.eval.config import EvalConfig
 from videorouter.eval.running.experiment import run
 from videorouter.miniature.bases import ROBUST, ROBUST_ROUTER
 from videorouter.miniature.world.build import build_world
 from videorouter.routers.answering.vllm_engine import EngineError, VllmEngine, encoded_prompt
 from videorouter.routers.backbones.prompt import Prompt
+
+PROMPT = Prompt(torch.zeros(1, 4, 8), torch.zeros(0, dtype=torch.int64))
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +82,56 @@ def test_nothing_at_the_address_is_said_before_anything_is_loaded(tmp_path: Path
         answered(tmp_path / "world", tmp_path / "out", engine="vllm", upstream="http://127.0.0.1:9/v1")
     with pytest.raises(ValueError, match="is no address: give one such as"):
         VllmEngine("127.0.0.1:8000")
+
+
+def streaming(*events: dict[str, Any]) -> Starlette:
+    """An engine that streams these events, whatever it is asked; what it was asked last is its `state.asked`."""
+
+    async def completions(request: Request) -> Response:
+        application.state.asked = await request.json()
+        lines = [f"data: {json.dumps(EVENT | event)}\n\n" for event in events]
+        return Response("".join([*lines, "data: [DONE]\n\n"]), media_type="text/event-stream")
+
+    async def models(request: Request) -> Response:
+        return JSONResponse(
+            {"object": "list", "data": [{"id": "tiny", "object": "model", "created": 0, "owned_by": ""}]}
+        )
+
+    application = Starlette(
+        routes=[Route("/v1/completions", completions, methods=["POST"]), Route("/v1/models", models)]
+    )
+    return application
+
+
+EVENT = {"id": "cmpl-1", "object": "text_completion", "created": 0, "model": "tiny"}
+
+
+def said(text: str, finish: str | None = None) -> dict[str, Any]:
+    """As vLLM writes an event of a stream."""
+    return {"choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": finish, "stop_reason": None}]}
+
+
+USAGE = {"choices": [], "usage": {"prompt_tokens": 4, "total_tokens": 7, "completion_tokens": 3}}
+
+
+@pytest.mark.parametrize(("finish", "ended"), [("stop", True), ("length", False)])
+def test_tokens_and_the_end_are_what_the_engine_says(finish: str, ended: bool) -> None:
+    pieces: list[str] = []
+    application = streaming(said(" A"), said(" car"), said("", finish), USAGE)
+    with served(application) as address:
+        made = VllmEngine(f"{address}/v1").generate(PROMPT, 8, on_text=pieces.append)
+    assert (made.text, made.tokens, made.ended) == ("A car", 3, ended)
+    assert pieces == [" A", " car"]
+    assert application.state.asked["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize("events", [(said(" A"), said("", "stop")), (said(" A"), USAGE), ()])
+def test_a_stream_that_breaks_off_is_no_answer(events: tuple[dict[str, Any], ...]) -> None:
+    with (
+        served(streaming(*events)) as address,
+        pytest.raises(EngineError, match="broke off: its answer has no end, or does not say its tokens"),
+    ):
+        VllmEngine(f"{address}/v1").generate(PROMPT, 8)
 
 
 def test_prompts_that_embeddings_do_not_carry_are_refused() -> None:
