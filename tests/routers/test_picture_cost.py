@@ -105,7 +105,7 @@ def test_qwen_charges_the_pixels_of_its_processor(family: str, height: int, widt
 @pytest.mark.parametrize("size", SMALL)
 @pytest.mark.parametrize(("least", "most"), [(1, 12), (1, 1), (2, 6), (1, 4)])
 def test_internvl_makes_as_many_tiles_of_pixels(size: tuple[int, int], least: int, most: int) -> None:
-    processor = GotOcr2ImageProcessorPil(size={"height": 56, "width": 56}, min_patches=least, max_patches=most)
+    processor: Any = GotOcr2ImageProcessorPil(size={"height": 56, "width": 56}, min_patches=least, max_patches=most)
     made = processor([picture(*size)], crop_to_patches=True, return_tensors="np")
     assert len(made["pixel_values"]) == made["num_patches"][0]
     assert InternVLPictures(56, 4, least, most).tokens(*size) == 4 * len(made["pixel_values"])
