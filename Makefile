@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 SCALE ?= full
 RUNS ?= runs
 KILLS ?= 100
+PORT ?= 8800
 CORES ?= $(shell nproc)
 export HF_HUB_OFFLINE ?= 1
 
@@ -14,10 +15,10 @@ export HF_HUB_OFFLINE ?= 1
 need = $(foreach name,$(1),$(if $(strip $($(name))),,$(error $(name) is empty: give it, as in `make $@ $(name)=...`; `make help` says what it is)))
 
 # None of these may be empty: `make demo RUNS=` would write to /demo.
-$(foreach name,PYTHON VENV OLDEST VLLM SCALE RUNS KILLS CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
+$(foreach name,PYTHON VENV OLDEST VLLM SCALE RUNS KILLS PORT CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest test-vllm \
+.PHONY: help setup demo demo-real serve miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest test-vllm \
 	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-gpu lint clean
 
 help:  ## list the commands
@@ -37,6 +38,12 @@ demo: setup  ## the main job in miniature: labels, both routers, export, evaluat
 
 demo-real: setup  ## builders and answers on the real clips of VIDEOROUTER_REAL_DATA
 	$(BIN)/videorouter miniature demo-real --out $(RUNS)/demo-real
+
+serve: $(RUNS)/serve/world  ## the endpoint and its page with the shipped router, on videos of the demo's world (PORT, SERVE: more options)
+	$(BIN)/videorouter serve --model miniature/shipped/robust-router --media_root $(RUNS)/serve/world/videos --port $(PORT) $(SERVE)
+
+$(RUNS)/serve/world: setup
+	test -d $@ || $(BIN)/videorouter miniature world --out $@ --videos 6 --seconds 64
 
 miniature-base: setup  ## train both miniature bases and their routers, in place of the shipped ones (2 hours on 2 cores)
 	$(BIN)/videorouter miniature train-base --out $(RUNS)/miniature-base

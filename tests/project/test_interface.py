@@ -23,7 +23,7 @@ LIGHT = (
 HELP = (
     "--help", "video --help", "shards --help", "data_builders --help", "data_builders flr annotate --help", "train --help",
     "train check --help", "routers --help", "routers answer --help", "eval --help", "eval run --help", "eval report --help",
-    "miniature --help", "miniature demo --help", "config",
+    "serve --help", "miniature --help", "miniature demo --help", "config",
 )  # fmt: skip
 SECONDS = 1.0
 """Of processor time, which other work on the machine does not lengthen much."""

@@ -19,7 +19,8 @@ from videorouter.miniature.world.build import WorldPlan
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"```(bash|python)\n(.*?)```", re.DOTALL)
 PAGES = ("README.md", "docs/building-datasets.md", "docs/training.md")
-NEVER_RUN = ("make test", "VIDEOROUTER_REAL_DATA=")
+NEVER_RUN = ("make test", "make serve", "VIDEOROUTER_REAL_DATA=")
+"""`make serve` runs until it is stopped: tests/serve/test_serving_document.py runs it."""
 
 
 def blocks(language: str) -> list[str]:
