@@ -72,7 +72,7 @@ def _host_and_port(entry: str) -> tuple[str, int | None]:
     plain = url.host and url.port is None and url.path == "/" and not (url.userinfo or url.query or url.fragment)
     if (
         not plain
-        or set(host) & set("/?#@*")
+        or set(host) & set("/?#@*% ")
         or (colon and port and not port.isdecimal())
         or (port and not 0 < int(port) < 65536)
     ):

@@ -9,69 +9,75 @@ from videorouter.serve.errors import RequestError
 from videorouter.serve.media.writing import too_large
 
 ALPHABET = frozenset((string.ascii_letters + string.digits + "+/").encode())
-WHITE = b" \t\n\f\r"
-CHUNK = 4 * 2**18
-"""Characters of base64 decoded at a time."""
+WHITE = " \t\n\f\r"
+CHUNK = 2**20
+"""Characters read at a time: a URL may have a thousand times as many, and is not copied as a whole."""
 
 
 def data_of(url: str, most: int) -> Iterator[bytes]:
     """The bytes of a `data:` URL in pieces; its size is checked before anything is decoded. Nothing runs before the first piece.
 
-    Raises `RequestError` where it is malformed and `TooLarge` above `most` bytes.
+    Raises `RequestError` where it is malformed and `TooLarge` where it has clearly more than `most` bytes.
     """
-    declared, comma, payload = url[len("data:") :].partition(",")
-    if not comma:
+    start = url.find(",") + 1
+    if not start:
         raise RequestError("a data: URL has no comma between its type and its data: data:video/mp4;base64,AAAA...")
-    if declared.rstrip().lower().endswith("base64") and ";" in declared:
-        yield from _base64(declared, payload, most)
+    declared = url[len("data:") : min(start - 1, 200)].strip().lower()
+    escapes = 2 * url.count("%", start)
+    if declared.endswith(";base64"):
+        characters = len(url) - start - escapes - sum(url.count(white, start) for white in WHITE)
+        size, pieces = characters * 3 // 4 - 2, _base64(declared, url, start)  # two of them may be padding
     else:
-        yield from _percent(payload, most)
-
-
-def _percent(payload: str, most: int) -> Iterator[bytes]:
-    if (size := len(payload) - 2 * payload.count("%")) > most:
+        size, pieces = len(url) - start - escapes, _unescaped(url, start)
+    if size > most:
         raise too_large("the data: URL", most, size)
-    data = _unescaped(payload)
-    if len(data) > most:  # characters of several bytes, and percent signs that escape nothing
-        raise too_large("the data: URL", most, len(data))
-    yield data
+    yield from pieces
 
 
-def _unescaped(payload: str) -> bytes:
-    try:
-        return unquote_to_bytes(payload)
-    except UnicodeEncodeError as error:  # half a surrogate pair, which JSON can hold
-        raise RequestError("a data: URL has a character that no text has") from error
+def _unescaped(url: str, start: int) -> Iterator[bytes]:
+    """What follows `start`, without percent escapes."""
+    held = ""
+    for place in range(start, len(url), CHUNK):
+        text = held + url[place : place + CHUNK]
+        cut = text.rfind("%", len(text) - 2)  # an escape may go on in the next chunk
+        held = text[cut:] if cut >= 0 and place + CHUNK < len(url) else ""
+        try:
+            yield unquote_to_bytes(text.removesuffix(held))
+        except UnicodeEncodeError as error:  # half a surrogate pair, which JSON can hold
+            raise RequestError("a data: URL has a character that no text has") from error
 
 
-def _base64(declared: str, payload: str, most: int) -> Iterator[bytes]:
-    try:
-        text = _unescaped(payload) if "%" in payload else payload.encode("ascii")
-    except UnicodeEncodeError as error:
-        raise _invalid(declared, f"character {payload[error.start]!r} at {error.start}") from error
-    text = text.translate(None, WHITE)
-    text = text.removesuffix(b"=").removesuffix(b"=") if len(text) % 4 == 0 else text
-    if (size := len(text) * 3 // 4) > most:
-        raise too_large("the data: URL", most, size)
-    if b"," in text and declared.lower().startswith("video/jpeg"):
+def _base64(declared: str, url: str, start: int) -> Iterator[bytes]:
+    left, done = b"", 0
+    for piece in _unescaped(url, start):
+        left += piece.translate(None, WHITE.encode())
+        whole = max(0, len(left) - 1) // 4 * 4  # what ends the text may be padded
+        yield _decoded(declared, left[:whole], done)
+        left, done = left[whole:], done + whole
+    if len(left) % 4 == 0:
+        left = left.removesuffix(b"=").removesuffix(b"=")
+    if len(left) % 4 == 1:
+        raise _invalid(
+            declared, f"it has {done + len(left)} characters, which is no number of bytes: it may have been cut"
+        )
+    yield _decoded(declared, left, done)
+
+
+def _decoded(declared: str, text: bytes, done: int) -> bytes:
+    foreign = (
+        next((place for place, character in enumerate(text) if character not in ALPHABET), None) if _odd(text) else None
+    )
+    if foreign is None:
+        return binascii.a2b_base64(text + b"=" * (-len(text) % 4))
+    if text[foreign] == ord(",") and declared.startswith("video/jpeg"):
         raise RequestError(
             "a data: URL lists several pictures (video/jpeg;base64,F1,F2): send each as an image_url part"
         )
-    if len(text) % 4 == 1:
-        raise _invalid(declared, f"{len(text)} characters, which is no whole number of bytes: it may have been cut")
-    for start in range(0, len(text), CHUNK):
-        piece = text[start : start + CHUNK]
-        try:
-            yield binascii.a2b_base64(piece + b"=" * (-len(piece) % 4), strict_mode=True)
-        except binascii.Error as error:
-            raise _invalid(declared, _first_foreign(piece, start)) from error
+    raise _invalid(declared, f"character {chr(text[foreign])!r} at {done + foreign}, white space not counted")
 
 
-def _first_foreign(piece: bytes, start: int) -> str:
-    for place, character in enumerate(piece):
-        if character not in ALPHABET:
-            return f"character {chr(character)!r} at {start + place}"
-    return "its padding"
+def _odd(text: bytes) -> bool:
+    return bool(text.translate(None, bytes(ALPHABET)))
 
 
 def _invalid(declared: str, why: str) -> RequestError:

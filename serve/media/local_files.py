@@ -40,7 +40,10 @@ class LocalFiles:
 
         Raises `RequestError`, `Forbidden`, `NotThere`, `TooLarge` and `BadVideo`.
         """
-        real = os.path.realpath(os.fsdecode(path_of(url)))
+        try:
+            real = os.path.realpath(os.fsdecode(path_of(url)))
+        except OSError as error:  # a link that stopped being one while it was read
+            raise _outside() from error
         descriptor = self._open(real)
         try:
             size = os.fstat(descriptor).st_size
