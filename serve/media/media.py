@@ -74,7 +74,7 @@ class Media:
     async def upload(self, pieces: AsyncIterator[bytes], name: str, owner: str) -> Upload:
         """Keep a file that comes in `pieces`, until it is deleted or longest unused of too many.
 
-        Raises `TooLarge`, `BadVideo`, `Busy` where there is no room, and what `pieces` raise.
+        Raises `TooLarge`, `BadVideo`, `Busy` where there is no space, and what `pieces` raise.
         """
         return await self._uploads.add(pieces, name, owner)
 

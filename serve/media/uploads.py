@@ -75,7 +75,7 @@ class Uploads:
                 shown,
                 self._most,
                 "the upload",
-                lambda size: self._make_room(identity, size),
+                lambda size: self._make_space(identity, size),
             )
         except BaseException:
             self._held -= self._coming.pop(identity)
@@ -120,7 +120,7 @@ class Uploads:
             )
         return kept
 
-    def _make_room(self, identity: str, size: int) -> None:
+    def _make_space(self, identity: str, size: int) -> None:
         self._held += size - self._coming[identity]
         self._coming[identity] = size
         if self._fits():

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Any
 
-Answer = Callable[[bytes, Callable[[bytes], None]], None]
+Answer = Callable[[bytes, Callable[[bytes], Any]], None]
 """From a request's head, and with what sends bytes."""
 
 

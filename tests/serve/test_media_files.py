@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 
@@ -248,7 +249,12 @@ def test_a_hash_is_remembered_until_the_file_changes(root: Path, monkeypatch: py
 
     files, hashed = LocalFiles(root, 2**20), list[int]()
     digest = hashlib.file_digest
-    monkeypatch.setattr(hashlib, "file_digest", lambda *given: (hashed.append(1), digest(*given))[1])
+
+    def counted(file: Any, name: str) -> Any:
+        hashed.append(1)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
     assert sha256() == sha256() == hashlib.sha256(MP4).hexdigest()
     assert len(hashed) == 2  # changed just now: it may change again within the same tick of the clock
     settled = time.time_ns() - int(10 * SETTLED * 1e9)
@@ -269,7 +275,13 @@ def test_a_request_that_is_cancelled_while_a_file_is_hashed_leaves_it_closed(
 
     hashing, go = Event(), Event()
     digest = hashlib.file_digest
-    monkeypatch.setattr(hashlib, "file_digest", lambda *given: (hashing.set(), go.wait(10), digest(*given))[2])
+
+    def waiting(file: Any, name: str) -> Any:
+        hashing.set()
+        go.wait(10)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", waiting)
 
     async def cancelled() -> tuple[int, int]:
         media = Media(MediaOptions(media_root=root), tmp_path / "kept")

@@ -108,7 +108,7 @@ def test_what_is_not_taken_leaves_nothing(content: bytes, error: type[Exception]
         asyncio.run(uploaded(media, content))
     assert left_in(tmp_path) == []
     assert media.uploads("me") == []
-    for _ in range(3):  # and takes no room
+    for _ in range(3):  # and takes no space
         asyncio.run(uploaded(media))
     assert len(media.uploads("me")) == 3
 
@@ -149,7 +149,7 @@ def test_what_is_read_does_not_give_way(tmp_path: Path) -> None:
     asyncio.run(use())
 
 
-def test_a_deleted_upload_stays_for_those_who_read_it_and_takes_room_until_then(tmp_path: Path) -> None:
+def test_a_deleted_upload_stays_for_those_who_read_it_and_takes_space_until_then(tmp_path: Path) -> None:
     media = bounded(tmp_path, files=1)
 
     async def use() -> None:
@@ -170,7 +170,7 @@ def test_a_deleted_upload_stays_for_those_who_read_it_and_takes_room_until_then(
 def test_uploads_that_come_at_once_are_counted_while_they_come(tmp_path: Path) -> None:
     media = bounded(tmp_path, files=2)
 
-    async def use() -> list[object]:
+    async def use() -> list[Upload | BaseException]:
         many = (media.upload(pieces_of(MP4, pause=0.02), "a", "me") for _ in range(6))
         coming = asyncio.gather(*many, return_exceptions=True)
         peak = 0

@@ -22,7 +22,7 @@ def keep_frames_elsewhere(whole: Path, path: Path) -> Path:
     return path
 
 
-def _size(data: bytes, name: int) -> int:
+def _size(data: bytes | bytearray, name: int) -> int:
     return int.from_bytes(data[name - 4 : name], "big")
 
 
