@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from tests.routers.tiny_backbones import all_kept, some_kept, video, write_tiny
-from videorouter.routers.backbones.layout import texts_around
+from videorouter.routers.backbones.layout import ALONE, Dialogue, texts_around
 from videorouter.routers.backbones.loading import load_backbone
 
 WRITTEN = ("a\n", "", "b\n", "é c\n", "d\n")
 SECONDS = (0.5, 1.5, 2.5, 3.5)
+AROUND = Dialogue("Why?", (("user", "Why?"), ("assistant", "d\nWhy?")), (("assistant", "B"), ("user", "And then?")))
+"""What is said before the video's own message holds that message's words, too."""
 KEPT = {
     "internvl": "a\nFrame-1: <img>**</img>\nb\né c\nFrame-2: <img>*</img>\nd\nWhy?",
     "llava_onevision": "a\n**\nb\né c\n*|\nd\nWhy?",
@@ -95,12 +97,15 @@ def test_nothing_written_is_the_prompt_without(backbone: Any) -> None:
 
 
 @torch.no_grad()
-def test_uncompressed_it_is_the_class_itself_on_the_same_text(backbone: Any) -> None:
+@pytest.mark.parametrize("dialogue", [ALONE, AROUND])
+def test_uncompressed_it_is_the_class_itself_on_the_same_text(backbone: Any, dialogue: Dialogue) -> None:
     """Qwen2.5-VL's class takes each run of patches that text cuts off as a video of its own."""
     name, frames = family(backbone), video(4 * backbone.frames_per_patch)
     holder = HOLDERS[name]
     content = WHOLE[name].format(frame=holder * backbone.tokens_per_frame, newline=holder)
-    text = f"<|im_start|>user\n{content}<|im_end|>\n<|im_start|>assistant\n"
+    said = [*dialogue.before, ("user", content), *dialogue.after]
+    said = [("system", dialogue.system), *said] if dialogue.system is not None else said
+    text = "".join(f"<|im_start|>{role}\n{words}<|im_end|>\n" for role, words in said) + "<|im_start|>assistant\n"
     ids = backbone.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
     given: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if name == "internvl":
@@ -113,7 +118,7 @@ def test_uncompressed_it_is_the_class_itself_on_the_same_text(backbone: Any) -> 
         given |= {"pixel_values_videos": patches, "video_grid_thw": runs if name == "qwen2_5_vl" else grid}
         given |= {"mm_token_type_ids": 2 * (ids == backbone.video_token_id).int()}
         given |= {"second_per_grid_ts": torch.ones(3)} if name == "qwen2_5_vl" else {}
-    prompt = backbone.embed_prompt(all_kept(backbone.encode_frames(frames)), "Why?", SECONDS, WRITTEN)
+    prompt = backbone.embed_prompt(all_kept(backbone.encode_frames(frames)), "Why?", SECONDS, WRITTEN, dialogue)
     own = backbone.model(**given).logits[0, -1]
     torch.testing.assert_close(backbone.next_token_logits(prompt), own, atol=1e-4, rtol=1e-4)
 
@@ -128,6 +133,15 @@ def test_original_positions_are_those_of_the_whole_prompt_with_all_that_is_writt
     text = len(kept) - int(kept.visual[-1]) - 1
     assert torch.equal(kept.position_ids[..., -text:], whole.position_ids[..., -text:])
     assert kept.next_position == whole.next_position
+
+
+@pytest.mark.parametrize("place", ["system", "before", "after"])
+def test_a_dialogue_that_holds_the_placeholder_is_refused(backbone: Any, place: str) -> None:
+    said = f"see {HOLDERS[family(backbone)]}"
+    dialogue = replace(ALONE, **{place: said if place == "system" else (("user", said), ("assistant", "b"))})
+    tokens = torch.randn(1, backbone.tokens_per_frame, backbone.channels)
+    with pytest.raises(ValueError, match="stands for visual tokens"):
+        backbone.embed_prompt(all_kept(tokens), "Why?", (0.5,), dialogue=dialogue)
 
 
 def test_speech_that_holds_the_placeholder_is_refused(backbone: Any) -> None:
