@@ -23,6 +23,7 @@ ANSWER = "answer --question Which? --video world/videos/miniature-0000.mp4"
 ASK = f"{ANSWER} --model router"
 LABEL = "data_builders flr annotate --videos world --teacher.base_url http://127.0.0.1:9/v1 --frames 4"
 EVAL = "eval run --config eval/miniature --data world --frames 4"
+SERVE = "serve --model router --port 0"
 FIT = "train fit --config miniature/image_router --model.init_args.base base --trainer.max_epochs 1"
 TRAIN = f"{FIT} --data.init_args.shards video-flr"
 
@@ -304,6 +305,27 @@ CASES: list[tuple[str, str, int, str]] = [
     ("run at a budget that is too small", f"{EVAL} --model router --budget 1 --out out/e1", MISTAKE, "budget"),
     ("run on an unknown device", f"{EVAL} --model router --device abacus --out out/e", MISTAKE, "abacus"),
     ("run under a file", f"{EVAL} --model router --out README/e", MISTAKE, "README"),
+    # serving
+    ("server of no model", "serve --port 0", MISTAKE, "--model"),
+    ("server of a model that is not there", "serve --port 0 --model nowhere/router", MISTAKE, "nowhere/router"),
+    ("server of a base that must route", "serve --port 0 --base base --system videorouter", MISTAKE, "needs a trained router"),
+    ("server with an unknown engine", f"{SERVE} --engine steam", USAGE, "engine"),
+    ("server with an unknown system", f"{SERVE} --system best", MISTAKE, "best"),
+    ("server in front of nothing", f"{SERVE} --engine vllm", MISTAKE, "--upstream"),
+    ("server in front of no address", f"{SERVE} --engine vllm --upstream localhost", MISTAKE, "no address"),
+    ("server in front of a server that is not there", f"{SERVE} --engine frames --upstream http://127.0.0.1:9/v1", MISTAKE, "127.0.0.1:9"),
+    ("server with an upstream and no engine for it", f"{SERVE} --upstream http://127.0.0.1:9/v1", MISTAKE, "--engine"),
+    ("server that pays for pictures and sends none", f"{SERVE} --upstream_pictures gpt-4o", MISTAKE, "upstream_pictures"),
+    ("server for others without keys", f"{SERVE} --host 0.0.0.0", MISTAKE, "VIDEOROUTER_API_KEYS"),
+    ("server at a host that is not this machine", f"{SERVE} --host host.invalid", MISTAKE, "VIDEOROUTER_API_KEYS"),
+    ("server at an impossible port", "serve --model router --port 70000", MISTAKE, "70000"),
+    ("server of videos in a folder that is not there", f"{SERVE} --media_root nowhere", MISTAKE, "nowhere"),
+    ("server of videos in a file", f"{SERVE} --media_root README", MISTAKE, "README"),
+    ("server that fetches from no host", f"{SERVE} --video_hosts ['http://host/path']", MISTAKE, "host"),
+    ("server for nobody", f"{SERVE} --most_waiting 0", MISTAKE, "most_waiting"),
+    ("server without patience", f"{SERVE} --patience 0", MISTAKE, "patience"),
+    ("server at no budget", f"{SERVE} --budget 0", MISTAKE, "budget"),
+    ("server on an unknown device", f"{SERVE} --device abacus", MISTAKE, "abacus"),
     ("engine without an address", f"{EVAL} --model router --out out/e --engine vllm", MISTAKE, "upstream"),
     ("engine that is not there", f"{EVAL} --model router --out out/e --engine vllm --scoring generate --upstream http://127.0.0.1:9/v1", MISTAKE, "not reached"),
     ("engine for likelihoods", f"{EVAL} --model router --out out/e --engine vllm --upstream http://127.0.0.1:9/v1 --scoring likelihood", MISTAKE, "likelihood"),
