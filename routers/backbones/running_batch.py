@@ -83,7 +83,7 @@ class RunningBatch:
         """`ends` are the tokens that end an answer."""
         self._model, self._language, self._ends = model, model.model.language_model, ends
         self._rows: list[Row] = []
-        self._cache = whole_cache()
+        self._cache: Any = whole_cache()  # Any: layers without keys are none of its
         self._joining: list[tuple[Row, list[tuple[Tensor, Tensor]]]] = []
         self._device = torch.device("cpu")
 
@@ -94,7 +94,7 @@ class RunningBatch:
     @property
     def cached_tokens(self) -> int:
         """Places of the cache, padding included: rows times the tokens of the longest."""
-        return len(self._rows) * self._cache.get_seq_length() + sum(row.held for row, _ in self._joining)
+        return len(self._rows) * int(self._cache.get_seq_length()) + sum(row.held for row, _ in self._joining)
 
     @torch.no_grad()
     def join(
@@ -116,7 +116,7 @@ class RunningBatch:
         row = Row(len(prompt), prompt.following, max_new_tokens, axes, choose, told)
         prefix = shared or SharedPrefix()
         try:
-            own = prefix.cache_for(prompt, self._language)
+            own: Any = prefix.cache_for(prompt, self._language)
             states = hidden_states(self._language, prompt, own)
             token = choose(finite(self._model.lm_head(states[:, -1])[0], LOGITS, self._model.name_or_path))
         except BaseException:
@@ -157,7 +157,7 @@ class RunningBatch:
         return over
 
     def leave(self, row: Row) -> None:
-        """The row ends at once, and is not `ended`; one that has left already stays as it is."""
+        """The row ends at once, between two steps, and is not `ended`; one that has left already stays as it is."""
         row.running = False
         self._joining = [(other, own) for other, own in self._joining if other is not row]
         self._let_go()
