@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 
 from videorouter.serve.config import KEYS, ServeConfig, is_loopback
 from videorouter.serve.errors import Forbidden, NoSuchKey, RequestError
+from videorouter.serve.page import ASSETS
 
 NOBODY = "local"
 """Who asks where no keys are needed."""
-OPEN = ("/", "/health", "/page.css", "/page.js")
+OPEN = frozenset(("/", "/health", *(f"/{name}" for name in ASSETS)))
 """What needs no key: the page, which asks for one, and what a load balancer looks at."""
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -15,13 +14,12 @@ from starlette.requests import ClientDisconnect
 from videorouter.serve.access import Access, AccessMiddleware
 from videorouter.serve.chat.request import parse_chat
 from videorouter.serve.errors import Busy, NotThere, RequestError
+from videorouter.serve.page import ASSETS, FOLDER
 from videorouter.serve.receiving import ClientGone, received_json, unless_gone, uploaded
 from videorouter.serve.service import Service
 from videorouter.serve.streaming import StreamedAnswer, whole_answer
 from videorouter.serve.worker import Admission
 
-PAGE: Final = Path(__file__).parent / "page"
-ASSETS: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 _POLICY: Final = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'"
 _log = logging.getLogger(__name__)
 
@@ -145,16 +143,17 @@ def _tell_state(app: FastAPI, service: Service) -> None:
 
 def _show_page(app: FastAPI) -> None:
     kept = {"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+    kept |= {"Cache-Control": "no-cache"}  # asked for again, sent again only where it changed
 
     @app.get("/")
     async def page() -> Response:
-        return FileResponse(PAGE / "page.html", media_type="text/html", headers=kept)
+        return FileResponse(FOLDER / "page.html", media_type="text/html", headers=kept)
 
     @app.get("/{name}")
     async def asset(name: str) -> Response:
         if name not in ASSETS:
             raise NotThere(f"there is no page {name[:80]!r}: the server's own is at /")
-        return FileResponse(PAGE / name, media_type=ASSETS[name], headers=kept)
+        return FileResponse(FOLDER / name, media_type=ASSETS[name], headers=kept)
 
 
 def _tell_errors(app: FastAPI) -> None:
