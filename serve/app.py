@@ -15,6 +15,7 @@ from videorouter.serve.access import Access, AccessMiddleware
 from videorouter.serve.chat.request import parse_chat
 from videorouter.serve.errors import Busy, NotThere, RequestError
 from videorouter.serve.page import ASSETS, FOLDER
+from videorouter.serve.page.examples import with_examples
 from videorouter.serve.receiving import ClientGone, received_json, unless_gone, uploaded
 from videorouter.serve.service import Service
 from videorouter.serve.streaming import StreamedAnswer, whole_answer
@@ -103,8 +104,9 @@ def _keep_files(app: FastAPI, service: Service) -> None:
 
     @app.get("/videos")
     async def videos() -> dict[str, Any]:
-        """The videos of the media root, for the page."""
-        return {"data": await asyncio.to_thread(media.listed)}
+        """The videos of the media root, for the page, with questions that lie beside them."""
+        listed = await asyncio.to_thread(media.listed)
+        return {"data": await asyncio.to_thread(with_examples, listed, config.media_root)}
 
     @app.get("/videos/{name:path}")
     async def video(name: str) -> Response:
