@@ -40,7 +40,7 @@ demo-real: setup  ## builders and answers on the real clips of VIDEOROUTER_REAL_
 	$(BIN)/videorouter miniature demo-real --out $(RUNS)/demo-real
 
 serve: $(RUNS)/serve/world  ## the endpoint and its page with the shipped router, on videos of the demo's world (PORT, SERVE: more options)
-	$(BIN)/videorouter serve --model miniature/shipped/robust-router --media_root $(RUNS)/serve/world/videos --port $(PORT) $(SERVE)
+	$(BIN)/videorouter serve --model miniature/shipped/robust-router --media_root $(RUNS)/serve/world --port $(PORT) $(SERVE)
 
 $(RUNS)/serve/world: setup
 	test -d $@ || $(BIN)/videorouter miniature world --out $@ --videos 6 --seconds 64

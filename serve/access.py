@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from videorouter.serve.config import KEYS, ServeConfig, is_loopback
 from videorouter.serve.errors import Forbidden, NoSuchKey, RequestError
-from videorouter.serve.page import ASSETS
+from videorouter.serve.page.assets import ASSETS
 
 NOBODY = "local"
 """Who asks where no keys are needed."""

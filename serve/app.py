@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from videorouter.serve.access import Access, AccessMiddleware
 from videorouter.serve.chat.request import parse_chat
 from videorouter.serve.errors import Busy, NotThere, RequestError
-from videorouter.serve.page import ASSETS, FOLDER
+from videorouter.serve.page.assets import ASSETS, FOLDER
 from videorouter.serve.page.examples import with_examples
 from videorouter.serve.receiving import ClientGone, received_json, unless_gone, uploaded
 from videorouter.serve.service import Service

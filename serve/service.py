@@ -290,6 +290,5 @@ def _refusal(error: ValueError) -> RequestError:
         case MissingVideo():
             return Unreachable("the video is gone: send it again")
         case VideoError():
-            reason = error.reason.replace(error.path, "the file")
-            return BadVideo(f"the video gives no frames ({error.verdict}): {reason}", code=error.verdict)
+            return BadVideo(f"the video gives no frames ({error.verdict}): {error.reason}", code=error.verdict)
     return RequestError(" ".join(str(error).split()))

@@ -5,6 +5,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from videorouter.video.containers import local_url
 from videorouter.video.decoder import Choose, Decoder, DecordDecoder
 from videorouter.video.errors import CorruptVideo, EmptyVideo, MissingVideo, UnusableShape, VideoError, VideoOutOfMemory
 from videorouter.video.frames import SampledFrames, Size, Sizing
@@ -52,10 +53,18 @@ def _read(path: Path, choose: Choose, size: Sizing | None, sampler: str) -> Samp
         except MemoryError as error:
             raise VideoOutOfMemory(path, f"{decoder.name} ran out of memory") from error
         except Exception as error:  # native decoders raise whatever their bindings do
-            failures.append(f"{decoder.name}: {str(error).strip().splitlines()[0] if str(error).strip() else error!r}")
+            failures.append(f"{decoder.name}: {_said_of(path, error)}")
         else:
             return SampledFrames(**(vars(sampled) | {"sampler": sampler}))
     raise CorruptVideo(path, f"no decoder could read it ({'; '.join(failures)[:300]})")
+
+
+def _said_of(path: Path, error: Exception) -> str:
+    """The first line of a decoder's error, without the name of the file, which its error has already."""
+    said = next((line for line in str(error).strip().splitlines()), repr(error))
+    for name in (local_url(path), str(path)):
+        said = said.replace(name, "the file")
+    return said
 
 
 def _of_this_file(path: Path, size: Callable[[int, int], Size]) -> Callable[[int, int], Size]:

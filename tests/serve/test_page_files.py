@@ -11,7 +11,7 @@ import pytest
 
 from tests.serve.server_process import ROOT, server_process
 from videorouter.serve.access import OPEN
-from videorouter.serve.page import ASSETS, FOLDER
+from videorouter.serve.page.assets import ASSETS, FOLDER
 from videorouter.serve.page.examples import MOST_EACH, with_examples
 
 FILES = [FOLDER / "page.html", *(FOLDER / name for name in ASSETS)]

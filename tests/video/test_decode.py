@@ -55,6 +55,16 @@ def test_frames_are_the_same_by_seeking_as_by_sequential_decoding(
         assert sampled.duration == pytest.approx(sequential.duration)
 
 
+def test_the_reason_of_a_damaged_file_does_not_say_where_it_lies(tmp_path: Path, counting: Path) -> None:
+    """A client that sent it is told the reason."""
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(counting.read_bytes()[:2000])
+    with pytest.raises(CorruptVideo) as raised:
+        sample_frames(cut, 4)
+    assert "the file" in raised.value.reason
+    assert tmp_path.name not in raised.value.reason
+
+
 def test_sparse_frames_of_a_long_video_are_sought(tmp_path: Path) -> None:
     path = write_counting_video(tmp_path / "long.mp4", count=600, gop=50)
     assert sample_frames(path, 4).decoder == SeekingDecoder.name
