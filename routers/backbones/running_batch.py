@@ -202,10 +202,9 @@ class RunningBatch:
             if before:
                 parts.insert(0, (self._cache.layers[number].keys, self._cache.layers[number].values))
             keys, values = (_side_by_side(part, gaps) for part in zip(*parts, strict=True))
-            if before:
-                self._cache.layers[number].keys, self._cache.layers[number].values = keys, values
-            else:
-                self._cache.update(keys, values, number)
+            if not before:
+                self._cache.update(keys[..., :0, :], values[..., :0, :], number)  # makes the layer and copies nothing
+            self._cache.layers[number].keys, self._cache.layers[number].values = keys, values
 
     def _let_go(self) -> None:
         """Take rows that no longer run out of the cache, and the padding that all the others share."""
