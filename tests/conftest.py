@@ -130,3 +130,14 @@ def qtr(world: Path, flr: Path, teacher: str, tmp_path_factory: pytest.TempPathF
     arguments += ["--teacher.base_url", teacher, "--relevance", str(flr), "--out", str(out)]
     assert main(arguments) in (0, 3)
     return out
+
+
+@pytest.fixture(scope="session")
+def shipped_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A vLLM that serves the shipped base, up to /v1: its heads are wider than vLLM's own class of the family takes them for."""
+    from tests.loopback.vllm import vllm_server
+    from videorouter.miniature.bases import ROBUST
+
+    log = tmp_path_factory.mktemp("vllm") / "log"
+    with vllm_server(ROBUST, log, "--model-impl", "transformers") as address:
+        yield address

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -23,10 +23,13 @@ def usage_object(prompt: int, completion: int, cached: int = 0) -> dict[str, Any
     }
 
 
-def whole_choice(text: str, finish_reason: FinishReason, index: int = 0) -> dict[str, Any]:
-    """A whole answer, as a completion holds it."""
+def whole_choice(
+    text: str, finish_reason: str, index: int = 0, logprobs: Sequence[Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """A whole answer, as a completion holds it; `finish_reason` is one of `FinishReason`, or an upstream's own."""
     message = {"role": "assistant", "content": text, "refusal": None}
-    return {"index": index, "message": message, "finish_reason": finish_reason, "logprobs": None}
+    told = None if logprobs is None else {"content": list(logprobs), "refusal": None}
+    return {"index": index, "message": message, "finish_reason": finish_reason, "logprobs": told}
 
 
 def first_choice(index: int = 0) -> dict[str, Any]:

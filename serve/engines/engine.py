@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from videorouter.routers.answering.routed_question import RoutedQuestion
-from videorouter.serve.chat.reply import FinishReason, whole_choice
+from videorouter.serve.chat.reply import whole_choice
 from videorouter.serve.chat.request import ChatRequest
 from videorouter.serve.config import EngineName
 
@@ -64,13 +64,18 @@ class ServingEngine(Protocol):
 
 
 async def collected(pieces: AsyncGenerator[Piece]) -> Whole:
-    """The text that pieces add up to."""
-    text, usage, seconds = "", None, dict[str, float]()
-    reason: FinishReason = "length"
+    """The choices that pieces add up to. Raises as `pieces`."""
+    texts, reasons = dict[int, str](), dict[int, str]()
+    logprobs: dict[int, list[Any]] = {}
+    usage, seconds = None, dict[str, float]()
     async for piece in pieces:
         for choice in piece.choices:
-            text += choice["delta"].get("content") or ""
-            reason = choice["finish_reason"] or reason
+            index = choice["index"]
+            texts[index] = texts.get(index, "") + (choice["delta"].get("content") or "")
+            reasons[index] = choice["finish_reason"] or reasons.get(index, "length")
+            if choice.get("logprobs"):
+                logprobs.setdefault(index, []).extend(choice["logprobs"]["content"])
         usage = piece.usage or usage
         seconds |= piece.seconds
-    return Whole([whole_choice(text.strip(), reason)], usage, seconds)
+    choices = [whole_choice(texts[index], reasons[index], index, logprobs.get(index)) for index in sorted(texts)]
+    return Whole(choices, usage, seconds)

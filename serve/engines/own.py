@@ -34,7 +34,7 @@ class OwnEngine:
 
     def check(self, chat: ChatRequest) -> None:
         """Nothing but text is made here: no tools, no grammar, no likelihoods, one answer."""
-        refuse(chat, "the own engine", ("n", "penalties", "logprobs", "tools", "response_format", "logit_bias"))
+        refuse(chat, "the own engine", ())
 
     def prepare(self, routed: RoutedQuestion, chat: ChatRequest) -> Prompt:
         """The embedded prompt."""

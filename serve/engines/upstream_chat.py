@@ -7,6 +7,7 @@ from typing import Any
 
 from videorouter.serve.chat.request import ChatRequest, forwarded
 from videorouter.serve.engines.engine import Piece, Whole
+from videorouter.serve.engines.pieces import pieces_of
 from videorouter.serve.engines.upstream import Upstream
 
 
@@ -31,16 +32,10 @@ class UpstreamChat:
         """The request with other messages, in which the video is gone."""
         return SentChat(forwarded(chat, messages) | {"model": self._upstream.model})
 
-    async def stream(self, sent: SentChat) -> AsyncGenerator[Piece]:
+    def stream(self, sent: SentChat) -> AsyncGenerator[Piece]:
         """The upstream's chunks. Raises `RequestError`."""
-        started, first = time.perf_counter(), 0.0
         body = sent.body | {"stream": True, "stream_options": {"include_usage": True}}
-        async for chunk in self._upstream.events("chat/completions", body):
-            first = first or time.perf_counter()
-            seconds = (
-                {} if chunk.get("choices") else {"prefill": first - started, "generate": time.perf_counter() - first}
-            )
-            yield Piece(chunk.get("choices") or [], chunk.get("usage"), seconds)
+        return pieces_of(self._upstream.events("chat/completions", body))
 
     async def complete(self, sent: SentChat) -> Whole:
         """The upstream's answer. Raises `RequestError`."""

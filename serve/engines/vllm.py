@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 import torch
@@ -9,18 +10,33 @@ import torch
 from videorouter.routers.answering.routed_question import RoutedQuestion
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.answering.vllm_engine import GREEDY, encoded_prompt
-from videorouter.serve.chat.reply import FinishReason, last_choice, text_choice
 from videorouter.serve.chat.request import ChatRequest
 from videorouter.serve.config import EngineName
+from videorouter.serve.engines.completion_choices import chat_choice
 from videorouter.serve.engines.engine import Piece, Whole, collected
 from videorouter.serve.engines.fields import refuse
 from videorouter.serve.engines.own import USUAL_TOKENS
+from videorouter.serve.engines.pieces import pieces_of
 from videorouter.serve.engines.upstream import Upstream
 from videorouter.serve.engines.upstream_chat import SentChat, UpstreamChat
+from videorouter.serve.errors import RequestError
 from videorouter.serve.metrics import Metrics
 
-MAPPED: Final = ("response_format", "top_k", "min_p", "min_tokens", "ignore_eos", "skip_special_tokens", "priority")
-"""Fields of a chat request that /v1/completions of vLLM knows by the same name."""
+SAME_NAME: Final = (
+    *("allowed_token_ids", "bad_words", "frequency_penalty", "ignore_eos", "include_stop_str_in_output", "logit_bias"),
+    *("min_p", "min_tokens", "presence_penalty", "repetition_detection", "response_format", "skip_special_tokens"),
+    *("spaces_between_special_tokens", "stop_token_ids", "structured_outputs", "thinking_token_budget", "top_k"),
+)
+"""Fields of a chat request that /v1/completions of vLLM knows by the same name, and that need no ids of the prompt."""
+LOGPROBS: Final = ("logprobs", "top_logprobs")
+_OF_A_CHAT: Final = "the engine reads no chat here, but a prompt that is made already"
+WHY_NOT: Final = {
+    "repetition_penalty": "the engine counts the tokens of the prompt, which has none; frequency_penalty is possible",
+    "return_token_ids": "the prompt has none",
+    **dict.fromkeys(("tools", "tool_choice", "functions", "function_call"), _OF_A_CHAT),
+    **dict.fromkeys(("chat_template_kwargs", "add_generation_prompt", "continue_final_message"), _OF_A_CHAT),
+    **dict.fromkeys(("guided_json", "guided_regex", "guided_choice", "guided_grammar"), "say structured_outputs"),
+}
 
 
 class VllmEngine:
@@ -47,8 +63,10 @@ class VllmEngine:
         return await self._upstream.healthy()
 
     def check(self, chat: ChatRequest) -> None:
-        """A prompt of embeddings has no ids: nothing can be counted in it (penalties), no chat follows from it (tools)."""
-        refuse(chat, "a prompt of embeddings", ("n", "penalties", "logprobs", "tools", "logit_bias"))
+        """A prompt of embeddings has no ids: nothing can be counted in it (repetitions), no chat follows from it (tools)."""
+        refuse(chat, "a prompt of embeddings", ("n", *LOGPROBS, *SAME_NAME), WHY_NOT)
+        if chat.more.get("top_logprobs") and not chat.more.get("logprobs"):
+            raise RequestError("top_logprobs is given without logprobs: true: set that too", param="top_logprobs")
 
     def prepare(self, routed: RoutedQuestion, chat: ChatRequest) -> str:
         """The embedded prompt, written down."""
@@ -63,31 +81,23 @@ class VllmEngine:
         """The request as it came: the upstream has the whole model."""
         return self._chat.as_it_came(chat)
 
-    async def stream(self, prepared: str | SentChat, chat: ChatRequest) -> AsyncGenerator[Piece]:
+    def stream(self, prepared: str | SentChat, chat: ChatRequest) -> AsyncGenerator[Piece]:
         """Text as the engine gives it."""
         if isinstance(prepared, SentChat):
-            async for piece in self._chat.stream(prepared):
-                yield piece
-            return
-        started = time.perf_counter()
-        first, usage = None, None
-        reason: FinishReason = "stop"
-        async for chunk in self._upstream.events("completions", self._body(prepared, chat)):
-            for choice in chunk.get("choices") or []:
-                first = first or time.perf_counter()
-                reason = choice.get("finish_reason") or reason
-                if choice.get("text"):
-                    yield Piece([text_choice(choice["text"])])
-            usage = chunk.get("usage") or usage
-        ended = time.perf_counter()
-        seconds = {"prefill": (first or ended) - started, "generate": ended - (first or ended)}
-        yield Piece([last_choice(reason)], usage, seconds)
+            return self._chat.stream(prepared)
+        return pieces_of(self._chunks(self._body(prepared, chat), chat.more.get("top_logprobs") or 0))
 
     async def complete(self, prepared: str | SentChat, chat: ChatRequest) -> Whole:
         """The text as a whole; it is streamed from the engine, so that the first token's seconds are known."""
         if isinstance(prepared, SentChat):
             return await self._chat.complete(prepared)
         return await collected(self.stream(prepared, chat))
+
+    async def _chunks(self, body: dict[str, Any], most: int) -> AsyncGenerator[dict[str, Any]]:
+        """The engine's, with choices in the form of a chat."""
+        async with aclosing(self._upstream.events("completions", body)) as events:
+            async for chunk in events:
+                yield chunk | {"choices": [chat_choice(choice, most) for choice in chunk.get("choices") or []]}
 
     def _body(self, prepared: str, chat: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -96,10 +106,13 @@ class VllmEngine:
             "prompt_embeds": prepared,
             "max_tokens": min(chat.max_tokens or min(USUAL_TOKENS, self._most_tokens), self._most_tokens),
             "temperature": chat.temperature or 0.0,
+            "n": chat.n,
             "stream": True,
             "stream_options": {"include_usage": True},
             **GREEDY,
         }
-        asked = {"top_p": chat.top_p, "seed": chat.seed, "stop": list(chat.stop) or None}
-        body |= {name: value for name, value in asked.items() if value is not None}
-        return body | {name: chat.more[name] for name in MAPPED if chat.more.get(name) is not None}
+        asked: dict[str, Any] = {"top_p": chat.top_p, "seed": chat.seed, "stop": list(chat.stop) or None}
+        if chat.more.get("logprobs"):
+            asked["logprobs"] = chat.more.get("top_logprobs") or 0
+        asked |= {name: chat.more.get(name) for name in SAME_NAME}
+        return body | {name: value for name, value in asked.items() if value is not None}

@@ -1,7 +1,6 @@
 """Questions of the miniature through a real vLLM: routed prompts go as embeddings, and the texts are our own runtime's."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.eval.vllm_server import vllm_server
 from tests.loopback.serving import served
 from videorouter.eval.config import EvalConfig
 from videorouter.eval.running.experiment import run
@@ -22,14 +20,6 @@ from videorouter.routers.answering.vllm_engine import EngineError, VllmEngine, e
 from videorouter.routers.backbones.prompt import Prompt
 
 PROMPT = Prompt(torch.zeros(1, 4, 8), torch.zeros(0, dtype=torch.int64))
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The shipped base; its heads are wider than its width over their number, which vLLM's own class does not read."""
-    log = tmp_path_factory.mktemp("vllm") / "log"
-    with vllm_server(ROBUST, log, "--model-impl", "transformers") as address:
-        yield address
 
 
 def held_out(folder: Path, videos: int, seed: int) -> Path:
@@ -56,10 +46,10 @@ def answered(world: Path, out: Path, **more: Any) -> tuple[list[tuple[str, str, 
 @pytest.mark.vllm
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("videos", "seed"), [(9, 4711), pytest.param(126, 90_210, marks=pytest.mark.slow)])
-def test_texts_are_those_of_our_own_runtime(upstream: str, tmp_path: Path, videos: int, seed: int) -> None:
+def test_texts_are_those_of_our_own_runtime(shipped_vllm: str, tmp_path: Path, videos: int, seed: int) -> None:
     world = held_out(tmp_path / "world", videos, seed)
     own, _ = answered(world, tmp_path / "own")
-    through, share = answered(world, tmp_path / "vllm", engine="vllm", upstream=upstream)
+    through, share = answered(world, tmp_path / "vllm", engine="vllm", upstream=shipped_vllm)
     assert len(own) == 8 * videos
     assert through == own
     assert share <= 0.34
@@ -67,14 +57,14 @@ def test_texts_are_those_of_our_own_runtime(upstream: str, tmp_path: Path, video
 
 @pytest.mark.vllm
 @pytest.mark.timeout(600)
-def test_a_prompt_that_the_engine_refuses_is_its_own_words_and_one_line(upstream: str) -> None:
-    engine = VllmEngine(upstream)
+def test_a_prompt_that_the_engine_refuses_is_its_own_words_and_one_line(shipped_vllm: str) -> None:
+    engine = VllmEngine(shipped_vllm)
     long = Prompt(torch.zeros(1, 5000, 256), torch.zeros(0, dtype=torch.int64))
     with pytest.raises(EngineError, match=r"refused \(400\)") as error:
         engine.generate(long, 4)
     assert "\n" not in str(error.value)
     with pytest.raises(EngineError, match="does not serve 'another'"):
-        VllmEngine(upstream, "another")
+        VllmEngine(shipped_vllm, "another")
 
 
 def test_nothing_at_the_address_is_said_before_anything_is_loaded(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""Servers in front of a real vLLM, each started once a session, and a world to ask about."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serve.server_process import server_process
+from tests.serve.world_questions import WorldQuestions
+from videorouter.miniature.bases import ROBUST
+from videorouter.miniature.world.build import build_world
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> WorldQuestions:
+    """Eight questions about each of two videos of 64 seconds."""
+    folder = tmp_path_factory.mktemp("asked")
+    build_world(folder, videos=2, seconds=64, seed=4711, questions_per_video=8, splits=(0, 0, 100), workers=1)
+    return WorldQuestions(folder)
+
+
+@pytest.fixture(scope="session")
+def routed(shipped_vllm: str, asked: WorldQuestions, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Our server in front of that vLLM, which is sent embeddings."""
+    options = ("--engine", "vllm", "--upstream", shipped_vllm, "--base", str(ROBUST), "--media_root", str(asked.folder))
+    with server_process(tmp_path_factory.mktemp("routed"), *options) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def vllm_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where further vLLMs write what they say."""
+    return tmp_path_factory.mktemp("vllms") / "log"
