@@ -19,7 +19,7 @@ $(foreach name,PYTHON VENV OLDEST VLLM SCALE RUNS KILLS PORT CORES,$(if $(strip 
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-real serve miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest test-vllm \
-	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-gpu lint clean
+	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-serving bench-gpu lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
@@ -127,6 +127,10 @@ bench-evaluation: setup  ## seconds an answer of `eval run` against the systems 
 
 bench-startup: setup  ## seconds of imports and of every command's help (a minute)
 	$(BIN)/python -m benchmarks.startup
+
+bench-serving: setup  ## requests a second through a real vLLM against dense, and repeated questions (an hour on 2 cores; VLLM, SERVING)
+	scripts/vllm_cpu.sh $(VLLM)
+	$(BIN)/python -m benchmarks.serving --vllm $(VLLM) $(SERVING)
 
 bench-gpu:  ## every GPU figure: first token and memory at 8B geometry, pictures, AdaptToken (10 minutes; torch and transformers alone)
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu
