@@ -97,6 +97,10 @@ def _keep_files(app: FastAPI, service: Service) -> None:
     async def files(request: Request) -> dict[str, Any]:
         return {"object": "list", "data": [one.body() for one in media.uploads(request.state.owner)]}
 
+    @app.get("/v1/files/{name}")
+    async def file(request: Request, name: str) -> dict[str, Any]:
+        return media.kept(name, request.state.owner).body()
+
     @app.delete("/v1/files/{name}")
     async def delete(request: Request, name: str) -> dict[str, Any]:
         media.delete(name, request.state.owner)

@@ -260,9 +260,10 @@ class _Asked:
             raise RequestError(str(error), param="videorouter.system") from error
         if "encoder" in parse_spec(system).options and system != config.system:
             raise RequestError("the encoder is the server's own: leave it out", param="videorouter.system")
-        frames = routing.frames or config.frames or router.config.frames
-        if frames > config.most_frames:
-            raise TooLarge(f"{frames} frames: at most {config.most_frames} are taken", param="videorouter.frames")
+        if routing.frames is not None and routing.frames > config.most_frames:
+            told = f"{routing.frames} frames: at most {config.most_frames} are taken"
+            raise TooLarge(told, param="videorouter.frames")
+        frames = routing.frames or min(chat.num_frames or config.frames or router.config.frames, config.most_frames)
         between = shown.between if isinstance(shown, Pictures) and any(shown.between) else None
         return cls(system, routing.policy, routing.budget or config.budget, frames, between)
 

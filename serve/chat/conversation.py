@@ -154,8 +154,6 @@ def _one_video(messages: Sequence[Message]) -> Place | str:
     if videos:
         (number, place), *again = places
         return Place(number, (place,), again=tuple(again))
-    if len(pictures) == 1:
-        return "one picture"
     if len({number for number, _ in pictures}) > 1:
         return "pictures in several messages"
     return Place(pictures[0][0], tuple(place for _, place in pictures))

@@ -70,7 +70,7 @@ def read_label(text: str) -> Label | None:
 
 
 def read_frame_texts(parts: Sequence[Part]) -> FrameTexts:
-    """Read what stands between the pictures of one message, two or more.
+    """Read what stands between the pictures of one message.
 
     Labels are taken out where every picture has one before it, else where every picture has one behind it, and all are times
     that do not go back, or all are numbers; other labels stay texts like any other. Lines that stand for the pictures in a text

@@ -59,6 +59,7 @@ class ChatRequest:
         max_tokens: most tokens of the answer: the smaller of `max_completion_tokens` and `max_tokens`, so that neither is passed
         temperature, top_p, seed, stop, n: as OpenAI has them
         routing: the extension
+        num_frames: most frames to sample of a video file, as vLLM's `media_io_kwargs` have it; None for -1, which is all
         more: all other fields that are known, as received
         dropped: names of fields that are not, sorted
         place: where in `body` the video stands
@@ -82,6 +83,7 @@ class ChatRequest:
     stop: tuple[str, ...]
     n: int
     routing: RoutingRequest = field(repr=False)
+    num_frames: int | None
     more: Mapping[str, Any] = field(repr=False)
     dropped: tuple[str, ...]
     place: Place | None = field(repr=False)
@@ -98,11 +100,12 @@ def parse_chat(body: Any) -> ChatRequest:
         raise RequestError("the body must be a JSON object with model and messages")
     fields = TypedFields(body)
     media_io = fields.fields("media_io_kwargs")
-    said = understand(read_messages(body.get("messages")), media_io and media_io.fields("video"))
+    video_io = media_io and media_io.fields("video")
+    said = understand(read_messages(body.get("messages")), video_io)
     routing = _routing(fields)
     question, options = routing.question, None
     if said.shown is not None and question is None:
-        if not said.asked.strip():
+        if not said.asked.strip() and said.unrouted is None:
             raise RequestError(
                 "messages show a video and ask nothing about it: add a text part with a question to the last user message",
                 param="messages",
@@ -128,6 +131,7 @@ def parse_chat(body: Any) -> ChatRequest:
         stop=_stop(fields),
         n=fields.whole("n", 1, 128) or 1,
         routing=routing,
+        num_frames=_num_frames(video_io),
         more={name: value for name, value in body.items() if name in ALLOWED - _READ and value is not None},
         dropped=tuple(sorted(name for name in body if name not in ALLOWED and name != EXTENSION)),
         place=said.place,
@@ -164,6 +168,11 @@ def _routing(fields: TypedFields) -> RoutingRequest:
         frames=wishes.whole("frames", 1),
         question=wishes.text("question"),
     )
+
+
+def _num_frames(video_io: TypedFields | None) -> int | None:
+    wanted = None if video_io is None else video_io.whole("num_frames", -1)
+    return wanted if wanted is not None and wanted > 0 else None
 
 
 def _include_usage(fields: TypedFields, stream: bool) -> bool:

@@ -82,6 +82,10 @@ class Media:
         """An owner's uploads, oldest first."""
         return self._uploads.of(owner)
 
+    def kept(self, id: str, owner: str) -> Upload:
+        """One of them. Raises `NotThere`, also for another owner's."""
+        return self._uploads.kept(id, owner)
+
     def delete(self, id: str, owner: str) -> None:
         """Drop an upload; who reads it now reads on. Raises `NotThere`, also for another owner's."""
         self._uploads.delete(id, owner)

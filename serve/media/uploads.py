@@ -104,6 +104,10 @@ class Uploads:
             (kept.upload for kept in self._kept.values() if kept.owner == owner), key=lambda upload: upload.created
         )
 
+    def kept(self, identity: str, owner: str) -> Upload:
+        """Raises `NotThere`, also for another owner's."""
+        return self._of(identity, owner).upload
+
     def delete(self, identity: str, owner: str) -> None:
         """Raises `NotThere`, also for another owner's."""
         kept = self._of(identity, owner)

@@ -53,6 +53,7 @@ def test_seconds_of_lmms_eval_for_qwen3_are_read_and_taken_out() -> None:
 def test_a_video_file_of_lmms_eval_is_shown_and_its_engine_fields_kept() -> None:
     request = parse_chat(bodies.lmms_eval_video())
     assert request.shown == VideoUrl("file:///data/videos/door.mp4")
+    assert request.num_frames == 32
     assert request.more["media_io_kwargs"] == {"video": {"num_frames": 32}}
     assert request.more["chat_template_kwargs"] == {"enable_thinking": False}
 
@@ -64,6 +65,13 @@ def test_lines_of_vlmevalkit_that_stand_for_pictures_are_taken_out() -> None:
     assert "IMAGE_TOKEN" not in request.text
     assert request.text.strip().startswith("These are the frames of a video.")
     assert (request.question, request.options) == (QUESTION, OPTIONS)
+
+
+@pytest.mark.parametrize(("told", "wanted"), [({}, None), ({"num_frames": -1}, None), ({"num_frames": 8}, 8)])
+def test_num_frames_of_vllm_is_a_number_of_frames_and_minus_one_leaves_it_to_the_server(
+    told: dict[str, int], wanted: int | None
+) -> None:
+    assert parse_chat(bodies.lmms_eval_video() | {"media_io_kwargs": {"video": told}}).num_frames == wanted
 
 
 @pytest.mark.parametrize("label", ["Frame{number}: ", "Frame-{number}: ", "Frame {number}:"])
@@ -264,7 +272,6 @@ CALL = {"id": "1", "type": "function", "function": {"name": "look", "arguments":
     ("messages", "reason"),
     [
         ([user(text("Hello."))], "no video"),
-        ([user(image(picture(1)), text(QUESTION))], "one picture"),
         ([user(VIDEO, OTHER_VIDEO, text(QUESTION))], "several videos"),
         ([user(VIDEO, image(picture(1)), text(QUESTION))], "a video beside pictures"),
         ([user(image(picture(1))), user(image(picture(2)), text(QUESTION))], "pictures in several messages"),
@@ -278,12 +285,28 @@ CALL = {"id": "1", "type": "function", "function": {"name": "look", "arguments":
             [user({"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0="}}, text(QUESTION))],
             "a file that is no video",
         ),
-        (bodies.vllm_frames(1)["messages"], "one picture"),
     ],
 )
 def test_what_is_not_routed_says_why_and_travels_on_as_it_came(messages: list[dict[str, Any]], reason: str) -> None:
     request = parse_chat({"model": "router", "messages": messages})
     assert (request.shown, request.unrouted, request.place) == (None, reason, None)
+    assert forwarded(request) == {"model": "router", "messages": messages}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [user(image(picture(1)), text(QUESTION))],
+        [user(text(QUESTION), image(picture(1)))],
+        [user(image(picture(1)))],
+        bodies.vllm_frames(1)["messages"],
+    ],
+)
+def test_one_picture_is_not_routed_and_can_be_shown_all_the_same(messages: list[dict[str, Any]]) -> None:
+    request = parse_chat({"model": "router", "messages": messages})
+    assert request.unrouted == "one picture"
+    assert isinstance(request.shown, Pictures)
+    assert len(request.shown.urls) == 1
     assert forwarded(request) == {"model": "router", "messages": messages}
 
 
