@@ -95,7 +95,10 @@ def _keep_files(app: FastAPI, service: Service) -> None:
 
     @app.get("/v1/files")
     async def files(request: Request) -> dict[str, Any]:
-        return {"object": "list", "data": [one.body() for one in media.uploads(request.state.owner)]}
+        """All of them on one page: clients that turn pages go on until they are told that there are no more."""
+        kept = [one.body() for one in media.uploads(request.state.owner)]
+        ends = {"first_id": kept[0]["id"], "last_id": kept[-1]["id"]} if kept else {"first_id": None, "last_id": None}
+        return {"object": "list", "data": kept, **ends, "has_more": False}
 
     @app.get("/v1/files/{name}")
     async def file(request: Request, name: str) -> dict[str, Any]:
