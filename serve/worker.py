@@ -189,7 +189,9 @@ class Admission:
 
     def full(self) -> int | None:
         """Seconds after which to come again, where there is no room."""
-        return None if self.within < self.most else max(1, round(self._usual * self.within))
+        return (
+            None if self.within < self.most else max(1, round(self._usual))
+        )  # that of all in work, who wait for each other
 
     def enter(self) -> float:
         """Take a place; gives the time."""
