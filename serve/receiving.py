@@ -85,7 +85,7 @@ async def _left(request: Request) -> None:
 async def _within(request: Request, most_bytes: int, seconds: float) -> AsyncGenerator[bytes]:
     """The body piece by piece."""
     declared = request.headers.get("content-length", "")
-    told = f"the request is larger than the {most_bytes / 1e6:g} MB that are taken"
+    told = f"the request is larger than the {most_bytes // 1_000_000} MB that are taken"
     if declared.isdigit() and int(declared) > most_bytes:
         raise TooLarge(told)
     taken = 0
