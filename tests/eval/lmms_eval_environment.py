@@ -18,16 +18,7 @@ def make_environment(folder: Path) -> Path:
 
     Raises `ConnectionError` where the packages cannot be fetched.
     """
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    python = folder / "bin" / "python"
-    purelib = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
-    site = Path(subprocess.run(purelib, capture_output=True, text=True, check=True).stdout.strip())
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python), "install", "--quiet"]
-    for packages in (["--no-deps", RELEASED], IMPORTED):
-        fetched = subprocess.run([*pip, *packages], capture_output=True, text=True)
-        if fetched.returncode:
-            raise ConnectionError(fetched.stderr)
+    python = released(folder)
     source = folder / "source"
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -38,5 +29,34 @@ def make_environment(folder: Path) -> Path:
             (source / name).symlink_to((ROOT / name).readlink())
         elif (ROOT / name).is_file():
             (source / name).write_bytes((ROOT / name).read_bytes())
-    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--no-index", str(source)], check=True)
+    install(python, "--no-deps", "--no-build-isolation", "--no-index", str(source))
     return python
+
+
+def released(folder: Path) -> Path:
+    """The python of an environment with lmms-eval alone, dependencies seen through. Raises as `make_environment`."""
+    python = empty_environment(folder)
+    (site_packages(python) / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    install(python, "--no-deps", RELEASED)
+    install(python, *IMPORTED)
+    return python
+
+
+def empty_environment(folder: Path) -> Path:
+    """The python of an environment without packages."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+def site_packages(python: Path) -> Path:
+    """Where an environment's packages are."""
+    purelib = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    return Path(subprocess.run(purelib, capture_output=True, text=True, check=True).stdout.strip())
+
+
+def install(python: Path, *wanted: str) -> None:
+    """Packages, or options of pip. Raises `ConnectionError` where they cannot be fetched."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python), "install", "--quiet"]
+    done = subprocess.run([*pip, *wanted], capture_output=True, text=True)
+    if done.returncode:
+        raise ConnectionError(done.stderr)

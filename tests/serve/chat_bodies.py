@@ -213,3 +213,24 @@ def open_webui_title() -> dict[str, Any]:
         "stream": False,
         "max_completion_tokens": 1000,
     }
+
+
+def open_webui_tags() -> dict[str, Any]:
+    """Open WebUI at 074d488, routers/tasks.py, `generate_chat_tags`, its prompt shortened; no limit of tokens."""
+    asked = f"### Task:\nGenerate 1-3 broad tags.\n### Chat History:\n<chat_history>\nUSER: {QUESTION}\n</chat_history>"
+    return {"model": "router", "messages": [{"role": "user", "content": asked}], "stream": False}
+
+
+def open_webui_chat(url: str) -> dict[str, Any]:
+    """Open WebUI, a second question about a picture that was attached to the first: the conversation is sent again."""
+    return {
+        "stream": True,
+        "model": "router",
+        "messages": [
+            user(text(QUESTION), image(url)),
+            {"role": "assistant", "content": "He waves."},
+            {"role": "user", "content": "Which colour is his coat?"},
+        ],
+        "temperature": 0.8,
+        "stream_options": {"include_usage": True},
+    }

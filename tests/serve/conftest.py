@@ -1,11 +1,14 @@
-"""Servers in front of a real vLLM, each started once a session, and a world to ask about."""
+"""Servers that tests share, each started once a session: of the shipped router, and in front of a real vLLM."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.loopback.files import folder_server
+from tests.loopback.serving import served
 from tests.serve.server_process import server_process
+from tests.serve.serving import KEY, MOST_FRAMES, MOST_MEGABYTES, MOST_WAITING, NAME, Serving
 from tests.serve.world_questions import WorldQuestions
 from videorouter.miniature.bases import ROBUST
 from videorouter.miniature.world.build import build_world
@@ -31,3 +34,14 @@ def routed(shipped_vllm: str, asked: WorldQuestions, tmp_path_factory: pytest.Te
 def vllm_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where further vLLMs write what they say."""
     return tmp_path_factory.mktemp("vllms") / "log"
+
+
+@pytest.fixture(scope="session")
+def serving(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """A server with an API key, a media root, and a web server of videos that it may ask."""
+    options = ["--name", NAME, "--media_root", str(world), "--most_waiting", str(MOST_WAITING)]
+    options += ["--most_megabytes", str(MOST_MEGABYTES), "--most_frames", str(MOST_FRAMES)]
+    with served(folder_server(world)) as web:
+        options += ["--video_hosts", f"[{web.removeprefix('http://')}]"]
+        with server_process(tmp_path_factory.mktemp("server"), *options, keys=KEY) as address:
+            yield Serving(address, world, web)
