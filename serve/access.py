@@ -17,6 +17,8 @@ from videorouter.serve.page.assets import ASSETS
 
 NOBODY = "local"
 """Who asks where no keys are needed."""
+ANY = "*"
+"""Among the allowed hosts: any. Pages of other names hold no key, so that rebinding leads them nowhere."""
 OPEN = frozenset(("/", "/health", *(f"/{name}" for name in ASSETS)))
 """What needs no key: the page, which asks for one, and what a load balancer looks at."""
 
@@ -25,14 +27,18 @@ class Access:
     """The names, pages and keys of one server."""
 
     def __init__(self, config: ServeConfig, keys: Sequence[str]) -> None:
-        """Raises `ValueError` for a server that others reach and that has no keys."""
+        """Raises `ValueError` for a server that others reach, or by any name, and that has no keys, and for names that are none."""
         if not config.own_machine_only and not keys:
             raise ValueError(
                 f"--host {config.host} lets other machines ask: set {KEYS} to one or several API keys, separated by commas"
             )
+        if ANY in config.allowed_hosts and not keys:
+            raise ValueError(f"--allowed_hosts '{ANY}' lets pages of any name ask: set {KEYS}, or name the hosts")
         self._keys = [key.encode() for key in keys]
-        any_address = config.host in ("0.0.0.0", "::")
-        self._hosts = {*config.allowed_hosts} | (set() if any_address else {config.host.strip("[]")})
+        self._any_host = ANY in config.allowed_hosts
+        self._hosts = {_host_name(name) for name in config.allowed_hosts if name != ANY}
+        if config.host not in ("0.0.0.0", "::", "[::]"):
+            self._hosts.add(config.host.strip("[]").lower())
         self._origins = {origin.rstrip("/") for origin in config.allowed_origins}
 
     def owner(self, path: str, headers: Any) -> str:
@@ -55,18 +61,33 @@ class Access:
         return hashlib.sha256(known[0]).hexdigest()[:16]
 
     def _check_host(self, host: str) -> None:
-        name = (urlsplit(f"//{host}").hostname or "") if host else ""
-        if not (is_loopback(name) or name in self._hosts):
+        name = _named_host(f"//{host}")
+        if not (self._any_host or is_loopback(name) or name in self._hosts):
             raise Forbidden(
                 f"this server is not called {name[:80]!r}: ask it by its own name, or start it with --allowed_hosts"
             )
 
     def _check_origin(self, origin: str, host: str) -> None:
-        if origin.rstrip("/") in self._origins or urlsplit(origin).netloc == host:
+        if origin.rstrip("/") in self._origins or (_named_host(origin) and origin.partition("://")[2] == host):
             return
         raise Forbidden(
             f"pages of {origin[:80]} may not use this server: open its own page, or start it with --allowed_origins"
         )
+
+
+def _named_host(url: str) -> str:
+    """The host of a URL, without brackets; empty where it has none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # half an IPv6 address
+        return ""
+
+
+def _host_name(entry: str) -> str:
+    name = _named_host(f"//{entry}")
+    if name != entry.strip("[]").lower():
+        raise ValueError(f"allowed host {entry!r} is no name or address: give one such as lab.example, without a port")
+    return name
 
 
 def keys_from_environment() -> list[str]:

@@ -17,6 +17,7 @@ from videorouter.serve.errors import Busy, NotThere, RequestError
 from videorouter.serve.page.assets import ASSETS, FOLDER
 from videorouter.serve.page.examples import with_examples
 from videorouter.serve.receiving import ClientGone, received_json, unless_gone, uploaded
+from videorouter.serve.request_log import RequestLog, routing_facts
 from videorouter.serve.service import Service
 from videorouter.serve.streaming import StreamedAnswer, whole_answer
 from videorouter.serve.worker import Admission
@@ -29,6 +30,7 @@ def application(service: Service, access: Access) -> FastAPI:
     """The ASGI application."""
     app = FastAPI(title="VideoRouter", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(AccessMiddleware, access=access)
+    app.add_middleware(RequestLog, metrics=service.metrics)
     _tell_errors(app)
     _answer_chats(app, service)
     _keep_files(app, service)
@@ -44,7 +46,6 @@ def _answer_chats(app: FastAPI, service: Service) -> None:
     @app.post("/v1/chat/completions")
     async def completions(request: Request) -> Response:
         if (wait := admission.full()) is not None:
-            metrics.requests.labels("chat", "429").inc()
             raise Busy(f"{admission.most} requests are in work or waiting: come again in {wait} s", wait)
         place = admission.enter()
         metrics.in_work.set(admission.within)
@@ -52,7 +53,9 @@ def _answer_chats(app: FastAPI, service: Service) -> None:
         def left(status: int, seconds: dict[str, float]) -> None:
             admission.leave(place)
             metrics.in_work.set(admission.within)
-            metrics.requests.labels("chat", str(status)).inc()
+            request.state.facts["status"] = status
+            if seconds:
+                request.state.facts["stages"] = {stage: round(spent, 4) for stage, spent in seconds.items()}
             for stage, spent in seconds.items():
                 metrics.stages.labels(stage).observe(spent)
 
@@ -62,6 +65,7 @@ def _answer_chats(app: FastAPI, service: Service) -> None:
             chat = await asyncio.to_thread(parse_chat, body)
             del body
             answered = await unless_gone(request, service.answer(chat, request.state.owner))
+            request.state.facts |= routing_facts(answered.routing)
             if answered.pieces is not None:
                 streaming = True
                 return StreamedAnswer(config.served_name, chat, answered, left)

@@ -40,7 +40,8 @@ class ServeConfig(LoadingOptions):
         whole_base: load all of the base although an upstream answers: for systems that read its attention (adapttoken)
         host: address to listen at; any but this machine's own needs API keys, in VIDEOROUTER_API_KEYS
         port: port to listen at; 0 takes a free one, which is printed
-        allowed_hosts: names that clients may reach the server by (Host), beside `host` and this machine's own
+        allowed_hosts: names that clients may reach the server by (Host), beside `host` and this machine's own; `*` takes any
+            name, and needs API keys
         allowed_origins: pages of other addresses that may use it (Origin), such as https://lab.example
         media_root: folder whose videos requests may name as file://, and the page lists
         video_hosts: hosts that videos may be fetched from, as HOST (public addresses alone) or HOST:PORT (any address)
@@ -55,6 +56,8 @@ class ServeConfig(LoadingOptions):
         uploads_gb: disk for uploaded videos, in GB
         decoders: processes that decode videos
         picture_side: longest side, in pixels, of frames that are kept to be sent under `frames`
+        log: file that is given one line of JSON a request: when, which way, whose, status, how it was routed, tokens and seconds,
+            and nothing of what was asked, shown or answered; the same lines are among what --verbose shows
     """
 
     model: str | None = None
@@ -89,6 +92,7 @@ class ServeConfig(LoadingOptions):
     uploads_gb: float = 8.0
     decoders: int = 2
     picture_side: int = 768
+    log: Path | None = None
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for options that do not fit together, and numbers that make no sense."""

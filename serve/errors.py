@@ -46,6 +46,11 @@ class TooSlow(RequestError):
 
     status, kind = 408, "timeout_error"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The rest of the request, which may never come, is not waited for."""
+        return {"Connection": "close"}
+
 
 class TooLarge(RequestError):
     """More bytes, seconds or frames than are taken."""
@@ -71,6 +76,15 @@ class Busy(RequestError):
     @property
     def headers(self) -> dict[str, str]:
         return {"Retry-After": str(self.retry_after)}
+
+
+class Stopping(RequestError):
+    """The server is being stopped, and ends what is in work."""
+
+    status, kind = 503, "server_error"
+
+    def __init__(self) -> None:
+        super().__init__("the server is being stopped: ask again when it is back", code="stopping")
 
 
 class Unreachable(RequestError):

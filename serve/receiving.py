@@ -86,7 +86,7 @@ async def _within(request: Request, most_bytes: int, seconds: float) -> AsyncGen
     """The body piece by piece."""
     declared = request.headers.get("content-length", "")
     told = f"the request is larger than the {most_bytes // 1_000_000} MB that are taken"
-    if declared.isdigit() and int(declared) > most_bytes:
+    if declared.isdecimal() and int(declared) > most_bytes:
         raise TooLarge(told)
     taken = 0
     try:

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import shutil
+import signal
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 import torch
 
@@ -21,6 +21,7 @@ from videorouter.routers.cost.picture_names import PICTURE_COSTS, picture_cost_o
 from videorouter.serve.access import Access, keys_from_environment
 from videorouter.serve.app import application
 from videorouter.serve.config import ServeConfig
+from videorouter.serve.decoders import Decoders
 from videorouter.serve.engines.engine import ServingEngine
 from videorouter.serve.engines.frames import FramesEngine
 from videorouter.serve.engines.own import OwnEngine
@@ -29,30 +30,32 @@ from videorouter.serve.engines.vllm import VllmEngine
 from videorouter.serve.library import VideoLibrary
 from videorouter.serve.media.media import Media, MediaOptions
 from videorouter.serve.metrics import Metrics
+from videorouter.serve.request_log import lines_in
 from videorouter.serve.service import Service
 from videorouter.serve.worker import ModelWorker
-from videorouter.video.worker import DecodePool
 
 _log = logging.getLogger(__name__)
-GRACE: Final = 5
-"""Seconds that answers in work have after the server is asked to stop."""
 
 
 def serve(config: ServeConfig, told: Callable[[str], None]) -> None:
-    """Listen until stopped; `told` hears the address once requests are answered.
+    """Listen until stopped, by SIGTERM or Ctrl-C; `told` hears the address once requests are answered.
 
-    Raises `ValueError` for options that cannot be served, `OSError` where the port is taken.
+    Raises `ValueError` for options that cannot be served, `OSError` where the port is taken or the log cannot be written,
+    `KeyboardInterrupt` after Ctrl-C.
     """
     access = Access(config, keys_from_environment())
-    listening = _listening(config.host, config.port)
-    try:
-        asyncio.run(_serve(config, access, listening, told))
-    finally:
-        listening.close()
+    with lines_in(config.log), _listening(config.host, config.port) as listening:
+        if signal.SIGINT in asyncio.run(_serve(config, access, listening, told)):
+            raise KeyboardInterrupt
 
 
-async def _serve(config: ServeConfig, access: Access, listening: socket.socket, told: Callable[[str], None]) -> None:
+async def _serve(
+    config: ServeConfig, access: Access, listening: socket.socket, told: Callable[[str], None]
+) -> Sequence[int]:
+    """Gives the signals that stopped it."""
     import uvicorn
+
+    from videorouter.serve.stopping import GRACE, RequestsInWork, StoppableServer, stopped_by_signals
 
     upstream = None if config.upstream is None else Upstream(config.upstream, config.upstream_model)
     if upstream is not None:
@@ -60,30 +63,35 @@ async def _serve(config: ServeConfig, access: Access, listening: socket.socket, 
     router = load(config)
     folder = Path(tempfile.mkdtemp(prefix="videorouter-serve-"))
     worker = ModelWorker(router.backbone, config.rows)
-    pool = DecodePool(config.decoders)
+    decoders = Decoders(config.decoders)
     try:
-        service = service_of(config, router, worker, pool, upstream, folder)
+        requests = RequestsInWork(application(service_of(config, router, worker, decoders, upstream, folder), access))
         options = uvicorn.Config(
-            application(service, access),
+            requests,
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=GRACE,
+            timeout_graceful_shutdown=round(max(GRACE.values())) + 1,
             h11_max_incomplete_event_size=64 * 1024,
         )
-        server = uvicorn.Server(options)
-        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
-        while not (server.started or serving.done()):
-            await asyncio.sleep(0.02)
-        if server.started:
-            host = f"[{config.host}]" if ":" in config.host else config.host
-            told(f"http://{host}:{listening.getsockname()[1]}")
-        await serving
+        server = StoppableServer(options)
+        with stopped_by_signals(server) as signals:
+            serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+            while not (server.started or serving.done()):
+                await asyncio.sleep(0.02)
+            if server.started:
+                host = f"[{config.host}]" if ":" in config.host else config.host
+                told(f"http://{host}:{listening.getsockname()[1]}")
+            while not (server.should_exit or serving.done()):
+                await asyncio.sleep(0.1)
+            await requests.end(min((GRACE[signal.Signals(number)] for number in signals), default=0.0))
+            await serving
+            return signals
     finally:
-        worker.close()
-        pool.close()
+        decoders.close()
+        shutil.rmtree(folder, ignore_errors=True)
         if upstream is not None:
             await upstream.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        worker.close()
 
 
 def load(config: ServeConfig) -> VideoRouter:
@@ -105,7 +113,7 @@ def service_of(
     config: ServeConfig,
     router: VideoRouter,
     worker: ModelWorker,
-    pool: DecodePool,
+    decoders: Decoders,
     upstream: Upstream | None,
     folder: Path,
 ) -> Service:
@@ -131,7 +139,7 @@ def service_of(
     else:
         engine = FramesEngine(upstream, _picture_cost(config, router))
     library = VideoLibrary(router, int(config.cache_gb * 1e9), metrics)
-    return Service(config, router, worker, library, media, pool, engine, metrics)
+    return Service(config, router, worker, library, media, decoders, engine, metrics)
 
 
 def _picture_cost(config: ServeConfig, router: VideoRouter) -> PictureCost:

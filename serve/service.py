@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -19,8 +19,10 @@ from videorouter.routers.systems.spec import parse_spec
 from videorouter.serve.chat.allowed_fields import EXTENSION
 from videorouter.serve.chat.content import VideoUrl
 from videorouter.serve.chat.conversation import ONE_PICTURE, Pictures
+from videorouter.serve.chat.media_urls import media_urls
 from videorouter.serve.chat.request import ChatRequest
 from videorouter.serve.config import ServeConfig
+from videorouter.serve.decoders import Decoders
 from videorouter.serve.decoding import TooLongVideo, capped, frames_of_pictures, sample_within
 from videorouter.serve.engines.engine import Piece, ServingEngine, Whole
 from videorouter.serve.errors import BadVideo, NotThere, RequestError, TooLarge, Unreachable
@@ -32,7 +34,6 @@ from videorouter.serve.worker import ModelWorker
 from videorouter.shards.policy import Policy
 from videorouter.video.errors import MissingVideo, VideoError
 from videorouter.video.frames import SampledFrames, Sizing
-from videorouter.video.worker import DecodePool
 
 _log = logging.getLogger(__name__)
 
@@ -62,12 +63,12 @@ class Service:
         worker: ModelWorker,
         library: VideoLibrary,
         media: Media,
-        pool: DecodePool,
+        decoders: Decoders,
         engine: ServingEngine,
         metrics: Metrics,
     ) -> None:
         self.config, self.router, self.worker, self.library = config, router, worker, library
-        self.media, self.pool, self.engine, self.metrics = media, pool, engine, metrics
+        self.media, self.decoders, self.engine, self.metrics = media, decoders, engine, metrics
         self._system = lru_cache(16)(self._built)
 
     async def answer(self, chat: ChatRequest, owner: str) -> Answered:
@@ -111,12 +112,15 @@ class Service:
 
     async def _unrouted(self, chat: ChatRequest) -> Answered:
         """Text alone, or what cannot be routed, as the engine answers it without us."""
+        await self._check_passed_on(chat)
         prepared = await self.engine.prepare_unrouted(chat)
         routing = {"engine": self.engine.name, "passed_through": chat.unrouted}
         return await self._answered(chat, prepared, Answered(routing))
 
     async def _routed(self, chat: ChatRequest, shown: VideoUrl | Pictures, owner: str) -> Answered:
         self.engine.check(chat)
+        if self.engine.keeps_frames:  # the rest of the messages goes on as it came
+            await self._check_passed_on(chat, {shown.url} if isinstance(shown, VideoUrl) else set(shown.urls))
         asked = _Asked.of(chat, self.config, self.router)
         started = time.perf_counter()
         key, sampled, cached = await self._sampled(shown, asked.frames, owner)
@@ -127,6 +131,18 @@ class Service:
         self.metrics.fed.inc(routed.kept.tokens)
         self.metrics.spared.inc(max(0, routed.dense_tokens - routed.kept.tokens))
         return await self._answered(chat, prepared, answered)
+
+    async def _check_passed_on(self, chat: ChatRequest, replaced: Collection[str] = ()) -> None:
+        """Raise `RequestError` where the upstream would be made to open what we would not: no client reaches further through it."""
+        if self.config.upstream is None:
+            return
+        for place, url in media_urls(chat.body["messages"]):
+            if url not in replaced:
+                try:
+                    await self.media.check(url)
+                except RequestError as error:
+                    error.param = error.param or place
+                    raise
 
     async def _answered(self, chat: ChatRequest, prepared: Any, answered: Answered) -> Answered:
         if chat.stream:
@@ -191,9 +207,10 @@ class Service:
             raise _refusal(error) from error
 
     async def _decoded(self, stored: StoredFile, frames: int) -> SampledFrames:
-        decode = partial(self.pool.run, self.config.patience, sample_within, stored.path)
         sampler, most = self.router.config.sampler, self.config.most_seconds
-        return await asyncio.to_thread(decode, frames, sampler, self._size(frames), most)
+        return await self.decoders.run(
+            self.config.patience, sample_within, stored.path, frames, sampler, self._size(frames), most
+        )
 
     async def _from_pictures(self, pictures: list[StoredFile], shown: Pictures) -> SampledFrames:
         paths = [picture.path for picture in pictures]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import Backbone
@@ -15,8 +15,11 @@ from videorouter.routers.backbones.running_batch import Row
 from videorouter.routers.backbones.sampling import Sampling
 from videorouter.routers.backbones.text_batch import TextBatch
 from videorouter.serve.chat.reply import FinishReason
+from videorouter.serve.errors import Stopping
 
 Result = TypeVar("Result")
+LAST_JOB: Final = 5.0
+"""Seconds that the thread may go on with its last job when it is closed."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,29 @@ class Decoded:
     tokens: int
     prefill_seconds: float
     generate_seconds: float
+
+
+@dataclass
+class _Job:
+    """Something to be done on the model's thread, whose result an event loop waits for."""
+
+    job: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    future: "Future[Any]" = field(default_factory=Future)
+
+    def do(self) -> None:
+        """Unless nobody waits any more."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            self.future.set_result(self.job(*self.arguments))
+        except BaseException as error:
+            self.future.set_exception(error)
+
+    def refuse(self, error: Exception) -> None:
+        """Tell who waits that it will not be done."""
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)
 
 
 @dataclass
@@ -61,7 +87,7 @@ class ModelWorker:
 
     def __init__(self, backbone: Backbone, rows: int = 8) -> None:
         self._backbone, self._rows = backbone, rows
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: deque[_Job] = deque()
         self._waiting: deque[_Answer] = deque()
         self._decoding: list[_Answer] = []
         self._changed = threading.Condition()
@@ -76,18 +102,10 @@ class ModelWorker:
 
     async def run(self, job: Callable[..., Result], *arguments: Any) -> Result:
         """`job(*arguments)` on the model's thread; one that has not begun when its caller is cancelled never begins."""
-        future: Future[Result] = Future()
-
-        def work() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(job(*arguments))
-            except BaseException as error:
-                future.set_exception(error)
-
-        self._put(self._jobs, work)
-        return await asyncio.wrap_future(future)
+        asked = _Job(job, arguments)
+        self._put(self._jobs, asked)
+        result: Result = await asyncio.wrap_future(asked.future)
+        return result
 
     async def decode(self, wanted: Wanted) -> AsyncIterator[str | Decoded]:
         """The answer piece by piece, then how it ended. Closed early, it leaves the batch. Raises what the model raises."""
@@ -105,16 +123,16 @@ class ModelWorker:
             answer.gone = True
 
     def close(self) -> None:
-        """End the thread after what it is doing; answers in work end with an error."""
+        """End the thread after what it is doing; jobs and answers that wait, and answers in work, end with `Stopping`."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join(30)
+        self._thread.join(LAST_JOB)
 
     def _put(self, queue: deque[Any], entry: Any) -> None:
         with self._changed:
             if self._closed:
-                raise RuntimeError("the server is shutting down")
+                raise Stopping()
             queue.append(entry)
             self._changed.notify()
 
@@ -130,7 +148,7 @@ class ModelWorker:
                 room = self._rows - len(self._decoding)
                 joining = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
             if job is not None:
-                job()
+                job.do()
                 del job  # what it held is free while the thread waits
             for answer in joining:
                 self._join(batch, answer)
@@ -138,7 +156,9 @@ class ModelWorker:
             if self._decoding:
                 self._step(batch)
         for answer in [*self._decoding, *self._waiting]:
-            answer.say(RuntimeError("the server is shutting down"))
+            answer.say(Stopping())
+        for job in self._jobs:
+            job.refuse(Stopping())
 
     def _join(self, batch: TextBatch, answer: _Answer) -> None:
         if answer.gone:

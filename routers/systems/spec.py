@@ -42,7 +42,10 @@ def parse_spec(text: str) -> Spec:
         if not equals or not name.isidentifier() or not value:
             found = None
             break
-        options[name] = yaml.safe_load(value)
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"{text!r}: the value of {name} is no YAML") from error
     if found is None:
         raise ValueError(f"{text!r} is not a system: write NAME or NAME(option=value, ...)")
     return Spec(found[1], options)

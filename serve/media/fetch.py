@@ -69,6 +69,10 @@ class Fetcher:
             raise Unreachable(f"{url.host} cannot be reached, or broke off: {error or type(error).__name__}") from error
         raise RequestError(f"the URL is redirected more than {self.redirects} times; give the address it leads to")
 
+    async def check(self, address: str) -> None:
+        """Raise as `fetch` for a URL that is not asked, and ask nothing of it."""
+        await self._checked_addresses(_parsed(address))
+
     @asynccontextmanager
     async def _answered(self, url: httpx2.URL) -> AsyncIterator[httpx2.Response]:
         """The answer to one request, from an address of the URL's host that was checked just now."""

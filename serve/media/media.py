@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,23 @@ class Media:
         else:
             raise RequestError(f"{url[:60]!r} is no address of a video: {TAKEN}")
 
+    async def check(self, url: str) -> None:
+        """Raise as `opened` for a URL that another server may not be given to open; none is asked, no file is read through.
+
+        An upload is ours alone: its id means nothing there, or somebody else's file.
+        """
+        scheme, colon, _ = url[:20].lstrip().lower().partition(":")
+        if colon and scheme == "file":
+            async with self._local_file(url.strip(), hashed=False):
+                return
+        if colon and scheme in ("http", "https"):
+            self._refuse_without_hosts()
+            await self._fetcher.check(url)
+        elif not colon and url.startswith("file-"):
+            raise RequestError("an upload is not passed on: send the file itself, as a data: URL")
+        elif not (colon and scheme == "data"):
+            raise RequestError(f"{url[:60]!r} is no address of a video or picture: {TAKEN}")
+
     async def upload(self, pieces: AsyncIterator[bytes], name: str, owner: str) -> Upload:
         """Keep a file that comes in `pieces`, until it is deleted or longest unused of too many.
 
@@ -110,18 +128,21 @@ class Media:
         return await written(in_thread(data_of(url, most)), path, "data", most, "the data: URL")
 
     async def _fetched(self, url: str, path: Path) -> StoredFile:
+        self._refuse_without_hosts()
+        return await self._fetcher.fetch(url, path)
+
+    def _refuse_without_hosts(self) -> None:
         if not self._hosts:
             raise Forbidden(
                 "this server fetches no media: start it with --video_hosts that name the hosts it may ask, or send the file"
                 " itself as a data: URL or an upload"
             )
-        return await self._fetcher.fetch(url, path)
 
     @asynccontextmanager
-    async def _local_file(self, url: str) -> AsyncIterator[StoredFile]:
+    async def _local_file(self, url: str, hashed: bool = True) -> AsyncIterator[StoredFile]:
         if self._local is None:
             raise Forbidden("this server takes no file:// URLs: start it with --media_root, the folder they may name")
-        opening = asyncio.ensure_future(to_thread.run_sync(self._local.open, url))
+        opening = asyncio.ensure_future(to_thread.run_sync(partial(self._local.open, url, hashed=hashed)))
         try:
             stored, descriptor = await asyncio.shield(opening)
         except asyncio.CancelledError:  # the thread opens it all the same
