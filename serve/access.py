@@ -7,9 +7,9 @@ rebinding): so a browser's Origin must be the server's own or an allowed one, an
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from videorouter.serve.config import KEYS, ServeConfig, is_loopback
 from videorouter.serve.errors import Forbidden, NoSuchKey, RequestError
@@ -19,6 +19,7 @@ NOBODY = "local"
 """Who asks where no keys are needed."""
 ANY = "*"
 """Among the allowed hosts: any. Pages of other names hold no key, so that rebinding leads them nowhere."""
+_HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s\[\]:@/?#\\]+))(?::\d*)?")
 OPEN = frozenset(("/", "/health", *(f"/{name}" for name in ASSETS)))
 """What needs no key: the page, which asks for one, and what a load balancer looks at."""
 
@@ -39,7 +40,8 @@ class Access:
         self._hosts = {_host_name(name) for name in config.allowed_hosts if name != ANY}
         if config.host not in ("0.0.0.0", "::", "[::]"):
             self._hosts.add(config.host.strip("[]").lower())
-        self._origins = {origin.rstrip("/") for origin in config.allowed_origins}
+        self.origins = {origin.rstrip("/") for origin in config.allowed_origins}
+        """Pages of other addresses that may use the server."""
 
     def owner(self, path: str, headers: Any) -> str:
         """Whose request it is: a hash of the key, so that no log or cache holds one.
@@ -61,30 +63,28 @@ class Access:
         return hashlib.sha256(known[0]).hexdigest()[:16]
 
     def _check_host(self, host: str) -> None:
-        name = _named_host(f"//{host}")
+        name = _named_host(host)
         if not (self._any_host or is_loopback(name) or name in self._hosts):
             raise Forbidden(
                 f"this server is not called {name[:80]!r}: ask it by its own name, or start it with --allowed_hosts"
             )
 
     def _check_origin(self, origin: str, host: str) -> None:
-        if origin.rstrip("/") in self._origins or (_named_host(origin) and origin.partition("://")[2] == host):
+        if origin.rstrip("/") in self.origins or (host and origin.partition("://")[2] == host):
             return
         raise Forbidden(
             f"pages of {origin[:80]} may not use this server: open its own page, or start it with --allowed_origins"
         )
 
 
-def _named_host(url: str) -> str:
-    """The host of a URL, without brackets; empty where it has none."""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:  # half an IPv6 address
-        return ""
+def _named_host(host: str) -> str:
+    """The name or address of a `host:port`, in lower case and without brackets; empty where it is none."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""
 
 
 def _host_name(entry: str) -> str:
-    name = _named_host(f"//{entry}")
+    name = _named_host(entry)
     if name != entry.strip("[]").lower():
         raise ValueError(f"allowed host {entry!r} is no name or address: give one such as lab.example, without a port")
     return name

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from videorouter.serve.access import Access, AccessMiddleware
@@ -22,6 +23,9 @@ from videorouter.serve.service import Service
 from videorouter.serve.streaming import StreamedAnswer, whole_answer
 from videorouter.serve.worker import Admission
 
+METHODS: Final = ("GET", "POST", "DELETE")
+HEADERS: Final = ("Authorization", "Content-Type", "X-Filename")
+"""What allowed pages of other addresses may send."""
 _POLICY: Final = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'"
 _log = logging.getLogger(__name__)
 
@@ -30,6 +34,10 @@ def application(service: Service, access: Access) -> FastAPI:
     """The ASGI application."""
     app = FastAPI(title="VideoRouter", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(AccessMiddleware, access=access)
+    if access.origins:  # outside, because a browser's question whether it may ask carries no key
+        app.add_middleware(
+            CORSMiddleware, allow_origins=[*access.origins], allow_methods=METHODS, allow_headers=HEADERS
+        )
     app.add_middleware(RequestLog, metrics=service.metrics)
     _tell_errors(app)
     _answer_chats(app, service)
