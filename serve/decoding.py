@@ -89,6 +89,8 @@ def _picture(path: Path, what: str) -> np.ndarray:
             if image.width * image.height > MOST_PIXELS:
                 raise TooLarge(f"{what} has {image.width}x{image.height} pixels: send at most {MOST_PIXELS:,}")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except Image.DecompressionBombError as error:
+        raise TooLarge(f"{what} has far more than the {MOST_PIXELS:,} pixels that are taken") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, TooLarge):
             raise
