@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.serve.faults import FAULTS, Clients, slow
-from tests.serve.openai_upstream import UpstreamProcess
+from tests.serve.openai_upstream import UpstreamProcess, running_upstream
 from tests.serve.questions import first_questions, videos_of
 from tests.serve.running_server import Footprint, RunningServer, running_server
 from tests.video.counting import write_counting_video
@@ -31,11 +30,8 @@ OPTIONS += ["--patience", "8"]
 
 @pytest.fixture
 def upstream() -> Iterator[UpstreamProcess]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = UpstreamProcess(port)
-    yield process
-    process.kill()
+    with running_upstream() as process:
+        yield process
 
 
 def test_own_engine(world: Path, tmp_path: Path) -> None:
