@@ -138,7 +138,8 @@ def test_original_positions_are_those_of_the_whole_prompt_with_all_that_is_writt
 @pytest.mark.parametrize("place", ["system", "before", "after"])
 def test_a_dialogue_that_holds_the_placeholder_is_refused(backbone: Any, place: str) -> None:
     said = f"see {HOLDERS[family(backbone)]}"
-    dialogue = replace(ALONE, **{place: said if place == "system" else (("user", said), ("assistant", "b"))})
+    turns = (("user", said), ("assistant", "b"))
+    dialogue = {"system": Dialogue(said), "before": Dialogue(before=turns), "after": Dialogue(after=turns)}[place]
     tokens = torch.randn(1, backbone.tokens_per_frame, backbone.channels)
     with pytest.raises(ValueError, match="stands for visual tokens"):
         backbone.embed_prompt(all_kept(tokens), "Why?", (0.5,), dialogue=dialogue)

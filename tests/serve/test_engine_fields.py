@@ -83,7 +83,7 @@ def test_the_last_piece_alone_ends_answers_and_says_usage_and_seconds() -> None:
 
 
 def test_log_probabilities_are_collected_in_their_order() -> None:
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"tokens": [token], "token_logprobs": [-1.0], "top_logprobs": [{token: -1.0, "b": -3.0, "c": -2.0}]}
         for token in ("a", "é")
     ]

@@ -33,7 +33,7 @@ def test_texts_and_tokens_are_those_of_our_own_runtime(routed: str, asked: World
         choice, usage = made["choices"][0], made["usage"]
         assert choice["message"]["content"] == expected.text
         assert (choice["finish_reason"], usage["prompt_tokens"]) == ("stop", len(prompt))
-        ids = own.backbone.tokenizer(expected.text)["input_ids"]  # type: ignore[attr-defined]
+        ids = own.backbone.tokenizer(expected.text)["input_ids"]
         assert usage["completion_tokens"] == len(ids) + 1  # the end token
         assert made["videorouter"]["tokens"] <= 265 < made["videorouter"]["dense_tokens"]
 
