@@ -9,6 +9,7 @@ from videorouter.routers.backbones.sampling import Sampling
 from videorouter.serve.chat.conversation import NO_VIDEO
 from videorouter.serve.chat.reply import last_choice, text_choice, usage_object
 from videorouter.serve.chat.request import ChatRequest
+from videorouter.serve.chat.typed_fields import TypedFields
 from videorouter.serve.config import EngineName
 from videorouter.serve.engines.engine import Piece, Whole, collected
 from videorouter.serve.engines.fields import refuse
@@ -17,6 +18,8 @@ from videorouter.serve.worker import Decoded, ModelWorker, Wanted
 
 USUAL_TOKENS = 256
 """Longest answer where a request names none."""
+POSSIBLE = ("top_k",)
+"""Fields beside those of a `ChatRequest` that are heeded here."""
 
 
 class OwnEngine:
@@ -34,7 +37,8 @@ class OwnEngine:
 
     def check(self, chat: ChatRequest) -> None:
         """Nothing but text is made here: no tools, no grammar, no likelihoods, one answer."""
-        refuse(chat, "the own engine", ())
+        refuse(chat, "the own engine", POSSIBLE)
+        sampling_of(chat)
 
     def prepare(self, routed: RoutedQuestion, chat: ChatRequest) -> Prompt:
         """The embedded prompt."""
@@ -52,9 +56,8 @@ class OwnEngine:
 
     async def stream(self, prepared: Prompt, chat: ChatRequest) -> AsyncGenerator[Piece]:
         """Text as it is decoded."""
-        sampling = Sampling(temperature=chat.temperature or 0.0, top_p=chat.top_p or 1.0, seed=chat.seed)
         most = min(chat.max_tokens or min(USUAL_TOKENS, self._most_tokens), self._most_tokens)
-        async for heard in self._worker.decode(Wanted(prepared, most, sampling, chat.stop)):
+        async for heard in self._worker.decode(Wanted(prepared, most, sampling_of(chat), chat.stop)):
             if isinstance(heard, Decoded):
                 seconds = {"prefill": heard.prefill_seconds, "generate": heard.generate_seconds}
                 yield Piece([last_choice(heard.reason)], usage_object(len(prepared), heard.tokens), seconds)
@@ -64,3 +67,10 @@ class OwnEngine:
     async def complete(self, prepared: Prompt, chat: ChatRequest) -> Whole:
         """The text as a whole."""
         return await collected(self.stream(prepared, chat))
+
+
+def sampling_of(chat: ChatRequest) -> Sampling:
+    """How tokens are drawn; a `top_p` of 0 leaves the likeliest, as OpenAI takes it. Raises `RequestError` for a wrong `top_k`."""
+    top_k = TypedFields(chat.more).whole("top_k", -1) or 0
+    temperature = 0.0 if chat.top_p == 0 else chat.temperature or 0.0
+    return Sampling(temperature=temperature, top_p=chat.top_p or 1.0, top_k=top_k, seed=chat.seed)

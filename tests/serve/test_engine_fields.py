@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from videorouter.routers.backbones.sampling import Sampling
 from videorouter.serve.chat.allowed_fields import ALLOWED
 from videorouter.serve.chat.request import ChatRequest, parse_chat
 from videorouter.serve.engines.completion_choices import chat_choice
 from videorouter.serve.engines.engine import Piece, collected
 from videorouter.serve.engines.fields import MEANT_FOR_OTHERS, NOTHING, refuse
+from videorouter.serve.engines.own import POSSIBLE, sampling_of
 from videorouter.serve.engines.pieces import pieces_of
 from videorouter.serve.engines.vllm import LOGPROBS, SAME_NAME, WHY_NOT
 from videorouter.serve.errors import RequestError
@@ -24,7 +26,7 @@ def chat(**fields: Any) -> ChatRequest:
 @pytest.mark.parametrize(
     "field",
     [
-        {"n": 2}, {"presence_penalty": 0.5}, {"tools": [{"type": "function"}]}, {"logprobs": True}, {"top_k": 5},
+        {"n": 2}, {"presence_penalty": 0.5}, {"tools": [{"type": "function"}]}, {"logprobs": True}, {"min_p": 0.1},
         {"response_format": {"type": "json_object"}}, {"structured_outputs": {"regex": "a"}}, {"guided_choice": ["a"]},
         {"min_tokens": 3}, {"logit_bias": {"3": 1}}, {"stop_token_ids": [3]}, {"bad_words": ["a"]},
     ],
@@ -32,8 +34,19 @@ def chat(**fields: Any) -> ChatRequest:
 )  # fmt: skip
 def test_the_own_engine_leaves_no_wish_out_silently(field: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match=f"{next(iter(field))} is not possible with the own engine") as error:
-        refuse(chat(**field), "the own engine", ())
+        refuse(chat(**field), "the own engine", POSSIBLE)
     assert error.value.param == next(iter(field))
+
+
+def test_the_own_engine_draws_as_a_request_says() -> None:
+    drawn = sampling_of(chat(temperature=0.7, top_p=0.8, top_k=20, seed=3))
+    assert drawn == Sampling(temperature=0.7, top_p=0.8, top_k=20, seed=3)
+    assert sampling_of(chat()) == Sampling()
+    assert sampling_of(chat(temperature=1, top_p=0)).temperature == 0
+    for wrong in (-2, 2.5, "20", True):
+        with pytest.raises(RequestError) as raised:
+            sampling_of(chat(top_k=wrong))
+        assert raised.value.param == "top_k"
 
 
 def test_values_that_ask_for_nothing_are_taken() -> None:
