@@ -88,7 +88,8 @@ class Service:
         sampled = self.library.find(VideoKey(owner, sha256, frames))
         if sampled is None or not 0 <= place < len(sampled.frames):
             raise NotThere("this frame is not kept: ask about the video again")
-        return jpeg(sampled.frames[place], sampled.shape)
+        shape = sampled.shape and capped(self.config.picture_side, *sampled.shape)  # whatever size a file says it has
+        return jpeg(sampled.frames[place], shape)
 
     def model(self, created: int) -> dict[str, Any]:
         """The one model, as a list of models holds it; `created` in seconds since 1970."""

@@ -52,7 +52,7 @@ class Model:
 
 @pytest.fixture(scope="module")
 def backbone(base: Path) -> Backbone:
-    return VideoRouter.from_base(base).backbone
+    return VideoRouter.from_base(str(base)).backbone
 
 
 @pytest.fixture(scope="module")
