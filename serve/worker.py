@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -107,7 +107,7 @@ class ModelWorker:
         result: Result = await asyncio.wrap_future(asked.future)
         return result
 
-    async def decode(self, wanted: Wanted) -> AsyncIterator[str | Decoded]:
+    async def decode(self, wanted: Wanted) -> AsyncGenerator[str | Decoded]:
         """The answer piece by piece, then how it ended. Closed early, it leaves the batch. Raises what the model raises."""
         answer = _Answer(wanted, asyncio.get_running_loop())
         self._put(self._waiting, answer)

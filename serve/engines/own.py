@@ -1,6 +1,7 @@
 """The engine `own`: the base that is loaded here decodes, several answers in one batch."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from videorouter.routers.answering.routed_question import RoutedQuestion, prompt_without_video
 from videorouter.routers.answering.video_router import VideoRouter
@@ -57,12 +58,14 @@ class OwnEngine:
     async def stream(self, prepared: Prompt, chat: ChatRequest) -> AsyncGenerator[Piece]:
         """Text as it is decoded."""
         most = min(chat.max_tokens or min(USUAL_TOKENS, self._most_tokens), self._most_tokens)
-        async for heard in self._worker.decode(Wanted(prepared, most, sampling_of(chat), chat.stop)):
-            if isinstance(heard, Decoded):
-                seconds = {"prefill": heard.prefill_seconds, "generate": heard.generate_seconds}
-                yield Piece([last_choice(heard.reason)], usage_object(len(prepared), heard.tokens), seconds)
-            else:
-                yield Piece([text_choice(heard)])
+        wanted = Wanted(prepared, most, sampling_of(chat), chat.stop)
+        async with aclosing(self._worker.decode(wanted)) as decoded:
+            async for heard in decoded:
+                if isinstance(heard, Decoded):
+                    seconds = {"prefill": heard.prefill_seconds, "generate": heard.generate_seconds}
+                    yield Piece([last_choice(heard.reason)], usage_object(len(prepared), heard.tokens), seconds)
+                else:
+                    yield Piece([text_choice(heard)])
 
     async def complete(self, prepared: Prompt, chat: ChatRequest) -> Whole:
         """The text as a whole."""

@@ -16,6 +16,8 @@ from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.backbones.running_batch import Row
 from videorouter.routers.backbones.text_batch import TextBatch
+from videorouter.serve.chat.request import parse_chat
+from videorouter.serve.engines.own import OwnEngine
 from videorouter.serve.errors import Stopping
 from videorouter.serve.worker import Decoded, ModelWorker, Wanted
 
@@ -183,7 +185,7 @@ def test_an_answer_whose_client_left_leaves_the_batch(backbone: Backbone, prompt
         assert isinstance(await anext(aiter(pieces)), str)
         while 3 not in batch.rows:
             await asyncio.sleep(0.001)
-        await pieces.aclose()  # type: ignore[attr-defined]
+        await pieces.aclose()
         cancelled.cancel()
         assert (await stays)[1].tokens == 60
         assert len(batch) == 0
@@ -200,6 +202,24 @@ def test_an_answer_whose_client_left_leaves_the_batch(backbone: Backbone, prompt
         await job
         await worker.run(lambda: None)
         assert batch.rows == []
+
+    with _worker(backbone) as (worker, batch):
+        asyncio.run(ask(worker, batch))
+
+
+def test_a_stream_of_the_own_engine_that_is_closed_leaves_the_batch(
+    base: Path, backbone: Backbone, prompt: Prompt
+) -> None:
+    async def ask(worker: ModelWorker, batch: CountedBatch) -> None:
+        engine = OwnEngine(VideoRouter.from_base(str(base)), worker, 500)
+        body = {"messages": [{"role": "user", "content": "Hello."}], "max_tokens": 500}
+        pieces = engine.stream(prompt, parse_chat(body))
+        await anext(pieces)
+        await pieces.aclose()
+        await worker.run(lambda: None)
+        await worker.run(lambda: None)
+        assert len(batch) == 0
+        assert len(batch.rows) < 100
 
     with _worker(backbone) as (worker, batch):
         asyncio.run(ask(worker, batch))
