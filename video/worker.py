@@ -63,6 +63,11 @@ class DecodeWorker:
         decoded: Result = outcome
         return decoded
 
+    def kill(self) -> None:
+        """Kill the process, if there is one, from another thread than the one in `run`, which then raises `VideoError`."""
+        if (running := self._running) is not None:
+            running[0].kill()
+
     def close(self) -> None:
         """Kill the process, if there is one."""
         if self._running is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 import torch
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
@@ -21,6 +22,7 @@ from starlette.routing import Route
 from tests.loopback.serving import served
 from tests.serve.questions import about, data_url, videos_of
 from tests.serve.running_server import RunningServer, running_server
+from tests.video.counting import write_counting_video
 from tests.video.test_lists_of_files import CONCAT, DASH, HLS, SDP
 
 SECRET = "root:x:0:0"
@@ -319,6 +321,15 @@ def test_offered_videos_are_listed_and_given(server: RunningServer, offered: Pat
     assert server.get("/videos/a.mp4").content == (offered / "a.mp4").read_bytes()
     part = server.get("/videos/a.mp4", headers={"Range": "bytes=4-7"})
     assert (part.status_code, part.content) == (206, b"ftyp")
+
+
+def test_a_kept_frame_is_no_larger_than_a_screen(server: RunningServer, tmp_path: Path) -> None:
+    """Whatever size a file of some kilobytes says it has."""
+    wide = write_counting_video(tmp_path / "wide.mp4", count=2, fps=1, side=4096, codec="mpeg4")
+    video = server.chat(about(data_url(wide.read_bytes()), "What is shown?")).json()["videorouter"]["video"]
+    frame = server.get(f"/frames/{video['sha256']}/{video['sampled']}/0")
+    with Image.open(io.BytesIO(frame.content)) as picture:
+        assert picture.size == (768, 768)
 
 
 @pytest.mark.parametrize("size", [70_000, 2_000_000])
