@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx2
 
-from benchmarks.serving_model import Geometry, Requests, floor_ratio, write_model, write_video
+from benchmarks.serving_model import QUESTION, Geometry, Requests, floor_ratio, write_model, write_video
 from benchmarks.serving_process import RELEVANT, serving
 from benchmarks.vllm_process import vllm_process
 from videorouter.routers.routing.allocation import Scales
@@ -95,7 +95,7 @@ def under_load(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         ):
             addresses = dict(zip(SCALES, (first, second), strict=True))
             for address in addresses.values():  # what is compiled or allocated at first use
-                asyncio.run(sent(address, [requests.body(requests.new_video(), "First?", "dense", None)], 1))
+                asyncio.run(sent(address, [requests.body(requests.new_video(), QUESTION, "dense", None)], 1))
             if "load" in options.parts:
                 floors = {
                     name: floor_ratio(base, geometry, scales, FRAGMENT, RELEVANT) for name, scales in SCALES.items()
@@ -120,7 +120,7 @@ def load_figures(
                 address = addresses.get(name, next(iter(addresses.values())))
                 system = "dense" if name == "dense" else "videorouter"
                 bodies = [
-                    requests.body(requests.new_video(), "What is shown?", system, None if system == "dense" else policy)
+                    requests.body(requests.new_video(), QUESTION, system, None if system == "dense" else policy)
                     for policy in turn
                 ]
                 before = stage_seconds(address)
@@ -154,7 +154,7 @@ def prefix_figures(address: str, requests: Requests, videos: int) -> dict[str, l
     for _ in range(videos):
         for name, (system, policy) in ways.items():
             shown = requests.new_video()
-            bodies = [requests.body(shown, f"What is in part {number}?", system, policy) for number in range(5)]
+            bodies = [requests.body(shown, f"{number} of 5. {QUESTION}", system, policy) for number in range(5)]
             taken[name].append(asyncio.run(sent(address, bodies, 1))[1])
     made = {name: [statistics.median(each) for each in zip(*rows, strict=True)] for name, rows in taken.items()}
     for name, row in made.items():
@@ -180,7 +180,7 @@ def second_question(folder: Path, options: argparse.Namespace) -> dict[str, Any]
     ):  # fmt: skip
         for video in videos:
             shown = [{"type": "video_url", "video_url": {"url": video.as_uri()}}]
-            bodies = [requests.body(shown, f"What is in part {part}?", "videorouter", "fragment") for part in range(2)]
+            bodies = [requests.body(shown, f"{part} of 2. {QUESTION}", "videorouter", "fragment") for part in range(2)]
             first = asyncio.run(sent(address, bodies[:1], 1))[1]
             before = encoded(address)
             second = asyncio.run(sent(address, bodies[1:], 1))[1]

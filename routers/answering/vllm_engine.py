@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import torch
+from torch import Tensor
 
 from videorouter.routers.backbones.finite import finite
 from videorouter.routers.backbones.prompt import Prompt, SharedPrefix
@@ -132,7 +133,12 @@ def _asking(upstream: str) -> Iterator[None]:
 
 
 def encoded_prompt(prompt: Prompt, dtype: torch.dtype | None = None) -> str:
-    """The embeddings `[L, D]` of a prompt as vLLM takes them: base64 of what `torch.save` writes, in `dtype` where given.
+    """The embeddings `[L, D]` of a prompt as vLLM takes them, in `dtype` where given. Raises as `sendable`."""
+    return packed(sendable(prompt), dtype).decode("ascii")
+
+
+def sendable(prompt: Prompt) -> Tensor:
+    """The embeddings `[L, D]` of a prompt that is nothing beside them.
 
     Raises `ValueError` for positions other than 0..L-1 (M-RoPE) and for deepstack features, which do not travel with embeddings,
     and for embeddings that are no numbers.
@@ -142,7 +148,11 @@ def encoded_prompt(prompt: Prompt, dtype: torch.dtype | None = None) -> str:
             "this family has positions or features beside its embeddings (M-RoPE, deepstack), which prompt_embeds cannot carry: "
             "answer with the own engine"
         )
-    embeddings = finite(prompt.embeddings[0].detach(), "an embedding of the prompt")
+    return finite(prompt.embeddings[0].detach(), "an embedding of the prompt")
+
+
+def packed(embeddings: Tensor, dtype: torch.dtype | None = None) -> bytes:
+    """Base64 of what `torch.save` writes of embeddings `[L, D]`, in `dtype` where given."""
     buffer = io.BytesIO()
     torch.save(embeddings.to("cpu", dtype or embeddings.dtype).contiguous().clone(), buffer)
-    return base64.b64encode(buffer.getbuffer()).decode("ascii")
+    return base64.b64encode(buffer.getbuffer())

@@ -82,8 +82,11 @@ class Upstream:
             raise Unreachable(f"the upstream at {self.address} answered something that is not an object")
         return found
 
-    async def events(self, path: str, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        """The events that it streams, up to [DONE]; closed early, the request is taken back. Raises as `answer`."""
+    async def events(self, path: str, body: dict[str, Any] | bytes) -> AsyncGenerator[dict[str, Any]]:
+        """The events that it streams, up to [DONE]; closed early, the request is taken back. Raises as `answer`.
+
+        `body` may be JSON that is written already.
+        """
         ended = False
         async with self._asking("POST", path, body) as response:
             async for event in httpx2.EventSource(response):
@@ -106,9 +109,14 @@ class Upstream:
         await self._client.aclose()
 
     @asynccontextmanager
-    async def _asking(self, method: str, path: str, body: dict[str, Any] | None) -> AsyncIterator[httpx2.Response]:
+    async def _asking(
+        self, method: str, path: str, body: dict[str, Any] | bytes | None
+    ) -> AsyncIterator[httpx2.Response]:
+        sent: dict[str, Any] = {"json": body}
+        if isinstance(body, bytes):
+            sent = {"content": body, "headers": {"Content-Type": "application/json"}}
         try:
-            async with self._client.stream(method, f"{self.address}/{path}", json=body) as response:
+            async with self._client.stream(method, f"{self.address}/{path}", **sent) as response:
                 if response.status_code >= 400:
                     raise _refusal(response, await response.aread())
                 yield response

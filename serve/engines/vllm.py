@@ -1,15 +1,18 @@
 """The engine `vllm`: the compressed prompt goes as `prompt_embeds` to a vLLM that serves the same base (SERVING.md's way; ours)."""
 
+import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
 import torch
+from torch import Tensor
 
 from videorouter.routers.answering.routed_question import RoutedQuestion
 from videorouter.routers.answering.video_router import VideoRouter
-from videorouter.routers.answering.vllm_engine import GREEDY, encoded_prompt
+from videorouter.routers.answering.vllm_engine import GREEDY, packed, sendable
 from videorouter.serve.chat.request import ChatRequest
 from videorouter.serve.config import EngineName
 from videorouter.serve.engines.completion_choices import chat_choice
@@ -68,42 +71,40 @@ class VllmEngine:
         if chat.more.get("top_logprobs") and not chat.more.get("logprobs"):
             raise RequestError("top_logprobs is given without logprobs: true: set that too", param="top_logprobs")
 
-    def prepare(self, routed: RoutedQuestion, chat: ChatRequest) -> str:
-        """The embedded prompt, written down."""
-        prompt = routed.prompt(self._router.backbone, chat.dialogue)
-        started = time.perf_counter()
-        written = encoded_prompt(prompt, self._dtype)
-        self._metrics.transfer_seconds.inc(time.perf_counter() - started)
-        self._metrics.transfer_bytes.inc(len(written))
-        return written
+    def prepare(self, routed: RoutedQuestion, chat: ChatRequest) -> Tensor:
+        """The embedded prompt `[L, D]`."""
+        return sendable(routed.prompt(self._router.backbone, chat.dialogue))
 
     async def prepare_unrouted(self, chat: ChatRequest) -> SentChat:
         """The request as it came: the upstream has the whole model."""
         return self._chat.as_it_came(chat)
 
-    def stream(self, prepared: str | SentChat, chat: ChatRequest) -> AsyncGenerator[Piece]:
+    def stream(self, prepared: Tensor | SentChat, chat: ChatRequest) -> AsyncGenerator[Piece]:
         """Text as the engine gives it."""
         if isinstance(prepared, SentChat):
             return self._chat.stream(prepared)
-        return pieces_of(self._chunks(self._body(prepared, chat), chat.more.get("top_logprobs") or 0))
+        return pieces_of(self._chunks(prepared, chat))
 
-    async def complete(self, prepared: str | SentChat, chat: ChatRequest) -> Whole:
+    async def complete(self, prepared: Tensor | SentChat, chat: ChatRequest) -> Whole:
         """The text as a whole; it is streamed from the engine, so that the first token's seconds are known."""
         if isinstance(prepared, SentChat):
             return await self._chat.complete(prepared)
         return await collected(self.stream(prepared, chat))
 
-    async def _chunks(self, body: dict[str, Any], most: int) -> AsyncGenerator[dict[str, Any]]:
+    async def _chunks(self, embeddings: Tensor, chat: ChatRequest) -> AsyncGenerator[dict[str, Any]]:
         """The engine's, with choices in the form of a chat."""
+        body = await asyncio.to_thread(self._body, embeddings, chat)
+        most = chat.more.get("top_logprobs") or 0
         async with aclosing(self._upstream.events("completions", body)) as events:
+            del body
             async for chunk in events:
                 yield chunk | {"choices": [chat_choice(choice, most) for choice in chunk.get("choices") or []]}
 
-    def _body(self, prepared: str, chat: ChatRequest) -> dict[str, Any]:
-        body: dict[str, Any] = {
+    def _body(self, embeddings: Tensor, chat: ChatRequest) -> bytes:
+        """The request, written without a JSON encoder's look at tens of megabytes; neither on the model's thread nor the loop's."""
+        fields: dict[str, Any] = {
             "model": self._upstream.model,
             "prompt": None,  # an empty one would be asked as well
-            "prompt_embeds": prepared,
             "max_tokens": min(chat.max_tokens or min(USUAL_TOKENS, self._most_tokens), self._most_tokens),
             "temperature": chat.temperature or 0.0,
             "n": chat.n,
@@ -115,4 +116,9 @@ class VllmEngine:
         if chat.more.get("logprobs"):
             asked["logprobs"] = chat.more.get("top_logprobs") or 0
         asked |= {name: chat.more.get(name) for name in SAME_NAME}
-        return body | {name: value for name, value in asked.items() if value is not None}
+        fields |= {name: value for name, value in asked.items() if value is not None}
+        started = time.perf_counter()
+        written = packed(embeddings, self._dtype)
+        self._metrics.transfer_seconds.inc(time.perf_counter() - started)
+        self._metrics.transfer_bytes.inc(len(written))
+        return b"".join((json.dumps(fields).encode()[:-1], b', "prompt_embeds": "', written, b'"}'))
