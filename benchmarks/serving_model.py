@@ -17,7 +17,7 @@ from videorouter.miniature.pretraining.model import SPECIAL_TOKENS, save_base, t
 from videorouter.miniature.pretraining.processor_files import VIDEO
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.loading import load_backbone
-from videorouter.routers.backbones.loading_options import FrameLabel, PromptOptions
+from videorouter.routers.backbones.loading_options import FrameLabel, Loading, PromptOptions
 from videorouter.routers.checkpoints.base_identity import BaseModel, weights_hash
 from videorouter.routers.checkpoints.router_folder import RouterConfig, build_routers
 from videorouter.routers.cost.estimate import estimate
@@ -73,7 +73,8 @@ def write_model(folder: Path, geometry: Geometry, scales: Sequence[Scales]) -> t
     base = save_base(folder / "base", model, tokenizer, "")
     del model
     prompt = PromptOptions(frame_label=FRAME_LABEL)
-    backbone = load_backbone(str(base), early_layers=4, **prompt.loading())
+    loading: Loading = {**prompt.loading(), "early_layers": 4}
+    backbone = load_backbone(str(base), **loading)
     routers = []
     for number, one in enumerate(scales):
         config = RouterConfig(

@@ -1,5 +1,6 @@
 """Questions through our server and a real vLLM behind it, which is sent embeddings: texts are our own runtime's."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.serve.server_process import server_process
 from tests.serve.world_questions import WorldQuestions, answered, metric, post, streamed
 from videorouter.miniature.bases import ROBUST, ROBUST_ROUTER
 from videorouter.routers.answering.answer import AskedQuestion
@@ -111,8 +113,6 @@ def test_several_videos_go_to_the_engine_whose_words_come_back(
 
 
 def test_a_model_that_is_not_served_there_is_said_at_the_start(shipped_vllm: str, tmp_path: Path) -> None:
-    from tests.serve.server_process import server_process
-
     options = ("--engine", "vllm", "--upstream", shipped_vllm, "--base", str(ROBUST), "--upstream_model", "another")
     with pytest.raises(AssertionError, match="does not serve 'another'"), server_process(tmp_path, *options):
         pass
@@ -122,8 +122,6 @@ def _error(response: httpx2.Response) -> dict[str, Any]:
     """The error of a response, or of the event that a stream ends with."""
     text = response.text
     if text.startswith("data: "):
-        import json
-
         event = [line for line in text.splitlines() if line.startswith("data: {") and '"error"' in line][-1]
         text = event.removeprefix("data: ")
         return dict(json.loads(text)["error"])
