@@ -71,6 +71,7 @@ def _storm(server: RunningServer, world: Path, folder: Path, meanwhile: Callable
     clients, outcomes = asyncio.run(_ask(server, right, video, long, _mixed(1), meanwhile))
     assert clients.wrong == []
     assert clients.answered >= 40
+    assert outcomes[408] > 0
     after = _settled(server, before)
     assert after.files == before.files
     assert after.threads <= before.threads + POOLED

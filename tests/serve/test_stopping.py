@@ -89,7 +89,7 @@ def test_a_short_answer_is_finished_and_the_decoders_end(world: Path, tmp_path: 
         assert server.stop()[0] == 0
         assert answer.result().status_code == 200
         _ended_well(server)
-        assert not any(decoder.is_running() and decoder.status() != "zombie" for decoder in decoders)
+        assert psutil.wait_procs(decoders, timeout=5)[1] == []
 
 
 def test_a_full_server_is_429_and_says_when_to_come_again(tmp_path: Path, upstream: UpstreamProcess) -> None:
