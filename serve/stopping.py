@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from videorouter.serve.chat.reply import DONE, error_event
 from videorouter.serve.errors import Stopping
 
-GRACE: Final = {signal.SIGTERM: 5.0, signal.SIGINT: 2.0}
+GRACE: Final = {signal.SIGTERM: 5.0, signal.SIGINT: 1.0}
 """Seconds that requests in work have after a signal. After Ctrl-C the command itself ends within four."""
 TICK: Final = 0.05
 """Seconds between two looks at what is still in work."""

@@ -48,7 +48,7 @@ def _ended_well(server: RunningServer) -> None:
     assert list((server.folder / "tmp").glob("videorouter*")) == []
 
 
-@pytest.mark.parametrize(("number", "code", "most"), [(signal.SIGTERM, 0, 9.0), (signal.SIGINT, 130, 5.0)])
+@pytest.mark.parametrize(("number", "code", "most"), [(signal.SIGTERM, 0, 11.0), (signal.SIGINT, 130, 7.0)])
 def test_answers_in_work_get_some_seconds_and_then_an_error(
     tmp_path: Path, upstream: UpstreamProcess, number: int, code: int, most: float
 ) -> None:
