@@ -5,12 +5,15 @@ import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 
 from videorouter.serve.config import UPSTREAM_KEY
 from videorouter.serve.errors import RequestError, Unreachable
+
+IDLE: Final = 2.0
+"""Seconds after which a connection is not used again: uvicorn, and so vLLM, closes after 5, at times under a request's feet."""
 
 
 class UpstreamRefusal(RequestError):
@@ -40,7 +43,7 @@ class Upstream:
         self._client = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx2.Timeout(timeout, connect=10),
-            limits=httpx2.Limits(max_connections=None),
+            limits=httpx2.Limits(max_connections=None, keepalive_expiry=IDLE),
             trust_env=False,
             follow_redirects=False,
         )
