@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from videorouter.serve.access import Access, AccessMiddleware
+from videorouter.serve.admission import Admission
 from videorouter.serve.chat.request import parse_chat
 from videorouter.serve.errors import Busy, NotThere, RequestError
 from videorouter.serve.page.assets import ASSETS, FOLDER
@@ -21,7 +22,6 @@ from videorouter.serve.receiving import ClientGone, received_json, unless_gone, 
 from videorouter.serve.request_log import RequestLog, routing_facts
 from videorouter.serve.service import Service
 from videorouter.serve.streaming import StreamedAnswer, whole_answer
-from videorouter.serve.worker import Admission
 
 METHODS: Final = ("GET", "POST", "DELETE")
 HEADERS: Final = ("Authorization", "Content-Type", "X-Filename")

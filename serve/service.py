@@ -70,6 +70,7 @@ class Service:
         self.config, self.router, self.worker, self.library = config, router, worker, library
         self.media, self.decoders, self.engine, self.metrics = media, decoders, engine, metrics
         self._system = lru_cache(16)(self._built)
+        self._systems = [name for name in SYSTEMS if self._can_be_asked(name)]
 
     async def answer(self, chat: ChatRequest, owner: str) -> Answered:
         """Everything up to the first token; the rest comes with `pieces`. Raises `RequestError`."""
@@ -94,7 +95,7 @@ class Service:
     def model(self, created: int) -> dict[str, Any]:
         """The one model, as a list of models holds it; `created` in seconds since 1970."""
         config = self.config
-        told: dict[str, Any] = {"engine": config.engine, "base": self.router.backbone.path, "systems": list(SYSTEMS)}
+        told: dict[str, Any] = {"engine": config.engine, "base": self.router.backbone.path, "systems": self._systems}
         told |= {"system": config.system, "budget": config.budget or self.router.config.budget}
         told |= {"frames": config.frames or self.router.config.frames}
         return {
@@ -222,6 +223,13 @@ class Service:
         if self.engine.keeps_frames:
             return partial(capped, self.config.picture_side)
         return self.router.backbone.sizing(frames)
+
+    def _can_be_asked(self, name: str) -> bool:
+        """Whether there is what the system needs: a router, an encoder, and nothing that only an examiner knows."""
+        try:
+            return self._built(name, None).kind != "bound"
+        except ValueError:
+            return False
 
     def _built(self, spec: str, policy: Policy | None) -> System:
         return self.router.system(spec, policy=policy, encoder=self.config.encoder)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
@@ -198,27 +197,3 @@ class ModelWorker:
                     reason: FinishReason = "stop" if row.ended else "length"
                     answer.say(Decoded(reason, len(row.ids), row.prefill_seconds, row.generate_seconds))
         self._decoding = [answer for answer in self._decoding if answer.row is not None and answer.row.running]
-
-
-class Admission:
-    """At most `most` requests in work and waiting."""
-
-    def __init__(self, most: int) -> None:
-        self.most, self.within = most, 0
-        self._usual = 1.0
-
-    def full(self) -> int | None:
-        """Seconds after which to come again, where there is no room."""
-        return (
-            None if self.within < self.most else max(1, round(self._usual))
-        )  # that of all in work, who wait for each other
-
-    def enter(self) -> float:
-        """Take a place; gives the time."""
-        self.within += 1
-        return time.monotonic()
-
-    def leave(self, entered: float) -> None:
-        """Give the place back."""
-        self.within -= 1
-        self._usual += 0.2 * (time.monotonic() - entered - self._usual)
