@@ -11,10 +11,8 @@ class Admission:
         self._usual = 1.0
 
     def full(self) -> int | None:
-        """Seconds after which to come again, where there is no room."""
-        return (
-            None if self.within < self.most else max(1, round(self._usual))
-        )  # that of all in work, who wait for each other
+        """Seconds after which to come again, where there is no room: what an answer usually takes, those that it waits for included."""
+        return None if self.within < self.most else max(1, round(self._usual))
 
     def enter(self) -> float:
         """Take a place; gives the time."""
