@@ -11,7 +11,7 @@ class Admission:
         self._usual = 1.0
 
     def full(self) -> int | None:
-        """Seconds after which to come again, where there is no room: what an answer usually takes, those that it waits for included."""
+        """Seconds after which to come again, where there is no room: what an answer usually takes, its waiting included."""
         return None if self.within < self.most else max(1, round(self._usual))
 
     def enter(self) -> float:
