@@ -13,6 +13,7 @@ from typing import Any
 from videorouter.routers.answering.answer import AskedQuestion
 from videorouter.routers.answering.routed_question import RoutedQuestion
 from videorouter.routers.answering.video_router import VideoRouter
+from videorouter.routers.backbones.finite import NotFiniteError
 from videorouter.routers.systems.base import System, encodes_on_demand, keeps_frames_whole
 from videorouter.routers.systems.registry import SYSTEMS, known_system
 from videorouter.routers.systems.spec import parse_spec
@@ -149,6 +150,11 @@ class Service:
     async def _answered(self, chat: ChatRequest, prepared: Any, answered: Answered) -> Answered:
         if chat.stream:
             answered.pieces = self.engine.stream(prepared, chat)
+            try:
+                await anext(answered.pieces)  # what refuses the request comes while it can still be given a status
+            except BaseException:
+                await answered.pieces.aclose()
+                raise
         else:
             answered.whole = await self.engine.complete(prepared, chat)
         return answered
@@ -174,6 +180,8 @@ class Service:
                 )
             laid = time.perf_counter()
             prepared = self.engine.prepare(routed, chat)
+        except NotFiniteError:  # the model's fault, not the request's
+            raise
         except ValueError as error:
             raise _refusal(error) from error
         seconds = {

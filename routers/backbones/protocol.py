@@ -217,6 +217,10 @@ class Backbone(Engine, Protocol):
         """
         ...
 
+    def check_positions(self, prompt: Prompt) -> None:
+        """Warn of a prompt beyond the positions that the model was made for. Raises `ValueError` for one beyond all that it has."""
+        ...
+
     def next_token_logits(
         self, prompt: Prompt, answer_prefix: str = "", *, shared: SharedPrefix | None = None
     ) -> Tensor:

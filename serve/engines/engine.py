@@ -55,7 +55,7 @@ class ServingEngine(Protocol):
         ...
 
     def stream(self, prepared: Any, chat: ChatRequest) -> AsyncGenerator[Piece]:
-        """The answer to a routed question, piece by piece. Raises `RequestError`."""
+        """The answer, piece by piece; an empty one comes first, once the request was accepted. Raises `RequestError`."""
         ...
 
     async def complete(self, prepared: Any, chat: ChatRequest) -> Whole:

@@ -42,8 +42,8 @@ class OwnEngine:
         sampling_of(chat)
 
     def prepare(self, routed: RoutedQuestion, chat: ChatRequest) -> Prompt:
-        """The embedded prompt."""
-        return routed.prompt(self._router.backbone, chat.dialogue)
+        """The embedded prompt. Raises `ValueError` for one beyond all positions of the base."""
+        return self._checked(routed.prompt(self._router.backbone, chat.dialogue))
 
     async def prepare_unrouted(self, chat: ChatRequest) -> Prompt:
         """The embedded prompt of a conversation without a video: anything else that is not one video cannot be shown here."""
@@ -51,12 +51,13 @@ class OwnEngine:
             raise RequestError(f"{chat.unrouted}: the own engine answers about one video, or about none")
         self.check(chat)
         try:
-            return await self._worker.run(prompt_without_video, self._router.backbone, chat.text, chat.dialogue)
+            return await self._worker.run(self._text_prompt, chat)
         except ValueError as error:
             raise RequestError(" ".join(str(error).split()), param="messages") from error
 
     async def stream(self, prepared: Prompt, chat: ChatRequest) -> AsyncGenerator[Piece]:
         """Text as it is decoded."""
+        yield Piece()
         most = min(chat.max_tokens or min(USUAL_TOKENS, self._most_tokens), self._most_tokens)
         wanted = Wanted(prepared, most, sampling_of(chat), chat.stop)
         async with aclosing(self._worker.decode(wanted)) as decoded:
@@ -66,6 +67,13 @@ class OwnEngine:
                     yield Piece([last_choice(heard.reason)], usage_object(len(prepared), heard.tokens), seconds)
                 else:
                     yield Piece([text_choice(heard)])
+
+    def _text_prompt(self, chat: ChatRequest) -> Prompt:
+        return self._checked(prompt_without_video(self._router.backbone, chat.text, chat.dialogue))
+
+    def _checked(self, prompt: Prompt) -> Prompt:
+        self._router.backbone.check_positions(prompt)
+        return prompt
 
     async def complete(self, prepared: Prompt, chat: ChatRequest) -> Whole:
         """The text as a whole."""

@@ -11,13 +11,17 @@ from videorouter.serve.engines.engine import Piece
 async def pieces_of(chunks: AsyncGenerator[dict[str, Any]]) -> AsyncGenerator[Piece]:
     """Choices as they come; those that end an answer are held back for the last piece, with usage and seconds.
 
-    So no chunk without choices goes to clients, many of which read `choices[0]` of every one. Raises as `chunks`.
+    So no chunk without choices goes to clients, many of which read `choices[0]` of every one. An empty piece comes first, once
+    there is a chunk. Raises as `chunks`.
     """
     started, first = time.perf_counter(), 0.0
     held: list[dict[str, Any]] = []
-    usage = None
+    usage, begun = None, False
     async with aclosing(chunks):
         async for chunk in chunks:
+            if not begun:
+                begun = True
+                yield Piece()
             choices = chunk.get("choices") or []
             if choices:
                 first = first or time.perf_counter()

@@ -88,10 +88,13 @@ class Upstream:
     async def events(self, path: str, body: dict[str, Any] | bytes) -> AsyncGenerator[dict[str, Any]]:
         """The events that it streams, up to [DONE]; closed early, the request is taken back. Raises as `answer`.
 
+        An empty one comes first, once the request was accepted: what refuses it is raised before.
+
         `body` may be JSON that is written already.
         """
         ended = False
         async with self._asking("POST", path, body) as response:
+            yield {}
             async for event in httpx2.EventSource(response):
                 if event.data == "[DONE]":
                     ended = True

@@ -83,7 +83,8 @@ def test_the_last_piece_alone_ends_answers_and_says_usage_and_seconds() -> None:
     async def heard() -> list[Piece]:
         return [piece async for piece in pieces_of(chunks(*stream))]
 
-    first, last = asyncio.run(heard())
+    accepted, first, last = asyncio.run(heard())
+    assert accepted == Piece()
     assert [one["delta"] for one in first.choices] == [{"content": "A"}]
     assert [(one["index"], one["finish_reason"]) for one in last.choices] == [(1, "length"), (0, "stop")]
     assert last.usage == {"prompt_tokens": 3}
