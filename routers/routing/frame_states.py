@@ -30,6 +30,20 @@ class ChunkStates:
                 layer.keys, layer.values = layer.keys.to(device), layer.values.to(device)
         return ChunkStates(self.means.to(device), moved)
 
+    def split(self, at_once: int) -> "list[ChunkStates]":
+        """The same frames, at most `at_once` together, as views of these states."""
+        if len(self.means) <= at_once:
+            return [self]
+        return [self._part(begin, begin + at_once) for begin in range(0, len(self.means), at_once)]
+
+    def _part(self, begin: int, end: int) -> "ChunkStates":
+        part = copy.copy(self.cache)
+        part.layers = [copy.copy(layer) for layer in self.cache.layers]
+        for layer in _layers(part):
+            if layer.keys is not None and layer.values is not None:
+                layer.keys, layer.values = layer.keys[begin:end], layer.values[begin:end]
+        return ChunkStates(self.means[begin:end], part)
+
 
 @dataclass(frozen=True, eq=False)
 class FrameStates:

@@ -82,7 +82,8 @@ class ImageHead(nn.Module):
 
 
 TOKENS_AT_ONCE: Final = 4096
-"""Image tokens in one pass of the shadow stack (16 frames of 256), so that routing never holds more than a prefill does."""
+"""Tokens fed in one pass of the shadow stack (16 frames of 256, or a question after as many frames as that allows), so that routing
+never holds more than a prefill does."""
 
 
 class SemanticRouter(nn.Module):
@@ -122,7 +123,8 @@ class ImageRouter(nn.Module):
     ) -> Tensor:
         """Means over image states and over question states: `[T, M, D]` and Q questions `[L_i, D]` -> `[Q, T, 2D]`.
 
-        Memory is bounded by `frames_at_once` frames, by as many as have `TOKENS_AT_ONCE` tokens where it is None. Image
+        Memory is bounded by `frames_at_once` frames, by as many as have `TOKENS_AT_ONCE` tokens where it is None; a question is asked
+        of fewer at once where it is that long. Image
         states are shared by all questions of the video; with `states`, what `frame_states` made of these tokens, frames are not
         read again and the result is the same. Raises `ValueError` for `states` of another number of frames or tokens.
         """
@@ -165,7 +167,12 @@ class ImageRouter(nn.Module):
     def _asked(self, chunk: ChunkStates, questions: Sequence[Tensor]) -> Tensor:
         rows = []
         for question in questions:
-            asked = mean_without_sinks(self.shadow.question_after_frames(question, chunk.cache, len(chunk.means)))
+            at_once = max(1, TOKENS_AT_ONCE // max(1, len(question)))
+            parts = [
+                mean_without_sinks(self.shadow.question_after_frames(question, part.cache, len(part.means)))
+                for part in chunk.split(at_once)
+            ]
+            asked = torch.cat(parts)
             rows.append(torch.cat([chunk.means.to(asked.device), asked], dim=-1))
         return torch.stack(rows)
 

@@ -95,7 +95,7 @@ def test_a_second_question_reads_no_frame(backbone: Backbone, monkeypatch: pytes
     with tokens_read(image) as read:
         relevance(system, tokens, QUESTIONS[0], states)
         assert sum(read) == tokens.shape[1] * frames + asked[0]
-        assert len(read) == 2 * -(-frames // 3)
+        assert max(read) <= 3 * tokens.shape[1]
         for question, its_own in zip(QUESTIONS[1:], asked[1:], strict=True):
             read.clear()
             relevance(system, tokens, question, states)
@@ -103,6 +103,24 @@ def test_a_second_question_reads_no_frame(backbone: Backbone, monkeypatch: pytes
         read.clear()
         relevance(system, tokens, QUESTIONS[1], None)
         assert sum(read) == tokens.shape[1] * frames + asked[1]
+
+
+def test_a_long_question_is_asked_of_fewer_frames_at_once(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As frames that were read together may be more than a question may follow at once; what it is told stays the same."""
+    tokens, image = backbone.encode_frames(video(FRAMES)), image_router(backbone)
+    system, question = routed(backbone, image), "What is shown? " * 12
+    length = len(backbone.embed_text(question))
+    together = relevance(system, tokens, question, None)
+    most = max(3 * length, len(tokens) * tokens.shape[1])
+    monkeypatch.setattr("videorouter.routers.routing.routers.TOKENS_AT_ONCE", most)
+    for states in (None, RememberedStates()):
+        with tokens_read(image) as read:
+            apart = relevance(system, tokens, question, states)
+        assert max(read) <= most < len(tokens) * length
+        assert read[0] == len(tokens) * tokens.shape[1], "frames are read together as before"
+        torch.testing.assert_close(apart, together, atol=2e-2 if image.shadow.dtype == torch.bfloat16 else 1e-5, rtol=0)
 
 
 def test_states_take_the_bytes_that_were_foretold(backbone: Backbone) -> None:
