@@ -33,9 +33,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Decoded:
-    """How an answer ended: `reason` as OpenAI has it, generated `tokens`, seconds until the first and after it."""
+    """How an answer ended: `reason` as OpenAI has it, the whole `text`, generated `tokens`, seconds until the first and after it."""
 
     reason: FinishReason
+    text: str
     tokens: int
     prefill_seconds: float
     generate_seconds: float
@@ -195,5 +196,5 @@ class ModelWorker:
                     answer.say(row.error)
                 else:
                     reason: FinishReason = "stop" if row.ended else "length"
-                    answer.say(Decoded(reason, len(row.ids), row.prefill_seconds, row.generate_seconds))
+                    answer.say(Decoded(reason, row.text, len(row.ids), row.prefill_seconds, row.generate_seconds))
         self._decoding = [answer for answer in self._decoding if answer.row is not None and answer.row.running]

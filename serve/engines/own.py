@@ -8,11 +8,11 @@ from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.sampling import Sampling
 from videorouter.serve.chat.conversation import NO_VIDEO
-from videorouter.serve.chat.reply import last_choice, text_choice, usage_object
+from videorouter.serve.chat.reply import last_choice, text_choice, usage_object, whole_choice
 from videorouter.serve.chat.request import ChatRequest
 from videorouter.serve.chat.typed_fields import TypedFields
 from videorouter.serve.config import EngineName
-from videorouter.serve.engines.engine import Piece, Whole, collected
+from videorouter.serve.engines.engine import Piece, Whole
 from videorouter.serve.engines.fields import refuse
 from videorouter.serve.errors import RequestError
 from videorouter.serve.worker import Decoded, ModelWorker, Wanted
@@ -58,13 +58,10 @@ class OwnEngine:
     async def stream(self, prepared: Prompt, chat: ChatRequest) -> AsyncGenerator[Piece]:
         """Text as it is decoded."""
         yield Piece()
-        most = min(chat.max_tokens or min(USUAL_TOKENS, self._most_tokens), self._most_tokens)
-        wanted = Wanted(prepared, most, sampling_of(chat), chat.stop)
-        async with aclosing(self._worker.decode(wanted)) as decoded:
+        async with aclosing(self._worker.decode(self._wanted(prepared, chat))) as decoded:
             async for heard in decoded:
                 if isinstance(heard, Decoded):
-                    seconds = {"prefill": heard.prefill_seconds, "generate": heard.generate_seconds}
-                    yield Piece([last_choice(heard.reason)], usage_object(len(prepared), heard.tokens), seconds)
+                    yield Piece([last_choice(heard.reason)], usage_object(len(prepared), heard.tokens), _seconds(heard))
                 else:
                     yield Piece([text_choice(heard)])
 
@@ -76,8 +73,20 @@ class OwnEngine:
         return prompt
 
     async def complete(self, prepared: Prompt, chat: ChatRequest) -> Whole:
-        """The text as a whole."""
-        return await collected(self.stream(prepared, chat))
+        """The text as a whole, which pieces need not be where a tokenizer rewrites what was said."""
+        async with aclosing(self._worker.decode(self._wanted(prepared, chat))) as decoded:
+            last = [heard async for heard in decoded][-1]
+        assert isinstance(last, Decoded)
+        usage = usage_object(len(prepared), last.tokens)
+        return Whole([whole_choice(last.text, last.reason)], usage, _seconds(last))
+
+    def _wanted(self, prepared: Prompt, chat: ChatRequest) -> Wanted:
+        most = min(chat.max_tokens or min(USUAL_TOKENS, self._most_tokens), self._most_tokens)
+        return Wanted(prepared, most, sampling_of(chat), chat.stop)
+
+
+def _seconds(decoded: Decoded) -> dict[str, float]:
+    return {"prefill": decoded.prefill_seconds, "generate": decoded.generate_seconds}
 
 
 def sampling_of(chat: ChatRequest) -> Sampling:

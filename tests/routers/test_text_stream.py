@@ -1,16 +1,22 @@
 """Answers as text while they grow: pieces are the whole answer, characters are never split, stop strings are never seen."""
 
-from collections.abc import Sequence
+import itertools
+import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 import torch
+from transformers import AutoTokenizer
 
+from tests.routers.published_tokenizers import write_internlm_tokenizer
 from tests.routers.tiny_backbones import all_kept, video, write_tiny
 from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.prompt import Prompt
 from videorouter.routers.backbones.running_batch import Choose, Row
+from videorouter.routers.backbones.text_stream import TextStream
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +143,68 @@ def test_generate_says_its_tokens_and_whether_the_end_came(
     monkeypatch.setattr(backbone.model.generation_config, "eos_token_id", ids[0])
     for one in (backbone.generate(prompt, 7), *backbone.generate_together([prompt, prompt], 7)):
         assert (one.tokens, one.ended) == (1, True)
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A tokenizer of characters that falls back to bytes."""
+    folder = tmp_path_factory.mktemp("llama")
+    write_internlm_tokenizer(folder)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def heard(tokenizer: Any, ids: Sequence[int], stops: Sequence[str] = ()) -> tuple[Row, list[str]]:
+    """A row of these ids as it is told token by token, and the pieces that were heard."""
+    row, pieces = Row(length=1, position=1, limit=len(ids)), list[str]()
+    stream = TextStream(tokenizer, pieces.append, stops)
+    for token in ids:
+        row.ids.append(token)
+        row.running = len(row.ids) < row.limit
+        if stream(row):
+            break
+    return row, pieces
+
+
+def test_pieces_are_the_answer_where_bytes_unmake_characters_before_them(llama: Any) -> None:
+    """Of a run of bytes all are unmade by one that makes no character, also behind a special token, which is not shown."""
+    byte = {number: llama.convert_tokens_to_ids(f"<0x{number:02X}>") for number in range(256)}
+    letters = llama("Yx@ 0", add_special_tokens=False).input_ids
+    draw = random.Random(0)
+    rewritten = 0
+    for _ in range(300):
+        whole = [byte[number] for number in draw.choice(["é", "你好", "\x05", "\n", "😀"]).encode()]
+        choices = [letters, whole, [byte[draw.randrange(256)]], [llama.convert_tokens_to_ids("<|im_end|>")]]
+        ids = [token for _ in range(8) for token in draw.choice(choices)]
+        row, pieces = heard(llama, ids)
+        expected = llama.decode(ids, skip_special_tokens=True).strip()
+        assert "".join(pieces) == row.text == expected
+        texts = [llama.decode(ids[:count], skip_special_tokens=True) for count in range(1, len(ids) + 1)]
+        rewritten += any(not later.startswith(text) for text, later in itertools.pairwise(texts) if "\ufffd" not in text)
+    assert rewritten > 50, "the tokens must tempt"
+
+
+def test_text_is_heard_between_runs_of_bytes(llama: Any) -> None:
+    ids = llama("naïve 😀, 你好!", add_special_tokens=False).input_ids
+    row, pieces = heard(llama, ids)
+    assert "".join(pieces) == row.text == "naïve 😀, 你好!"
+    assert pieces == ["n", "a", "ïv", "e", " 😀,", " 你好!"]
+    assert heard(llama, ids, ["😀"])[0].text == "naïve"
+
+
+class Tidying:
+    """Words that are rewritten by those behind them, as by `clean_up_tokenization_spaces`."""
+
+    all_special_ids: tuple[int, ...] = ()
+    added_tokens_decoder: Mapping[int, Any] = MappingProxyType({})
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
+        return " ".join(["do", "n't", "go"][token] for token in ids).replace(" n't", "n't").replace("don't go", "dont go")
+
+    def convert_ids_to_tokens(self, token: int) -> str:
+        return str(token)
+
+
+def test_where_what_was_said_is_rewritten_the_text_is_exact_and_its_new_end_is_heard() -> None:
+    row, pieces = heard(Tidying(), [0, 1, 2])
+    assert row.text == "dont go"
+    assert pieces == ["do", "n't", "t go"]
