@@ -48,6 +48,8 @@ class ServeConfig(LoadingOptions):
         most_waiting: requests in work and waiting; one more is answered 429
         rows: answers that the own engine decodes in one batch
         most_tokens: longest answer that a request may ask for
+        most_question_tokens: longest question that a system reads to choose tokens by (videorouter, adapttoken, ...); what the model
+            is asked may be longer
         most_frames: most frames of a video, pictures of a message included
         most_seconds: longest video, in seconds
         most_megabytes: largest video, and largest request
@@ -84,6 +86,7 @@ class ServeConfig(LoadingOptions):
     most_waiting: int = 32
     rows: int = 8
     most_tokens: int = 1024
+    most_question_tokens: int = 512
     most_frames: int = 512
     most_seconds: float = 4 * 3600.0
     most_megabytes: int = 512
@@ -116,6 +119,7 @@ class ServeConfig(LoadingOptions):
             "most_waiting",
             "rows",
             "most_tokens",
+            "most_question_tokens",
             "most_frames",
             "most_megabytes",
             "decoders",

@@ -8,14 +8,14 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Final
 
 from videorouter.routers.answering.answer import AskedQuestion
 from videorouter.routers.answering.routed_question import RoutedQuestion
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.finite import NotFiniteError
 from videorouter.routers.systems.base import System, encodes_on_demand, keeps_frames_whole
-from videorouter.routers.systems.registry import SYSTEMS, known_system
+from videorouter.routers.systems.registry import ADJUSTED, SYSTEMS, known_system
 from videorouter.routers.systems.spec import parse_spec
 from videorouter.serve.chat.allowed_fields import EXTENSION
 from videorouter.serve.chat.content import VideoUrl
@@ -36,6 +36,8 @@ from videorouter.shards.policy import Policy
 from videorouter.video.errors import MissingVideo, VideoError
 from videorouter.video.frames import SampledFrames, Sizing
 
+READ_NO_QUESTION: Final = frozenset(("dense", "frame_budget", "uniform_pooling", "vidcom2", "random_drop"))
+"""Systems that keep the same tokens whatever is asked, or draw by its hash."""
 _log = logging.getLogger(__name__)
 
 
@@ -125,6 +127,8 @@ class Service:
         if self.engine.keeps_frames:  # the rest of the messages goes on as it came
             await self._check_passed_on(chat, {shown.url} if isinstance(shown, VideoUrl) else set(shown.urls))
         asked = _Asked.of(chat, self.config, self.router)
+        self._check_system(asked)
+        await self._check_question(chat, asked)
         started = time.perf_counter()
         key, sampled, cached = await self._sampled(shown, asked.frames, owner)
         decoded = time.perf_counter()
@@ -134,6 +138,28 @@ class Service:
         self.metrics.fed.inc(routed.kept.tokens)
         self.metrics.spared.inc(max(0, routed.dense_tokens - routed.kept.tokens))
         return await self._answered(chat, prepared, answered)
+
+    def _check_system(self, asked: "_Asked") -> None:
+        """Raise `RequestError` for a system that cannot be built, or a policy that it does not follow."""
+        for policy, param in ((None, "videorouter.system"), (asked.policy, "videorouter.policy")):
+            try:
+                self._system(asked.system, policy)
+            except ValueError as error:
+                raise RequestError(" ".join(str(error).split()), param=param) from error
+
+    async def _check_question(self, chat: ChatRequest, asked: "_Asked") -> None:
+        """Raise `RequestError` for a question that is too long to be read beside every frame."""
+        if parse_spec(asked.system).name.removeprefix(ADJUSTED) in READ_NO_QUESTION:
+            return
+        count = await asyncio.to_thread(self.router.backbone.count_tokens, _question(chat))
+        if count <= (most := self.config.most_question_tokens):
+            return
+        alone = chat.routing.question is not None
+        told = "shorten it" if alone else 'give the question alone as extra_body={"videorouter": {"question": "..."}}'
+        raise RequestError(
+            f"the question is {count:,} tokens, and {asked.system} reads at most {most:,}: {told}",
+            param="videorouter.question" if alone else "messages",
+        )
 
     async def _check_passed_on(self, chat: ChatRequest, replaced: Collection[str] = ()) -> None:
         """Raise `RequestError` where the upstream would be made to open what we would not: no client reaches further through it."""
@@ -169,7 +195,7 @@ class Service:
             watched, known = self.library.watched(key, sampled, encodes_on_demand(system))
             seen = time.perf_counter()
             between = _merged(asked.between, watched.frames_per_patch)
-            question = AskedQuestion(chat.question or chat.asked_text, chat.options, chat.text, between)
+            question = AskedQuestion(_question(chat), chat.options, chat.text, between)
             routed = self.router.route(watched, question, system, asked.budget)
             self.library.measure(key)
             if self.engine.keeps_frames and not keeps_frames_whole(routed.kept, watched.grid):
@@ -300,6 +326,11 @@ class _Asked:
         frames = routing.frames or min(chat.num_frames or config.frames or router.config.frames, config.most_frames)
         between = shown.between if isinstance(shown, Pictures) and any(shown.between) else None
         return cls(system, routing.policy, routing.budget or config.budget, frames, between)
+
+
+def _question(chat: ChatRequest) -> str:
+    """What routers read."""
+    return chat.question or chat.asked_text
 
 
 def _merged(between: tuple[str, ...] | None, together: int) -> tuple[str, ...] | None:

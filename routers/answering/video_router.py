@@ -34,7 +34,7 @@ from videorouter.routers.checkpoints.router_folder import (
 )
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
-from videorouter.routers.systems.base import System, encodes_on_demand, on_grid
+from videorouter.routers.systems.base import System, encodes_on_demand, forced_policy, on_grid
 from videorouter.routers.systems.query import Query
 from videorouter.routers.systems.registry import BaseOnly, SystemOptions, build_system
 from videorouter.routers.systems.spec import ROUTED
@@ -180,14 +180,17 @@ class VideoRouter:
         """A compression system over this backbone, written `NAME` or `NAME(option=value, ...)`.
 
         `policy` forces one on `videorouter`, the rest are `SystemOptions`. Raises `ValueError` naming the systems there are,
-        or the option that one lacks.
+        or the option that one lacks, and for a policy that the system does not follow.
         """
         options = SystemOptions(scale, seed, encoder, fill)
         if not self.has_routers:
             if policy is not None:
                 raise ValueError(f"the policy {policy!r} cannot be forced without a router: name one with --model")
             return build_system(spec, BaseOnly(self.backbone, self.config.scales), options)
-        return build_system(spec, self._routed(policy), options)
+        built = build_system(spec, self._routed(policy), options)
+        if policy is not None and forced_policy(built) != policy:
+            raise ValueError(f"the policy {policy!r} cannot be forced on {spec}, {_why_not(built)}")
+        return built
 
     @torch.no_grad()
     def policy_probabilities(self, question: str) -> dict[str, float]:
@@ -372,6 +375,12 @@ class VideoRouter:
 def _check_asked(question: str) -> None:
     if not question.strip():
         raise ValueError("the question is empty: say what is asked about the video")
+
+
+def _why_not(system: System) -> str:
+    if (own := forced_policy(system)) is not None:
+        return f"which is written with {own!r}: leave one of them out"
+    return f"which follows none: leave it out, or take {ROUTED} or fca+{ROUTED}"
 
 
 def _given(asked: int | None, usual: int, name: str) -> int:

@@ -160,6 +160,9 @@ class NativeBackbone(ABC):
         ids = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids[0]
         return self.embed_ids(ids)
 
+    def count_tokens(self, text: str) -> int:
+        return len(self.tokenizer(text, add_special_tokens=False).input_ids)
+
     def embed_message(self, text: str, dialogue: Dialogue = ALONE) -> Tensor:
         prompt = chat_prompt(self.tokenizer, text, self._around(dialogue))
         return self.embed_ids(tokenised(self.tokenizer, prompt, return_tensors="pt").input_ids[0])

@@ -192,6 +192,10 @@ class Backbone(Engine, Protocol):
         """Plain text -> token embeddings `[L, D]`, no special tokens added. Raises as `embed_ids`."""
         ...
 
+    def count_tokens(self, text: str) -> int:
+        """L of `embed_text`, without the model, and so on any thread."""
+        ...
+
     def embed_ids(self, ids: Tensor) -> Tensor:
         """int64 `[L]` -> token embeddings `[L, D]`. Raises `ValueError` naming an entry of the tokenizer that has no embedding."""
         ...

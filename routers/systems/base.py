@@ -90,6 +90,12 @@ def encodes_on_demand(system: System) -> bool:
     return bool(getattr(system, "on_demand", False))
 
 
+def forced_policy(system: System) -> Policy | None:
+    """The policy that it follows whatever the question: its field `policy`, or that of the system which it adjusts (`inner`)."""
+    forced: Policy | None = getattr(getattr(system, "inner", system), "policy", None)
+    return forced
+
+
 def apply_allocation(
     video_tokens: Tensor,
     plan: Allocation,

@@ -61,6 +61,31 @@ def test_a_watched_video_serves_every_system(loaded: VideoRouter, clip: Path) ->
         assert (first.text, first.tokens_by_frame) == (second.text, second.tokens_by_frame)
 
 
+@pytest.mark.parametrize(
+    ("system", "told"),
+    [
+        ("dense", "follows none"),
+        ("fca+random_drop", "follows none"),
+        ("adapttoken", "follows none"),
+        ("videorouter(policy=fragment)", "written with 'fragment'"),
+        ("fca+videorouter(policy=fragment)", "written with 'fragment'"),
+    ],
+)
+def test_a_policy_that_a_system_does_not_follow_is_refused(
+    loaded: VideoRouter, router: Path, clip: Path, capsys: pytest.CaptureFixture[str], system: str, told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        loaded.system(system, policy="global")
+    asked = ["--model", str(router), "--video", str(clip), "--question", "Which?"]
+    assert main(["answer", *asked, "--system", system, "--policy", "global"]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_a_policy_is_forced_on_routed_systems(loaded: VideoRouter, clip: Path) -> None:
+    for system in ("videorouter", "fca+videorouter", "videorouter(smoothing=2)", "videorouter(policy=global)"):
+        assert loaded.answer(clip, "Which?", frames=8, system=system, policy="global").policy == "global"
+
+
 def test_the_answer_is_told_as_it_grows(loaded: VideoRouter, clip: Path) -> None:
     pieces: list[str] = []
     answer = loaded.answer(clip, "Which symbol?", max_new_tokens=8, on_text=pieces.append)

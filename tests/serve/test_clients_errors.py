@@ -25,6 +25,12 @@ def client(serving: Serving) -> openai.OpenAI:
         ({"extra_body": {"videorouter": {"speed": 1}}}, "videorouter.speed"),
         ({"extra_body": {"videorouter": {"budget": 0}}}, "videorouter.budget"),
         ({"extra_body": {"videorouter": {"system": "none"}}}, "videorouter.system"),
+        ({"extra_body": {"videorouter": {"system": "dense", "policy": "global"}}}, "videorouter.policy"),
+        ({"extra_body": {"videorouter": {"system": "fca+random_drop", "policy": "global"}}}, "videorouter.policy"),
+        (
+            {"extra_body": {"videorouter": {"system": "videorouter(policy=fragment)", "policy": "global"}}},
+            "videorouter.policy",
+        ),
         ({"temperature": 3}, "temperature"),
         ({"n": 2}, "n"),
         ({"logprobs": True}, "logprobs"),
