@@ -48,8 +48,8 @@ class ServeConfig(LoadingOptions):
         most_waiting: requests in work and waiting; one more is answered 429
         rows: answers that the own engine decodes in one batch
         most_tokens: longest answer that a request may ask for
-        most_question_tokens: longest question that a system reads to choose tokens by (videorouter, adapttoken, ...); what the model
-            is asked may be longer
+        most_question_tokens: longest question that a system reads to choose tokens by (videorouter, adapttoken, ...); the prompt
+            may be longer
         most_frames: most frames of a video, pictures of a message included
         most_seconds: longest video, in seconds
         most_megabytes: largest video, and largest request

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from videorouter.interruption import EXIT_CODE as INTERRUPTED
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.language_weights import holds_language
 from videorouter.routers.backbones.loading_options import Loading, hub_access
@@ -55,7 +56,7 @@ async def _serve(
     """Gives the signals that stopped it."""
     import uvicorn
 
-    from videorouter.serve.stopping import GRACE, RequestsInWork, StoppableServer, stopped_by_signals
+    from videorouter.serve.stopping import GRACE, RequestsInWork, StoppableServer, ending_beside, stopped_by_signals
 
     upstream = None if config.upstream is None else Upstream(config.upstream, config.upstream_model)
     if upstream is not None:
@@ -64,6 +65,7 @@ async def _serve(
     folder = Path(tempfile.mkdtemp(prefix="videorouter-serve-"))
     worker = ModelWorker(router.backbone, config.rows)
     decoders = Decoders(config.decoders)
+    signals: Sequence[int] = ()
     try:
         requests = RequestsInWork(application(service_of(config, router, worker, decoders, upstream, folder), access))
         options = uvicorn.Config(
@@ -92,6 +94,8 @@ async def _serve(
         if upstream is not None:
             await upstream.close()
         worker.close()
+        if worker.alive:
+            ending_beside(lambda: worker.alive, INTERRUPTED if signal.SIGINT in signals else 0)
 
 
 def load(config: ServeConfig) -> VideoRouter:

@@ -1,9 +1,13 @@
 """How the server stops: no new requests, some seconds for those in work, then each of them is told (ours)."""
 
 import asyncio
+import atexit
 import json
+import logging
+import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
@@ -44,6 +48,19 @@ def stopped_by_signals(server: uvicorn.Server) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ending_beside(busy: Callable[[], bool], code: int) -> None:
+    """Let the process end with `code` although a thread is in a long pass of the model: torch aborts one that ends around it."""
+
+    def end() -> None:
+        if busy():
+            logging.shutdown()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    atexit.register(end)  # after the command's last words
 
 
 class RequestsInWork:

@@ -17,7 +17,7 @@ from videorouter.serve.chat.reply import FinishReason
 from videorouter.serve.errors import Stopping
 
 Result = TypeVar("Result")
-LAST_JOB: Final = 5.0
+LAST_JOB: Final = 2.0
 """Seconds that the thread may go on with its last job when it is closed."""
 
 
@@ -33,7 +33,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Decoded:
-    """How an answer ended: `reason` as OpenAI has it, the whole `text`, generated `tokens`, seconds until the first and after it."""
+    """How an answer ended: `reason` as OpenAI has it, its `text`, generated `tokens`, seconds until the first and after it."""
 
     reason: FinishReason
     text: str
@@ -123,7 +123,10 @@ class ModelWorker:
             answer.gone = True
 
     def close(self) -> None:
-        """End the thread after what it is doing; jobs and answers that wait, and answers in work, end with `Stopping`."""
+        """End the thread after what it is doing; jobs and answers that wait, and answers in work, end with `Stopping`.
+
+        It is still `alive` afterwards where that takes longer than `LAST_JOB`.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify()

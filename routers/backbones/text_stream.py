@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Any, Final
 
 from videorouter.routers.backbones.running_batch import Row
@@ -71,6 +71,7 @@ class TextStream:
 
     def _say(self, row: Row, text: str) -> bool:
         """Whether nobody listens any longer."""
-        new = text[len(commonprefix([row.text, text])) :]
+        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(row.text, text, strict=False)))
+        new = text[common:]
         row.text = text
         return bool(new) and self._on_text is not None and bool(self._on_text(new))

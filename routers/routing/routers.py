@@ -123,10 +123,10 @@ class ImageRouter(nn.Module):
     ) -> Tensor:
         """Means over image states and over question states: `[T, M, D]` and Q questions `[L_i, D]` -> `[Q, T, 2D]`.
 
-        Memory is bounded by `frames_at_once` frames, by as many as have `TOKENS_AT_ONCE` tokens where it is None; a question is asked
-        of fewer at once where it is that long. Image
-        states are shared by all questions of the video; with `states`, what `frame_states` made of these tokens, frames are not
-        read again and the result is the same. Raises `ValueError` for `states` of another number of frames or tokens.
+        Memory is bounded by `frames_at_once` frames, by as many as have `TOKENS_AT_ONCE` tokens where it is None, and by as many
+        copies of a question. Image states are shared by all questions of the video; with `states`, what `frame_states` made of
+        these tokens, frames are not read again and the result is the same. Raises `ValueError` for `states` of another number of
+        frames or tokens.
         """
         if states is None:
             at_once = _frames_at_once(video_tokens, frames_at_once)

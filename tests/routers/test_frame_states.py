@@ -105,9 +105,7 @@ def test_a_second_question_reads_no_frame(backbone: Backbone, monkeypatch: pytes
         assert sum(read) == tokens.shape[1] * frames + asked[1]
 
 
-def test_a_long_question_is_asked_of_fewer_frames_at_once(
-    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_question_is_asked_of_fewer_frames_at_once(backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     """As frames that were read together may be more than a question may follow at once; what it is told stays the same."""
     tokens, image = backbone.encode_frames(video(FRAMES)), image_router(backbone)
     system, question = routed(backbone, image), "What is shown? " * 12

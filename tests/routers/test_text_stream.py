@@ -179,7 +179,9 @@ def test_pieces_are_the_answer_where_bytes_unmake_characters_before_them(llama: 
         expected = llama.decode(ids, skip_special_tokens=True).strip()
         assert "".join(pieces) == row.text == expected
         texts = [llama.decode(ids[:count], skip_special_tokens=True) for count in range(1, len(ids) + 1)]
-        rewritten += any(not later.startswith(text) for text, later in itertools.pairwise(texts) if "\ufffd" not in text)
+        rewritten += any(
+            not later.startswith(text) for text, later in itertools.pairwise(texts) if "\ufffd" not in text
+        )
     assert rewritten > 50, "the tokens must tempt"
 
 
@@ -198,7 +200,9 @@ class Tidying:
     added_tokens_decoder: Mapping[int, Any] = MappingProxyType({})
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
-        return " ".join(["do", "n't", "go"][token] for token in ids).replace(" n't", "n't").replace("don't go", "dont go")
+        return (
+            " ".join(["do", "n't", "go"][token] for token in ids).replace(" n't", "n't").replace("don't go", "dont go")
+        )
 
     def convert_ids_to_tokens(self, token: int) -> str:
         return str(token)

@@ -74,6 +74,25 @@ def test_answers_in_work_get_some_seconds_and_then_an_error(
         _wait("the upstream is told", lambda: upstream.streaming() == 0)
 
 
+@pytest.mark.parametrize(("number", "code", "most"), [(signal.SIGTERM, 0, 10.0), (signal.SIGINT, 130, 5.0)])
+def test_a_long_pass_of_the_model_is_left_behind(
+    world: Path, tmp_path: Path, number: int, code: int, most: float
+) -> None:
+    """The process ends around it in order, in time, and who asked is told."""
+    options = ("--media_root", str(world), "--most_question_tokens", "100000")
+    with running_server(tmp_path, *options) as server, ThreadPoolExecutor() as threads:
+        wishes = {"policy": "fragment", "question": "What is shown at the corner? " * 300}
+        answer = threads.submit(server.chat, first_questions(world, 1)[0] | {"videorouter": wishes})
+        _wait("it is encoded", lambda: server.metric("videorouter_frames_encoded_total") > 0)
+        time.sleep(1)
+        ended, seconds = server.stop(number)
+        assert (ended, seconds < most) == (code, True), (ended, seconds)
+        assert answer.result().json()["error"]["code"] == "stopping"
+        assert "terminate called" not in server.said
+        assert server.said.count("interrupted") == (number == signal.SIGINT)
+        _ended_well(server)
+
+
 def test_a_short_answer_is_finished_and_the_decoders_end(world: Path, tmp_path: Path) -> None:
     """Its video is decoded while the server is asked to stop."""
     with (
