@@ -46,6 +46,8 @@ class ServeConfig(LoadingOptions):
         media_root: folder whose videos requests may name as file://, and the page lists
         video_hosts: hosts that videos may be fetched from, as HOST (public addresses alone) or HOST:PORT (any address)
         most_waiting: requests in work and waiting; one more is answered 429
+        most_connections: open connections; a new one then closes the one that has waited longest without a request, or is closed
+            where all have one; as many as the limit of open files (`ulimit -n`) leaves room for, at most 1,000, where null
         rows: answers that the own engine decodes in one batch
         most_tokens: longest answer that a request may ask for
         most_question_tokens: longest question that a system reads to choose tokens by (videorouter, adapttoken, ...); the prompt
@@ -53,7 +55,8 @@ class ServeConfig(LoadingOptions):
         most_frames: most frames of a video, pictures of a message included
         most_seconds: longest video, in seconds
         most_megabytes: largest video, and largest request
-        patience: seconds that a request may take to arrive, a video to be fetched, and to be decoded
+        patience: seconds that a request may take to arrive (its headers at most 30), an answer may lie unread, a video may take
+            to be fetched, and to be decoded
         cache_gb: memory for decoded frames, visual tokens and router states of videos, in GB
         uploads_gb: disk for uploaded videos, in GB
         decoders: processes that decode videos
@@ -84,6 +87,7 @@ class ServeConfig(LoadingOptions):
     media_root: Path | None = None
     video_hosts: list[str] = field(default_factory=list)
     most_waiting: int = 32
+    most_connections: int | None = None
     rows: int = 8
     most_tokens: int = 1024
     most_question_tokens: int = 512
@@ -117,6 +121,7 @@ class ServeConfig(LoadingOptions):
             "budget",
             "frames",
             "most_waiting",
+            "most_connections",
             "rows",
             "most_tokens",
             "most_question_tokens",

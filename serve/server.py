@@ -35,6 +35,8 @@ from videorouter.serve.request_log import lines_in
 from videorouter.serve.service import Service
 from videorouter.serve.worker import ModelWorker
 
+HEADERS = 30.0
+"""Seconds that the headers of a request may take at most, and that a connection may be open without one."""
 _log = logging.getLogger(__name__)
 
 
@@ -56,8 +58,11 @@ async def _serve(
     """Gives the signals that stopped it."""
     import uvicorn
 
+    from videorouter.serve.connections import Connection, Connections, Listener, most_connections
     from videorouter.serve.stopping import GRACE, RequestsInWork, StoppableServer, ending_beside, stopped_by_signals
 
+    most = most_connections(config.most_connections, config.most_waiting)
+    connections = Connections(most, min(config.patience, HEADERS), config.patience)
     upstream = None if config.upstream is None else Upstream(config.upstream, config.upstream_model)
     if upstream is not None:
         await upstream.find_model()
@@ -70,19 +75,23 @@ async def _serve(
         requests = RequestsInWork(application(service_of(config, router, worker, decoders, upstream, folder), access))
         options = uvicorn.Config(
             requests,
-            log_level="warning",
+            http=Connection,
+            ws="none",
+            log_level="error",  # what is wrong with a request is told to who sent it
             access_log=False,
             timeout_graceful_shutdown=round(max(GRACE.values())) + 1,
             h11_max_incomplete_event_size=64 * 1024,
         )
         server = StoppableServer(options)
+        server.server_state = connections
         with stopped_by_signals(server) as signals:
-            serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+            accepting = Listener(listening, connections)
+            serving = asyncio.ensure_future(server.serve(sockets=[accepting]))
             while not (server.started or serving.done()):
                 await asyncio.sleep(0.02)
             if server.started:
                 host = f"[{config.host}]" if ":" in config.host else config.host
-                told(f"http://{host}:{listening.getsockname()[1]}")
+                told(f"http://{host}:{accepting.getsockname()[1]}")
             while not (server.should_exit or serving.done()):
                 await asyncio.sleep(0.1)
             await requests.end(min((GRACE[signal.Signals(number)] for number in signals), default=0.0))
