@@ -89,11 +89,13 @@ def _picture(path: Path, what: str) -> np.ndarray:
             if image.width * image.height > MOST_PIXELS:
                 raise TooLarge(f"{what} has {image.width}x{image.height} pixels: send at most {MOST_PIXELS:,}")
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except UnidentifiedImageError as error:
+        raise BadVideo(f"{what} is none of the kinds that are read: send PNG, JPEG, WebP, GIF or BMP") from error
     except Image.DecompressionBombError as error:
         raise TooLarge(f"{what} has far more than the {MOST_PIXELS:,} pixels that are taken") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         if isinstance(error, TooLarge):
             raise
         raise BadVideo(
-            f"{what} cannot be read ({' '.join(str(error).split())[:200]}): send PNG, JPEG or WebP"
+            f"{what} is broken ({' '.join(str(error).split())[:200]}): send PNG, JPEG, WebP, GIF or BMP"
         ) from error

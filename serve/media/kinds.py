@@ -35,7 +35,7 @@ def kind_of(head: bytes) -> Kind:
         raise BadVideo(error.reason) from error
     raise BadVideo(
         "the file is neither a video (mp4, mov, mkv, webm, avi, flv, ogg, wmv, mpg, ts, mxf, gif) "
-        "nor a picture (jpeg, png, webp, bmp, tiff, avif)"
+        "nor a picture (jpeg, png, webp, gif, bmp)"
     )
 
 
