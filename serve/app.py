@@ -11,11 +11,12 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 
 from videorouter.serve.access import Access, AccessMiddleware
 from videorouter.serve.admission import Admission
 from videorouter.serve.chat.request import parse_chat
-from videorouter.serve.errors import Busy, NotThere, RequestError
+from videorouter.serve.errors import Busy, NotThere, RequestError, Stopping
 from videorouter.serve.page.assets import ASSETS, FOLDER
 from videorouter.serve.page.examples import with_examples
 from videorouter.serve.receiving import ClientGone, received_json, unless_gone, uploaded
@@ -24,8 +25,8 @@ from videorouter.serve.service import Service
 from videorouter.serve.streaming import StreamedAnswer, whole_answer
 
 METHODS: Final = ("GET", "POST", "DELETE")
-HEADERS: Final = ("Authorization", "Content-Type", "X-Filename")
-"""What allowed pages of other addresses may send."""
+READABLE: Final = ("Retry-After",)
+"""Headers that allowed pages of other addresses may read; they may send any, as OpenAI's clients do (`X-Stainless-*`)."""
 _POLICY: Final = "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; frame-ancestors 'none'"
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,11 @@ def application(service: Service, access: Access) -> FastAPI:
     app.add_middleware(AccessMiddleware, access=access)
     if access.origins:  # outside, because a browser's question whether it may ask carries no key
         app.add_middleware(
-            CORSMiddleware, allow_origins=[*access.origins], allow_methods=METHODS, allow_headers=HEADERS
+            CORSMiddleware,
+            allow_origins=[*access.origins],
+            allow_methods=METHODS,
+            allow_headers=["*"],
+            expose_headers=READABLE,
         )
     app.add_middleware(RequestLog, metrics=service.metrics)
     _tell_errors(app)
@@ -44,6 +49,9 @@ def application(service: Service, access: Access) -> FastAPI:
     _keep_files(app, service)
     _tell_state(app, service)
     _show_page(app)
+    for route in app.routes:
+        if isinstance(route, Route) and "GET" in (route.methods or ()):
+            route.methods = {*(route.methods or ()), "HEAD"}  # as HTTP asks of whatever can be got
     return app
 
 
@@ -86,6 +94,9 @@ def _answer_chats(app: FastAPI, service: Service) -> None:
             raise
         except (ClientDisconnect, ClientGone):
             return Response(status_code=499)
+        except asyncio.CancelledError:  # nobody but a server that stops cancels a request
+            status = Stopping.status
+            raise
         except Exception:
             status = 500
             raise

@@ -28,6 +28,11 @@ class NoSuchKey(RequestError):
 
     status, kind = 401, "authentication_error"
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """How to send one."""
+        return {"WWW-Authenticate": "Bearer"}
+
 
 class Forbidden(RequestError):
     """A Host, an Origin or an address that is not allowed."""
@@ -58,6 +63,12 @@ class TooLarge(RequestError):
     status = 413
 
 
+class Encoded(RequestError):
+    """A body that is compressed, which could be small and fill the memory."""
+
+    status = 415
+
+
 class BadVideo(RequestError):
     """A video that cannot be decoded, or not shown to the model."""
 
@@ -85,6 +96,15 @@ class Stopping(RequestError):
 
     def __init__(self) -> None:
         super().__init__("the server is being stopped: ask again when it is back", code="stopping")
+
+
+class DiskFull(RequestError):
+    """The server's own disk is full; what is wrong with it, the log says."""
+
+    status, kind = 507, "server_error"
+
+    def __init__(self) -> None:
+        super().__init__("the server's disk is full: its operator must make room", code="disk_full")
 
 
 class Unreachable(RequestError):

@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import AsyncGenerator, Coroutine
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from videorouter.serve.errors import RequestError, TooLarge, TooSlow
+from videorouter.serve.errors import Encoded, RequestError, TooLarge, TooSlow
+from videorouter.serve.media.disk import full_disk_told
 from videorouter.serve.media.media import Media, Upload
 
 Result = TypeVar("Result")
@@ -45,7 +48,8 @@ async def uploaded(request: Request, media: Media, most_bytes: int, seconds: flo
         return await media.upload(_within(request, most_bytes, seconds), name, owner)
     stream = _within(request, most_bytes + FORM, seconds)
     try:
-        form = await MultiPartParser(request.headers, stream, max_files=1, max_fields=16).parse()
+        with full_disk_told(Path(tempfile.gettempdir())):
+            form = await MultiPartParser(request.headers, stream, max_files=1, max_fields=16).parse()
     except MultiPartException as error:
         raise RequestError(f"the form cannot be read: {error.message}") from error
     try:
@@ -84,6 +88,10 @@ async def _left(request: Request) -> None:
 
 async def _within(request: Request, most_bytes: int, seconds: float) -> AsyncGenerator[bytes]:
     """The body piece by piece."""
+    if (encoding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
+        raise Encoded(
+            f"the body has the Content-Encoding {encoding[:40]!r}: send it as it is, without Content-Encoding"
+        )
     declared = request.headers.get("content-length", "")
     told = f"the request is larger than the {most_bytes // 1_000_000} MB that are taken"
     if declared.isdecimal() and int(declared) > most_bytes:

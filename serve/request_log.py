@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
@@ -90,7 +91,7 @@ def lines_in(path: Path | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    file = WatchedFileHandler(path, encoding="utf-8")
+    file = _File(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(message)s"))
     file.setLevel(logging.INFO)
     _log.addHandler(file)
@@ -98,4 +99,17 @@ def lines_in(path: Path | None) -> Iterator[None]:
         yield
     finally:
         _log.removeHandler(file)
-        file.close()
+        with suppress(OSError):  # of lines that a full disk did not take
+            file.close()
+
+
+class _File(WatchedFileHandler):
+    """Says once that it cannot be written, where logging would show the error for every line."""
+
+    _failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._failed:
+            self._failed = True
+            error = sys.exception()
+            logging.getLogger(__package__).error("the log %s cannot be written: %s", self.baseFilename, error)

@@ -1,5 +1,6 @@
 """Answers as they leave: one object, or server-sent events that end with the client (ours)."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,7 @@ from sse_starlette import EventSourceResponse
 
 from videorouter.serve.chat.reply import DONE, Reply, error_event, first_choice
 from videorouter.serve.chat.request import ChatRequest
-from videorouter.serve.errors import RequestError
+from videorouter.serve.errors import RequestError, Stopping
 from videorouter.serve.service import Answered
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,9 @@ class StreamedAnswer(EventSourceResponse):
         try:
             async with aclosing(self._answered.pieces):
                 await super().__call__(scope, receive, send)
+        except asyncio.CancelledError:  # by a server that stops, which tells the client so
+            self._status = Stopping.status
+            raise
         finally:
             self._left(self._status, self._answered.seconds)
 

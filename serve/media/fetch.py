@@ -48,7 +48,7 @@ class Fetcher:
         """What a URL gives, as the new file `path`.
 
         Raises `RequestError` for a malformed URL and what its server refuses, `Forbidden` for a host that is not allowed,
-        `TooLarge`, `BadVideo`, `Unreachable` where the server is unavailable or too slow, and `Busy` where the disk is full.
+        `TooLarge`, `BadVideo`, `Unreachable` where the server is unavailable or too slow, and `DiskFull` where the disk is full.
         """
         url = _parsed(address)
         try:

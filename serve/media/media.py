@@ -53,7 +53,7 @@ class Media:
         """The file of a URL or an upload's id; it is there until the block ends.
 
         Raises `RequestError` for what is malformed, `Forbidden` for what the server does not take, `NotThere`, `TooLarge`,
-        `BadVideo` for what is no video or picture, `Unreachable` where another server fails, `Busy` where the disk is full.
+        `BadVideo` for what is no video or picture, `Unreachable` where another server fails, `DiskFull` where the disk is full.
         """
         scheme, colon, _ = url[:20].lstrip().lower().partition(":")
         if not colon and url.startswith("file-"):
@@ -92,7 +92,8 @@ class Media:
     async def upload(self, pieces: AsyncIterator[bytes], name: str, owner: str) -> Upload:
         """Keep a file that comes in `pieces`, until it is deleted or longest unused of too many.
 
-        Raises `TooLarge`, `BadVideo`, `Busy` where there is no space, and what `pieces` raise.
+        Raises `TooLarge`, `BadVideo`, `Busy` where the space for uploads is in use, `DiskFull` where the disk is full, and what
+        `pieces` raise.
         """
         return await self._uploads.add(pieces, name, owner)
 

@@ -1,6 +1,5 @@
 """Bytes that come in pieces, written to a new file off the event loop, with their hash, up to a bound."""
 
-import errno
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,7 +9,8 @@ from threading import Lock
 
 from anyio import to_thread
 
-from videorouter.serve.errors import BadVideo, Busy, TooLarge
+from videorouter.serve.errors import BadVideo, TooLarge
+from videorouter.serve.media.disk import full_disk_told
 from videorouter.serve.media.kinds import read_kind
 from videorouter.serve.media.stored import StoredFile
 
@@ -34,10 +34,12 @@ async def written(
 ) -> StoredFile:
     """The file `path`, made of `pieces`; `growing(size)` is told each size before it is reached. Nothing is left where it fails.
 
-    Raises `TooLarge` above `most` bytes, `BadVideo` for what is no video or picture, `Busy` where the disk is full, and what
+    Raises `TooLarge` above `most` bytes, `BadVideo` for what is no video or picture, `DiskFull` where the disk is full, and what
     `pieces` or `growing` raise.
     """
-    size, gathered, file = 0, bytearray(), _HashedFile(path)
+    size, gathered = 0, bytearray()
+    with full_disk_told(path.parent):
+        file = _HashedFile(path)
     try:
         async for piece in pieces:
             size += len(piece)
@@ -53,12 +55,11 @@ async def written(
             raise BadVideo(f"{what} has zero bytes")
         kind = await to_thread.run_sync(read_kind, path)
         return StoredFile(path, file.sha256(), size, kind, name)
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError):
             os.unlink(path)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Busy("the server's disk is full; try again later", retry_after=30) from error
-        raise
+        with full_disk_told(path.parent):
+            raise
     finally:
         file.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.serve.opening import MP4, PNG, descriptors, left_in, see
-from videorouter.serve.errors import BadVideo, Busy, NotThere, TooLarge
+from videorouter.serve.errors import BadVideo, Busy, DiskFull, NotThere, TooLarge
 from videorouter.serve.media import uploads
 from videorouter.serve.media.media import Media
 from videorouter.serve.media.options import MediaOptions
@@ -231,14 +231,14 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(tmp_path: Path) -> No
     assert len(media.uploads("me")) == 3
 
 
-def test_a_full_disk_is_busy_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     media = Media(MediaOptions(), tmp_path)
 
     def write(self: object, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("videorouter.serve.media.writing._HashedFile.write", write)
-    with pytest.raises(Busy, match="disk is full"):
+    with pytest.raises(DiskFull, match="disk is full"):
         asyncio.run(uploaded(media))
     assert left_in(tmp_path) == []
 

@@ -93,6 +93,26 @@ def test_a_long_pass_of_the_model_is_left_behind(
         _ended_well(server)
 
 
+def test_the_log_has_the_status_that_clients_saw(tmp_path: Path, upstream: UpstreamProcess) -> None:
+    """Of a stream, and of a chat and an upload that still come in: 503, not that the client left."""
+    log = tmp_path / "log.jsonl"
+    with running_server(tmp_path, *_options(upstream), "--log", str(log)) as server, ThreadPoolExecutor() as threads:
+        streamed = threads.submit(_events, server)
+        coming = []
+        for path in (b"/v1/files", b"/v1/chat/completions"):
+            coming.append(socket.create_connection(("127.0.0.1", int(server.address.rpartition(":")[2]))))
+            coming[-1].sendall(b"POST " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{")
+        _wait("both chats", lambda: server.metric("videorouter_requests_in_work") == 2)
+        assert server.stop(signal.SIGINT)[0] == 130
+        assert streamed.result(20)[-1]["error"]["status"] == 503
+        for one in coming:
+            assert b" 503 " in one.recv(100)
+            one.close()
+    told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    ended = sorted((one["way"], one["status"]) for one in told if one["way"] in ("chat", "files"))
+    assert ended == [("chat", 503), ("chat", 503), ("files", 503)]
+
+
 def test_a_short_answer_is_finished_and_the_decoders_end(world: Path, tmp_path: Path) -> None:
     """Its video is decoded while the server is asked to stop."""
     with (
