@@ -36,14 +36,21 @@ def main(arguments: list[str]) -> None:
     options = parser().parse_args(underscored(with_config_paths(arguments))).as_dict()
     options.pop("config", None)
     config = ServeConfig(**options)
-    from videorouter.serve.server import serve
+    from videorouter.serve.access import Access, keys_from_environment
+    from videorouter.serve.listening import address_of, listening_at
 
-    serve(
-        config,
-        lambda address: print(
-            f"{config.served_name} by {config.engine} at {address}/v1, the page at {address}/", flush=True
-        ),
-    )
+    access = Access(config, keys_from_environment())
+    with listening_at(config.host, config.port) as listening:  # a taken port is told before the model is loaded
+        address = address_of(listening, config.host)
+
+        def told() -> None:
+            print(f"{config.served_name} by {config.engine} at {address}/v1, the page at {address}/", flush=True)
+            if not config.own_machine_only:
+                print(f"clients may call it {access.names}", flush=True)
+
+        from videorouter.serve.server import serve
+
+        serve(config, access, listening, told)
 
 
 if __name__ == "__main__":

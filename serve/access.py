@@ -13,6 +13,7 @@ from typing import Any
 
 from videorouter.serve.config import KEYS, ServeConfig, is_loopback
 from videorouter.serve.errors import Forbidden, NoSuchKey, RequestError
+from videorouter.serve.listening import own_names
 from videorouter.serve.page.assets import ASSETS
 
 NOBODY = "local"
@@ -20,6 +21,7 @@ NOBODY = "local"
 ANY = "*"
 """Among the allowed hosts: any. Pages of other names hold no key, so that rebinding leads them nowhere."""
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\s\[\]:@/?#\\]+))(?::\d*)?")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s\[\]:@/?#\\*]+)(:\d+)?")
 OPEN = frozenset(("/", "/health", *(f"/{name}" for name in ASSETS)))
 """What needs no key: the page, which asks for one, and what a load balancer looks at."""
 
@@ -38,10 +40,16 @@ class Access:
         self._keys = [key.encode() for key in keys]
         self._any_host = ANY in config.allowed_hosts
         self._hosts = {_host_name(name) for name in config.allowed_hosts if name != ANY}
-        if config.host not in ("0.0.0.0", "::", "[::]"):
-            self._hosts.add(config.host.strip("[]").lower())
-        self.origins = {origin.rstrip("/") for origin in config.allowed_origins}
+        self._hosts.update(own_names(config.host))
+        self.origins = {_origin(entry) for entry in config.allowed_origins}
         """Pages of other addresses that may use the server."""
+
+    @property
+    def names(self) -> str:
+        """The names that requests may have as their Host, for people."""
+        if self._any_host:
+            return "any name"
+        return f"{', '.join(['localhost', *sorted(self._hosts)])} (--allowed_hosts adds some)"
 
     def owner(self, path: str, headers: Any) -> str:
         """Whose request it is: a hash of the key, so that no log or cache holds one.
@@ -88,6 +96,20 @@ def _host_name(entry: str) -> str:
     if name != entry.strip("[]").lower():
         raise ValueError(f"allowed host {entry!r} is no name or address: give one such as lab.example, without a port")
     return name
+
+
+def _origin(entry: str) -> str:
+    """As browsers write it. Raises `ValueError` for what no browser sends; all pages at once (`*`) would be those of strangers."""
+    origin = entry.rstrip("/").lower()
+    if entry == ANY:
+        raise ValueError(
+            f"--allowed_origins '{ANY}' would let every page that a user opens ask this server: name the pages, such as https://lab.example"
+        )
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError(
+            f"allowed origin {entry!r} is no page's address: give one such as https://lab.example, without a path"
+        )
+    return re.sub(r"^(http:.*):80$|^(https:.*):443$", lambda found: found[1] or found[2], origin)
 
 
 def keys_from_environment() -> list[str]:

@@ -19,7 +19,7 @@ from videorouter.routers.checkpoints.hub import router_folder
 from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.cost.picture_cost import PictureCost
 from videorouter.routers.cost.picture_names import PICTURE_COSTS, picture_cost_of
-from videorouter.serve.access import Access, keys_from_environment
+from videorouter.serve.access import Access
 from videorouter.serve.app import application
 from videorouter.serve.config import ServeConfig
 from videorouter.serve.decoders import Decoders
@@ -40,20 +40,19 @@ HEADERS = 30.0
 _log = logging.getLogger(__name__)
 
 
-def serve(config: ServeConfig, told: Callable[[str], None]) -> None:
-    """Listen until stopped, by SIGTERM or Ctrl-C; `told` hears the address once requests are answered.
+def serve(config: ServeConfig, access: Access, listening: socket.socket, told: Callable[[], None]) -> None:
+    """Answer who connects, until stopped by SIGTERM or Ctrl-C; `told` is called once requests are answered.
 
-    Raises `ValueError` for options that cannot be served, `OSError` where the port is taken or the log cannot be written,
-    `KeyboardInterrupt` after Ctrl-C.
+    Raises `ValueError` for options that cannot be served, `OSError` where the log cannot be written, `KeyboardInterrupt` after
+    Ctrl-C.
     """
-    access = Access(config, keys_from_environment())
-    with lines_in(config.log), _listening(config.host, config.port) as listening:
+    with lines_in(config.log):
         if signal.SIGINT in asyncio.run(_serve(config, access, listening, told)):
             raise KeyboardInterrupt
 
 
 async def _serve(
-    config: ServeConfig, access: Access, listening: socket.socket, told: Callable[[str], None]
+    config: ServeConfig, access: Access, listening: socket.socket, told: Callable[[], None]
 ) -> Sequence[int]:
     """Gives the signals that stopped it."""
     import uvicorn
@@ -90,8 +89,7 @@ async def _serve(
             while not (server.started or serving.done()):
                 await asyncio.sleep(0.02)
             if server.started:
-                host = f"[{config.host}]" if ":" in config.host else config.host
-                told(f"http://{host}:{accepting.getsockname()[1]}")
+                told()
             while not (server.should_exit or serving.done()):
                 await asyncio.sleep(0.1)
             await requests.end(min((GRACE[signal.Signals(number)] for number in signals), default=0.0))
@@ -161,11 +159,3 @@ def _picture_cost(config: ServeConfig, router: VideoRouter) -> PictureCost:
     if asked is not None and asked in PICTURE_COSTS:
         return PICTURE_COSTS[asked]
     return picture_cost_of(asked or router.backbone.path, **hub_access(config.loading()))
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host.strip("[]"), port), family=family, backlog=512)
-    except socket.gaierror as error:
-        raise ValueError(f"host {host!r} is none of this machine's addresses: {error.strerror}") from error

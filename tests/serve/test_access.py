@@ -34,7 +34,7 @@ def keyed(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
     folder = tmp_path_factory.mktemp("keyed")
     options = ["--host", "0.0.0.0", "--media_root", str(world), "--log", str(folder / "log.jsonl"), *OPTIONS]
     with running_server(folder, *options, keys=[MINE, THEIRS]) as server:
-        yield RunningServer(server.process, server.address.replace("0.0.0.0", "127.0.0.1"), server.folder, server.key)
+        yield server
 
 
 @pytest.mark.parametrize(
