@@ -32,6 +32,7 @@ class ServeConfig(LoadingOptions):
         upstream_pictures: how the upstream charges for pictures under `frames`: a family (internvl, qwen2_5_vl, qwen3_vl,
             llava_onevision), a vendor's model (gpt-4o, claude, gemini-2.5, ...), or the checkpoint that it serves (folder or Hub
             id); as the base does where null
+        upstream_patience: seconds that an upstream may be silent, before its answer and amid it
         name: the name that clients call the model by; that of the router's or the base's folder where null
         system: compression system of requests that name none
         budget: visual tokens of a question that names no budget; the router's own where null
@@ -74,6 +75,7 @@ class ServeConfig(LoadingOptions):
     upstream_model: str | None = None
     upstream_dtype: Literal["float32", "bfloat16", "float16"] | None = None
     upstream_pictures: str | None = None
+    upstream_patience: float = 600.0
     name: str | None = None
     system: str | None = None
     budget: int | None = None
@@ -132,7 +134,7 @@ class ServeConfig(LoadingOptions):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}: give 1 or more")
-        for name in ("most_seconds", "patience", "uploads_gb", "picture_side"):
+        for name in ("most_seconds", "patience", "upstream_patience", "uploads_gb", "picture_side"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: give more than 0")
         if not self.cache_gb >= 0:

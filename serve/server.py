@@ -62,8 +62,9 @@ async def _serve(
 
     most = most_connections(config.most_connections, config.most_waiting)
     connections = Connections(most, min(config.patience, HEADERS), config.patience)
-    upstream = None if config.upstream is None else Upstream(config.upstream, config.upstream_model)
-    if upstream is not None:
+    upstream = None
+    if config.upstream is not None:
+        upstream = Upstream(config.upstream, config.upstream_model, config.upstream_patience)
         await upstream.find_model()
     router = load(config)
     folder = Path(tempfile.mkdtemp(prefix="videorouter-serve-"))

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx2
@@ -35,14 +36,14 @@ class UpstreamRefusal(RequestError):
 class Upstream:
     """The server at `address`, up to /v1, and the model that it is asked for."""
 
-    def __init__(self, address: str, model: str | None, timeout: float = 600.0) -> None:
-        """`model` is found out by `find_model` where null; `timeout` in seconds between two signs of life."""
+    def __init__(self, address: str, model: str | None, patience: float = 600.0) -> None:
+        """`model` is found out by `find_model` where null; `patience` in seconds between two signs of life."""
         self.address = address.rstrip("/")
-        self._model = model
+        self._model, self._patience = model, patience
         key = os.environ.get(UPSTREAM_KEY) or os.environ.get("OPENAI_API_KEY")
         self._client = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=httpx2.Timeout(timeout, connect=10),
+            timeout=httpx2.Timeout(patience, connect=min(10.0, patience)),
             limits=httpx2.Limits(max_connections=None, keepalive_expiry=IDLE),
             trust_env=False,
             follow_redirects=False,
@@ -56,9 +57,7 @@ class Upstream:
 
     async def find_model(self) -> None:
         """Check the model's name, or take the only one there is. Raises `Unreachable`, `ValueError` where it is not clear."""
-        async with self._asking("GET", "models", None) as response:
-            listed = json.loads(await response.aread())
-        names = [str(one.get("id")) for one in listed.get("data", [])]
+        names = await self._served()
         if self._model is None and len(names) != 1:
             raise ValueError(f"{self.address} serves {', '.join(names) or 'no model'}: say which with --upstream_model")
         if self._model is not None and names and self._model not in names:
@@ -75,24 +74,25 @@ class Upstream:
         return True
 
     async def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The JSON that it answers `body` with. Raises `UpstreamRefusal`, `Unreachable`."""
+        """The JSON that it answers `body` with, choices in it. Raises `UpstreamRefusal`, `Unreachable`."""
         async with self._asking("POST", path, body) as response:
             try:
                 found = json.loads(await response.aread())
             except ValueError as error:
                 raise Unreachable(f"the upstream at {self.address} answered something that is not JSON") from error
-        if not isinstance(found, dict):
-            raise Unreachable(f"the upstream at {self.address} answered something that is not an object")
-        return found
+        if not self._choices_of(found):
+            raise Unreachable(f"the upstream at {self.address} answered without choices: {_short(found)}")
+        made: dict[str, Any] = found
+        return made
 
     async def events(self, path: str, body: dict[str, Any] | bytes) -> AsyncGenerator[dict[str, Any]]:
-        """The events that it streams, up to [DONE]; closed early, the request is taken back. Raises as `answer`.
+        """The events that it streams, up to [DONE], choices in one of them; closed early, the request is taken back.
 
         An empty one comes first, once the request was accepted: what refuses it is raised before.
 
-        `body` may be JSON that is written already.
+        `body` may be JSON that is written already. Raises as `answer`.
         """
-        ended = False
+        ended = answered = False
         async with self._asking("POST", path, body) as response:
             yield {}
             async for event in httpx2.EventSource(response):
@@ -106,13 +106,42 @@ class Upstream:
                 if isinstance(chunk, dict) and isinstance(chunk.get("error"), dict):
                     code = chunk["error"].get("code")
                     raise UpstreamRefusal(code if isinstance(code, int) and code >= 400 else 502, chunk["error"])
+                answered = self._choices_of(chunk) or answered
                 yield chunk
         if not ended:
             raise Unreachable(f"the upstream at {self.address} broke off in the middle of an answer")
+        if not answered:
+            raise Unreachable(f"the upstream at {self.address} streamed an answer without choices")
 
     async def close(self) -> None:
         """End its connections."""
         await self._client.aclose()
+
+    async def _served(self) -> list[str]:
+        """The names of its models."""
+        try:
+            async with self._asking("GET", "models", None) as response:
+                listed = json.loads(await response.aread())
+            return [str(one["id"]) for one in listed["data"]]
+        except UpstreamRefusal as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            found = error
+        except (LookupError, TypeError, ValueError) as error:
+            if isinstance(error, RequestError):
+                raise
+            found = error
+        raise ValueError(
+            f"{self.address} lists no models at {self.address}/models: give the address up to /v1, "
+            "such as http://127.0.0.1:8000/v1"
+        ) from found
+
+    def _choices_of(self, found: Any) -> bool:
+        """Whether there are choices in an answer, or in a chunk of one. Raises `Unreachable` for what is neither."""
+        choices = (found.get("choices") or []) if isinstance(found, dict) else None
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+            raise Unreachable(f"the upstream at {self.address} answered no chat completion: {_short(found)}")
+        return bool(choices)
 
     @asynccontextmanager
     async def _asking(
@@ -125,11 +154,29 @@ class Upstream:
             async with self._client.stream(method, f"{self.address}/{path}", **sent) as response:
                 if response.status_code >= 400:
                     raise _refusal(response, await response.aread())
+                if response.status_code != HTTPStatus.OK:
+                    raise Unreachable(f"the upstream at {self.address} answered {_instead(response)}")
                 yield response
         except httpx2.TimeoutException as error:
-            raise Unreachable(f"the upstream at {self.address} did not answer in time") from error
+            raise Unreachable(
+                f"the upstream at {self.address} did not answer in time: --upstream_patience waits {self._patience:g} s"
+            ) from error
         except httpx2.HTTPError as error:
             raise Unreachable(f"the upstream at {self.address} is unavailable, or broke off: {error!r}") from error
+
+
+def _instead(response: httpx2.Response) -> str:
+    """What came in place of an answer; where to ask, if that is said."""
+    if response.next_request is None:
+        return f"{response.status_code}, which holds no answer"
+    target = response.next_request.url
+    told = f"{target.scheme}://{target.netloc.decode()}"  # of userinfo, and of what a query may hold, nothing
+    return f"{response.status_code}, a redirect to {told}: give that address, up to /v1, as --upstream"
+
+
+def _short(found: Any) -> str:
+    """The beginning of what was read."""
+    return json.dumps(found)[:200]
 
 
 def _refusal(response: httpx2.Response, said: bytes) -> UpstreamRefusal:
