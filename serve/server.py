@@ -21,6 +21,7 @@ from videorouter.routers.cost.picture_cost import PictureCost
 from videorouter.routers.cost.picture_names import PICTURE_COSTS, picture_cost_of
 from videorouter.serve.access import Access
 from videorouter.serve.app import application
+from videorouter.serve.askable import check_defaults
 from videorouter.serve.config import ServeConfig
 from videorouter.serve.decoders import Decoders
 from videorouter.serve.engines.engine import ServingEngine
@@ -129,9 +130,13 @@ def service_of(
     upstream: Upstream | None,
     folder: Path,
 ) -> Service:
-    """All that answers one request. Raises `ValueError` for an engine that the base's family does not fit, or an unknown system."""
+    """All that answers one request.
+
+    Raises `ValueError` for an engine that the base's family does not fit, and for defaults with which no request is answered.
+    """
     metrics = Metrics()
-    router.system(config.system or "", encoder=config.encoder)
+    pictures = _picture_cost(config, router) if config.engine == "frames" else None
+    check_defaults(config, router, pictures)
     media = Media(
         MediaOptions(
             media_root=config.media_root,
@@ -145,11 +150,11 @@ def service_of(
     engine: ServingEngine
     if upstream is None:
         engine = OwnEngine(router, worker, config.most_tokens)
-    elif config.engine == "vllm":
+    elif pictures is None:
         dtype = None if config.upstream_dtype is None else getattr(torch, config.upstream_dtype)
         engine = VllmEngine(router, upstream, dtype, config.most_tokens, metrics)
     else:
-        engine = FramesEngine(upstream, _picture_cost(config, router))
+        engine = FramesEngine(upstream, pictures)
     library = VideoLibrary(router, int(config.cache_gb * 1e9), metrics)
     return Service(config, router, worker, library, media, decoders, engine, metrics)
 

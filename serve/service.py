@@ -17,6 +17,7 @@ from videorouter.routers.backbones.finite import NotFiniteError
 from videorouter.routers.systems.base import System, encodes_on_demand, keeps_frames_whole
 from videorouter.routers.systems.registry import ADJUSTED, SYSTEMS, known_system
 from videorouter.routers.systems.spec import parse_spec
+from videorouter.serve.askable import check_can_be_asked
 from videorouter.serve.chat.allowed_fields import EXTENSION
 from videorouter.serve.chat.content import VideoUrl
 from videorouter.serve.chat.conversation import ONE_PICTURE, Pictures
@@ -259,14 +260,25 @@ class Service:
         return self.router.backbone.sizing(frames)
 
     def _can_be_asked(self, name: str) -> bool:
-        """Whether there is what the system needs: a router, an encoder, and nothing that only an examiner knows."""
+        """Whether there is what the system needs: a router, an encoder, all of the base, a way to show what it keeps."""
         try:
-            return self._built(name, None).kind != "bound"
+            self._built(name, None)
         except ValueError:
             return False
+        return True
+
+    def _check_system(self, asked: "_Asked") -> None:
+        """Raise `RequestError` for a system that cannot be asked here, before a video is opened for it."""
+        try:
+            self._system(asked.system, asked.policy)
+        except ValueError as error:
+            raise RequestError(" ".join(str(error).split()), param="videorouter.system") from error
 
     def _built(self, spec: str, policy: Policy | None) -> System:
-        return self.router.system(spec, policy=policy, encoder=self.config.encoder)
+        """Raises `ValueError` for a system that cannot be built, and for one that cannot be asked here."""
+        system = self.router.system(spec, policy=policy, encoder=self.config.encoder)
+        check_can_be_asked(system, self.router.backbone, keeps_frames=self.engine.keeps_frames)
+        return system
 
     def _routing(self, routed: RoutedQuestion, key: VideoKey, cached: bool) -> dict[str, Any]:
         """The extension's object, without seconds."""

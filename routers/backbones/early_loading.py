@@ -16,6 +16,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoModel, AutoModelForImag
 from videorouter.routers.backbones.loading import loading_from
 from videorouter.routers.backbones.loading_options import HubSource
 from videorouter.routers.backbones.places import Places
+from videorouter.routers.backbones.protocol import Backbone
 from videorouter.routers.backbones.quantised import check_not_quantised, quantisation_of
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
 from videorouter.routers.backbones.tying import has_own_head, set_tied
@@ -152,6 +153,11 @@ class UnreadHead(nn.Module):
             f"only the first {self.layers} layers of {self.source} were loaded, for routers: they cannot answer. "
             "Load the whole model (without early_layers)"
         )
+
+
+def loaded_early(backbone: Backbone) -> bool:
+    """Whether of the model no more than its early part is there."""
+    return isinstance(getattr(getattr(backbone, "model", None), "lm_head", None), UnreadHead)
 
 
 def _filled(

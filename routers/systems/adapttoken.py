@@ -7,7 +7,7 @@ answered with certainty.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 
@@ -67,6 +67,9 @@ class AdaptToken:
     redundant go. Ours: `sigma_t` in seconds, and `max_new_tokens` of the short response.
     """
 
+    reads_attention: ClassVar[bool] = True
+    drops_tokens: ClassVar[bool] = True
+
     backbone: Backbone
     layer: int | None = None
     group_frames: int = 64
@@ -104,6 +107,10 @@ class AdaptToken:
                 break
         kept = self._thinned(candidates.selected(), seconds or range(frames), budget, columns)
         return replace(kept, grid=query.grid)
+
+    def least_budget(self, tokens_per_frame: int) -> int:
+        """One frame."""
+        return tokens_per_frame
 
     def visits(self, groups: list[list[int]]) -> Iterable[list[int]]:
         """The groups in the order they are run: as they are."""

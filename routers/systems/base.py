@@ -52,7 +52,8 @@ class System(Protocol):
 
     `budgeted` is False where the budget is ignored (`dense`); `kind` says which row of a comparison it is, and `spends_cap` that it
     decides itself how much of the cap it spends, where other systems are given as many tokens as VideoRouter fed on average.
-    A system that has `on_demand` and says True takes frames by number (`TokenSource`) and may leave some unencoded.
+    What only some systems have may be left out (see the functions below): `on_demand`, `reads_attention`, `drops_tokens`, which
+    are False then, and `least_budget(tokens_per_frame)`, which is 1.
     """
 
     @property
@@ -86,7 +87,7 @@ def keeps_frames_whole(kept: CompressedVideo, grid: Grid) -> bool:
 
 
 def encodes_on_demand(system: System) -> bool:
-    """Whether `compress` is given a `TokenSource` rather than the tokens of all frames."""
+    """Whether `compress` takes frames by number (`TokenSource`) rather than the tokens of all, and may leave some unencoded."""
     return bool(getattr(system, "on_demand", False))
 
 
@@ -94,6 +95,22 @@ def forced_policy(system: System) -> Policy | None:
     """The policy that it follows whatever the question: its field `policy`, or that of the system which it adjusts (`inner`)."""
     forced: Policy | None = getattr(getattr(system, "inner", system), "policy", None)
     return forced
+
+
+def reads_attention(system: System) -> bool:
+    """Whether `compress` runs the whole model, of which routers need the first layers only."""
+    return bool(getattr(system, "reads_attention", False))
+
+
+def drops_tokens(system: System) -> bool:
+    """Whether `compress` drops tokens inside frames, so that what it keeps of one is no picture (`keeps_frames_whole`)."""
+    return bool(getattr(system, "drops_tokens", False))
+
+
+def least_budget(system: System, tokens_per_frame: int) -> int:
+    """The smallest budget that is workable whatever the question, for a video of such frames."""
+    least = getattr(system, "least_budget", None)
+    return 1 if least is None else int(least(tokens_per_frame))
 
 
 def apply_allocation(

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ class RandomDrop:
     larger budgets keep what smaller ones kept, and chance does not favour the same cells in every question. Under a budget
     of fewer tokens than frames a uniform subset of the frames keeps one token each.
     """
+
+    drops_tokens: ClassVar[bool] = True
 
     seed: int = 0
     name: str = "random_drop"

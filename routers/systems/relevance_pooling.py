@@ -124,6 +124,10 @@ class RelevancePooling:
         plan = self._plan(similarity.argsort(descending=True, stable=True).tolist(), per_frame, budget)
         return apply_allocation(video_tokens, plan, query.grid_or(self.grid))
 
+    def least_budget(self, tokens_per_frame: int) -> int:
+        """One frame at `irrelevant_scale`. Raises `ValueError` for a scale that a frame does not have."""
+        return scaled_tokens(tokens_per_frame, self.scales.irrelevant_scale)
+
     def _plan(self, ranking: list[int], per_frame: int, budget: int) -> Allocation:
         sharp = scaled_tokens(per_frame, self.scales.relevant_scale)
         coarse = scaled_tokens(per_frame, self.scales.irrelevant_scale)

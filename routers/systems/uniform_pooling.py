@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from videorouter.routers.routing.allocation import allocate
+from videorouter.routers.routing.allocation import allocate, scaled_tokens
 from videorouter.routers.systems.base import CompressedVideo, apply_allocation, pool_to_counts, pooled_sizes
 from videorouter.routers.systems.frame_retention import frames_within
 from videorouter.routers.systems.query import Query
@@ -29,6 +29,10 @@ class UniformPooling:
         frames, per_frame = video_tokens.shape[:2]
         plan = allocate("global", [False] * frames, tokens_per_frame=per_frame, budget=budget, global_scale=self.scale)
         return apply_allocation(video_tokens, plan, query.grid_or(self.grid))
+
+    def least_budget(self, tokens_per_frame: int) -> int:
+        """One frame at `scale`. Raises `ValueError` for a scale that a frame does not have."""
+        return scaled_tokens(tokens_per_frame, self.scale)
 
     def adjustable(self, video_tokens: Tensor, query: Query, budget: int) -> Adjustable:
         """All frames, or as many as the budget has tokens; `scale` is not read."""

@@ -6,7 +6,7 @@ system that can spend another number of tokens on every frame (the paper's own c
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, runtime_checkable
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -144,6 +144,8 @@ class VidCom2:
     under a budget of fewer tokens than frames, a uniform subset of the frames keeps one token each.
     """
 
+    drops_tokens: ClassVar[bool] = True
+
     width: int | None = None
     fill: bool = False
     name: str = "vidcom2"
@@ -220,6 +222,15 @@ class FrameCompressionAdjustment:
     @property
     def spends_cap(self) -> bool:
         return self.inner.spends_cap
+
+    @property
+    def drops_tokens(self) -> bool:
+        return bool(getattr(self.inner, "drops_tokens", False))
+
+    def least_budget(self, tokens_per_frame: int) -> int:
+        """What `inner` must be able to settle."""
+        adjusted = getattr(self.inner, "least_adjusted", None)
+        return 1 if adjusted is None else int(adjusted(tokens_per_frame))
 
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
         share = self.inner.adjustable(video_tokens, query, budget)

@@ -14,7 +14,7 @@ from torch import Tensor
 from videorouter.routers.backbones.finite import finite, finite_frames
 from videorouter.routers.backbones.protocol import Backbone, Grid
 from videorouter.routers.backbones.sources import TokenSource
-from videorouter.routers.routing.allocation import Allocation, Scales, allocate
+from videorouter.routers.routing.allocation import Allocation, Scales, allocate, scaled_tokens
 from videorouter.routers.routing.options import RoutingOptions, smoothed
 from videorouter.routers.routing.pooling import grids_within, pool_frames, pooled_grid
 from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
@@ -122,6 +122,19 @@ class RoutedCompression:
         grid = query.grid_or(self.backbone.grid)
         grids = self._grids(policy, relevance, len(tokens), budget, grid)
         return pooled_video(tokens, grids, grid, policy, relevance)
+
+    def least_budget(self, tokens_per_frame: int) -> int:
+        """One frame at each scale that a question may lead to. Raises `ValueError` for a scale that a frame does not have."""
+        scales = {
+            "global": (self.scales.global_scale,),
+            "fragment": (self.scales.relevant_scale, self.scales.irrelevant_scale),
+        }
+        reached = [scale for policy in POLICIES if self.policy in (None, policy) for scale in scales[policy]]
+        return max(scaled_tokens(tokens_per_frame, scale) for scale in reached)
+
+    def least_adjusted(self, tokens_per_frame: int) -> int:
+        """The same: what is adjusted was allocated first."""
+        return self.least_budget(tokens_per_frame)
 
     @torch.no_grad()
     def route(self, video_tokens: Tensor, query: Query) -> tuple[Policy, Tensor | None]:
