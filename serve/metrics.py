@@ -17,7 +17,11 @@ class Metrics:
         self.stages = Histogram(
             "videorouter_stage_seconds", "Seconds of each stage", ["stage"], buckets=_SECONDS, registry=registry
         )
-        self.fed = Counter("videorouter_visual_tokens_fed", "Visual tokens fed", registry=registry)
+        self.fed = Counter(
+            "videorouter_visual_tokens_fed",
+            "Visual tokens fed, by the charge of whoever was fed them",
+            registry=registry,
+        )
         self.spared = Counter(
             "videorouter_visual_tokens_spared",
             "Visual tokens that dense frames would have fed beside",

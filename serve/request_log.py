@@ -39,7 +39,11 @@ def way_of(path: str) -> str:
 def routing_facts(routing: Mapping[str, Any]) -> dict[str, Any]:
     """What the log says of how a question was routed."""
     found = {name: routing[name] for name in ROUTED if routing.get(name) is not None}
-    return found | ({"cached": routing["video"]["cached"]} if "video" in routing else {})
+    if "video" in routing:
+        found["cached"] = routing["video"]["cached"]
+    if "sent" in routing:
+        found |= {"pictures": routing["sent"]["pictures"], "sent_tokens": routing["sent"]["tokens"]}
+    return found
 
 
 class RequestLog:

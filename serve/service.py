@@ -136,8 +136,12 @@ class Service:
         routed, prepared, seconds = await self.worker.run(self._prepared, key, sampled, chat, asked, decoded)
         seconds = {"decode": 0.0 if cached else decoded - started} | seconds
         answered = Answered(self._routing(routed, key, cached), seconds=seconds)
-        self.metrics.fed.inc(routed.kept.tokens)
-        self.metrics.spared.inc(max(0, routed.dense_tokens - routed.kept.tokens))
+        fed, dense = routed.kept.tokens, routed.dense_tokens
+        if (sent := self.engine.sent(prepared)) is not None:
+            answered.routing["sent"] = sent
+            fed, dense = sent["tokens"], sent["dense_tokens"]
+        self.metrics.fed.inc(fed)
+        self.metrics.spared.inc(max(0, dense - fed))
         return await self._answered(chat, prepared, answered)
 
     def _check_system(self, asked: "_Asked") -> None:

@@ -54,6 +54,10 @@ class ServingEngine(Protocol):
         """What they take for a request that is not routed: text, or what an upstream can be shown. Raises `RequestError`."""
         ...
 
+    def sent(self, prepared: Any) -> dict[str, Any] | None:
+        """The pictures that go to an upstream, as an answer's extension tells of them; None where none were made of frames."""
+        ...
+
     def stream(self, prepared: Any, chat: ChatRequest) -> AsyncGenerator[Piece]:
         """The answer, piece by piece; an empty one comes first, once the request was accepted. Raises `RequestError`."""
         ...

@@ -55,6 +55,9 @@ class OwnEngine:
         except ValueError as error:
             raise RequestError(" ".join(str(error).split()), param="messages") from error
 
+    def sent(self, prepared: Prompt) -> None:
+        """Nothing is."""
+
     async def stream(self, prepared: Prompt, chat: ChatRequest) -> AsyncGenerator[Piece]:
         """Text as it is decoded."""
         yield Piece()

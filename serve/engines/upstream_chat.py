@@ -13,9 +13,10 @@ from videorouter.serve.engines.upstream import Upstream
 
 @dataclass(frozen=True)
 class SentChat:
-    """The body of a chat request for the upstream."""
+    """The body of a chat request for the upstream, and the pictures that were put into it, as an answer's extension tells."""
 
     body: dict[str, Any]
+    pictures: dict[str, Any] | None = None
 
 
 class UpstreamChat:
@@ -28,9 +29,11 @@ class UpstreamChat:
         """The request with nothing routed in it: its messages untouched, of its other fields those that may go on."""
         return SentChat(forwarded(chat) | {"model": self._upstream.model})
 
-    def with_messages(self, chat: ChatRequest, messages: list[dict[str, Any]]) -> SentChat:
-        """The request with other messages, in which the video is gone."""
-        return SentChat(forwarded(chat, messages) | {"model": self._upstream.model})
+    def with_messages(
+        self, chat: ChatRequest, messages: list[dict[str, Any]], pictures: dict[str, Any] | None = None
+    ) -> SentChat:
+        """The request with other messages, in which the video is gone and `pictures` stand."""
+        return SentChat(forwarded(chat, messages) | {"model": self._upstream.model}, pictures)
 
     def stream(self, sent: SentChat) -> AsyncGenerator[Piece]:
         """The upstream's chunks. Raises `RequestError`."""

@@ -79,6 +79,9 @@ class VllmEngine:
         """The request as it came: the upstream has the whole model."""
         return self._chat.as_it_came(chat)
 
+    def sent(self, prepared: Tensor | SentChat) -> None:
+        """Embeddings alone, of the tokens that were kept."""
+
     def stream(self, prepared: Tensor | SentChat, chat: ChatRequest) -> AsyncGenerator[Piece]:
         """Text as the engine gives it."""
         if isinstance(prepared, SentChat):

@@ -81,8 +81,8 @@ export class Answer {
   #tell() {
     const { routing } = this;
     if (!routing) return;
-    const parts = routing.passed_through ? [make("p", { class: "soft" }, `Not routed: ${routing.passed_through}.`)] : [policy(routing, this.asked.policy), tokens(routing)];
-    this.facts.replaceChildren(...parts, this.state === "ended" ? times(this) : null, kept(routing));
+    const parts = routing.passed_through ? [make("p", { class: "soft" }, `Not routed: ${routing.passed_through}.`)] : [policy(routing, this.asked.policy), tokens(routing), sent(routing)];
+    this.facts.replaceChildren(...[...parts, this.state === "ended" ? times(this) : null, kept(routing)].filter(part => part !== null));
   }
 }
 
@@ -101,6 +101,11 @@ function policy({ policy: name, policy_probability: probability }, wanted) {
 function tokens({ tokens: fed, dense_tokens: dense, budget }) {
   const spared = fed < dense ? make("b", { class: "spared" }, `${percent(1 - fed / dense)} spared`) : "none spared", bound = budget && fed <= budget && budget < dense;
   return row("visual tokens", [make("b", {}, count(fed)), ` of ${count(dense)} · `, spared, bound ? make("small", {}, `at most ${count(budget)} allowed (the tick)`) : ""], fed / dense, bound ? budget / dense : null);
+}
+
+function sent({ sent: told }) {
+  if (!told) return null;
+  return row("sent there", [make("b", {}, `${count(told.pictures)} ${told.pictures === 1 ? "picture" : "pictures"}`), ` for ${count(told.tokens)} of its tokens, ${count(told.dense_tokens)} for all frames`], told.tokens / told.dense_tokens);
 }
 
 function times(answer) {
