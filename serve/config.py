@@ -1,7 +1,7 @@
 """The options of the server, for command line and YAML file. Loads without torch."""
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,6 +13,7 @@ KEYS: Final = "VIDEOROUTER_API_KEYS"
 """Environment variable with the keys that clients must send one of, separated by commas."""
 UPSTREAM_KEY: Final = "VIDEOROUTER_UPSTREAM_KEY"
 """Environment variable with the key that the upstream wants; `OPENAI_API_KEY` where it is unset."""
+_OF_AN_UPSTREAM: Final = ("upstream_model", "upstream_dtype", "upstream_patience", "whole_base")
 
 
 @dataclass(kw_only=True)
@@ -111,6 +112,10 @@ class ServeConfig(LoadingOptions):
             raise ValueError(
                 "an upstream goes with the engines vllm and frames: give --engine vllm --upstream http://127.0.0.1:8000/v1"
             )
+        if self.engine == "own" and (beside := [name for name in _OF_AN_UPSTREAM if self._given(name)]):
+            raise ValueError(f"{' and '.join(beside)} is about an upstream, and --engine own asks none: leave it out")
+        if self.upstream_dtype is not None and self.engine != "vllm":
+            raise ValueError("upstream_dtype is of embeddings, which are sent by --engine vllm alone: leave it out")
         if self.upstream is not None and not self.upstream.startswith(("http://", "https://")):
             raise ValueError(f"upstream {self.upstream!r} is no address: give one such as http://127.0.0.1:8000/v1")
         if self.upstream_pictures is not None and self.engine != "frames":
@@ -139,7 +144,16 @@ class ServeConfig(LoadingOptions):
                 raise ValueError(f"{name} is {getattr(self, name)}: give more than 0")
         if not self.cache_gb >= 0:
             raise ValueError(f"cache_gb is {self.cache_gb}: give 0, which keeps nothing, or more")
+        if self.frames is not None and self.frames > self.most_frames:
+            raise ValueError(
+                f"frames is {self.frames}, and at most {self.most_frames} are taken: raise most_frames too"
+            )
         self.system = self.system or (ROUTED if self.model is not None else "dense")
+
+    def _given(self, name: str) -> bool:
+        """Whether an option is another than where nothing is said."""
+        usual = next(option.default for option in fields(self) if option.name == name)
+        return bool(getattr(self, name) != usual)
 
     @property
     def served_name(self) -> str:

@@ -18,7 +18,7 @@ from videorouter.routers.backbones.loading_options import Loading, hub_access
 from videorouter.routers.checkpoints.hub import router_folder
 from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.cost.picture_cost import PictureCost
-from videorouter.routers.cost.picture_names import PICTURE_COSTS, picture_cost_of
+from videorouter.routers.cost.picture_names import could_be_checkpoint, picture_cost, picture_cost_of
 from videorouter.serve.access import Access
 from videorouter.serve.app import application
 from videorouter.serve.askable import check_defaults
@@ -63,6 +63,8 @@ async def _serve(
 
     most = most_connections(config.most_connections, config.most_waiting)
     connections = Connections(most, min(config.patience, HEADERS), config.patience)
+    if config.upstream_pictures is not None and not could_be_checkpoint(config.upstream_pictures):
+        picture_cost(config.upstream_pictures)
     upstream = None
     if config.upstream is not None:
         upstream = Upstream(config.upstream, config.upstream_model, config.upstream_patience)
@@ -162,6 +164,6 @@ def service_of(
 def _picture_cost(config: ServeConfig, router: VideoRouter) -> PictureCost:
     """By the name of a family or a vendor, else by a checkpoint's own files. Raises `ValueError` for neither."""
     asked = config.upstream_pictures
-    if asked is not None and asked in PICTURE_COSTS:
-        return PICTURE_COSTS[asked]
+    if asked is not None and not could_be_checkpoint(asked):
+        return picture_cost(asked)
     return picture_cost_of(asked or router.backbone.path, **hub_access(config.loading()))

@@ -101,7 +101,7 @@ class Service:
         config = self.config
         told: dict[str, Any] = {"engine": config.engine, "base": self.router.backbone.path, "systems": self._systems}
         told |= {"system": config.system, "budget": config.budget or self.router.config.budget}
-        told |= {"frames": config.frames or self.router.config.frames}
+        told |= {"frames": min(config.frames or self.router.config.frames, config.most_frames)}
         return {
             "id": config.served_name,
             "object": "model",

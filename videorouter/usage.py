@@ -44,9 +44,17 @@ def in_one_line(message: str) -> str:
             name, given = nested[1], nested[2].strip("'")
         reason = [line.strip() for line in message.splitlines() if "No module named" in line or "are required" in line]
         expected = list(dict.fromkeys(_plain(kind) for kind in _EXPECTED.findall(message)))
+        if "list" in expected:
+            return f"--{name} {given}: write a list, such as --{name} {_as_list(given)}"
         told = reason[0] if reason else f"expected {' or '.join(expected)}" if expected else ""
         return f"--{name} {given}: {told}" if told else f"--{name} {given} does not fit"
     return " ".join(message.split())
+
+
+def _as_list(given: str) -> str:
+    """What was given with commas or alone, as a shell takes a list."""
+    values = [value.strip().strip("'") for value in given.split(",")]
+    return '"' + str([int(value) if value.isdecimal() else value for value in values if value]) + '"'
 
 
 def _plain(kind: str) -> str:

@@ -1,6 +1,7 @@
 """The pictures' cost at an upstream by name, or read from the checkpoint that it serves."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, Unpack
 
 from videorouter.json_files import read_object
@@ -43,8 +44,15 @@ PICTURE_COSTS: Final[Mapping[str, PictureCost]] = {
 def picture_cost(name: str) -> PictureCost:
     """What a picture costs at the upstream of that name, one of `PICTURE_COSTS`. Raises `ValueError` that lists them."""
     if name not in PICTURE_COSTS:
-        raise ValueError(f"unknown picture cost {name!r}: there are {', '.join(PICTURE_COSTS)}")
+        raise ValueError(
+            f"unknown picture cost {name!r}: there are {', '.join(PICTURE_COSTS)}, and checkpoints, by folder or as OWNER/NAME"
+        )
     return PICTURE_COSTS[name]
+
+
+def could_be_checkpoint(name: str) -> bool:
+    """Whether `name` is none of `PICTURE_COSTS`, and a folder here or written as a Hub id, `owner/name`: nobody is asked."""
+    return name not in PICTURE_COSTS and ("/" in name or Path(name).is_dir())
 
 
 def picture_cost_of(path: str, **access: Unpack[HubSource]) -> PictureCost:
