@@ -20,7 +20,7 @@ from videorouter.serve.errors import Busy, NotThere, RequestError, Stopping
 from videorouter.serve.page.assets import ASSETS, FOLDER
 from videorouter.serve.page.examples import with_examples
 from videorouter.serve.receiving import ClientGone, received_json, unless_gone, uploaded
-from videorouter.serve.request_log import RequestLog, routing_facts
+from videorouter.serve.request_log import RequestLog, field_facts, routing_facts
 from videorouter.serve.service import Service
 from videorouter.serve.streaming import StreamedAnswer, whole_answer
 
@@ -80,6 +80,7 @@ def _answer_chats(app: FastAPI, service: Service) -> None:
             body = await received_json(request, config.most_megabytes * 1_000_000, config.patience)
             chat = await asyncio.to_thread(parse_chat, body)
             del body
+            request.state.facts |= field_facts(chat.dropped)
             answered = await unless_gone(request, service.answer(chat, request.state.owner))
             request.state.facts |= routing_facts(answered.routing)
             if answered.pieces is not None:

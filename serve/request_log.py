@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
@@ -30,6 +30,10 @@ QUIET: Final = frozenset({"health", "metrics"})
 ROUTED: Final = ("engine", "system", "policy", "budget", "tokens", "dense_tokens", "passed_through")
 """Of an answer's routing what is logged."""
 
+LONGEST: Final = 40
+MOST: Final = 20
+"""Characters of a field's name, and names, that a line holds."""
+
 
 def way_of(path: str) -> str:
     """What a request for `path` is called in the log and in the metrics."""
@@ -44,6 +48,12 @@ def routing_facts(routing: Mapping[str, Any]) -> dict[str, Any]:
     if "sent" in routing:
         found |= {"pictures": routing["sent"]["pictures"], "sent_tokens": routing["sent"]["tokens"]}
     return found
+
+
+def field_facts(dropped: Sequence[str]) -> dict[str, Any]:
+    """What the log says of fields that are not known and were left out: names that look like names, for others may say anything."""
+    names = sorted({name if name.isidentifier() and len(name) <= LONGEST else "?" for name in dropped})
+    return {"left_out": names[:MOST]} if names else {}
 
 
 class RequestLog:

@@ -69,3 +69,11 @@ def test_an_answer_says_which_pictures_were_sent(
 def test_what_was_passed_on_as_it_came_says_nothing_of_pictures(server: RunningServer) -> None:
     asked = {"messages": [{"role": "user", "content": "Why?"}]}
     assert "sent" not in server.chat(asked).json()["videorouter"]
+
+
+def test_fields_that_are_left_out_are_named_in_the_log(server: RunningServer) -> None:
+    asked = {"messages": [{"role": "user", "content": "Why?"}], "num_frames": 3, "Who am I?": 1, "echo": True}
+    assert server.chat(asked).status_code == 200
+    line = (server.folder / "log").read_text().splitlines()[-1]
+    assert '"left_out": ["?", "echo", "num_frames"]' in line
+    assert "Who" not in line
