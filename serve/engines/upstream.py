@@ -119,6 +119,7 @@ class Upstream:
 
     async def _served(self) -> list[str]:
         """The names of its models."""
+        found: Exception
         try:
             async with self._asking("GET", "models", None) as response:
                 listed = json.loads(await response.aread())
