@@ -271,13 +271,6 @@ class Service:
             return False
         return True
 
-    def _check_system(self, asked: "_Asked") -> None:
-        """Raise `RequestError` for a system that cannot be asked here, before a video is opened for it."""
-        try:
-            self._system(asked.system, asked.policy)
-        except ValueError as error:
-            raise RequestError(" ".join(str(error).split()), param="videorouter.system") from error
-
     def _built(self, spec: str, policy: Policy | None) -> System:
         """Raises `ValueError` for a system that cannot be built, and for one that cannot be asked here."""
         system = self.router.system(spec, policy=policy, encoder=self.config.encoder)
@@ -329,7 +322,8 @@ class _Asked:
     def of(cls, chat: ChatRequest, config: ServeConfig, router: VideoRouter) -> "_Asked":
         """Raises `RequestError` for a system that there is not, and for more frames than are taken."""
         routing, shown = chat.routing, chat.shown
-        system = routing.system or ("dense" if chat.unrouted == ONE_PICTURE else config.system) or ""
+        alone = chat.unrouted == ONE_PICTURE and routing.policy is None
+        system = routing.system or ("dense" if alone else config.system) or ""
         try:
             known_system(system)
         except ValueError as error:
