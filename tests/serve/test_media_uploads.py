@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -259,12 +260,13 @@ def test_a_folder_serves_one_server_and_is_empty_at_its_start_and_end(tmp_path: 
 
 
 def test_options_that_cannot_hold_are_refused(tmp_path: Path) -> None:
-    for wrong in (
-        {"media_root": tmp_path / "nothing"},
-        {"most_bytes": 0},
-        {"most_bytes": 10, "upload_bytes": 9},
-        {"fetch_timeout": 0.0},
-        {"most_redirects": -1},
-    ):
-        with pytest.raises(ValueError, match="--"):
-            MediaOptions(**wrong)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"media_root": tmp_path / "nothing"}, "--media_root"),
+        ({"most_bytes": 0}, "most_bytes"),
+        ({"most_bytes": 10, "upload_bytes": 9}, "--uploads_gb"),
+        ({"fetch_timeout": 0.0}, "fetch_timeout"),
+        ({"most_redirects": -1}, "most_redirects"),
+    ]
+    for options, told in wrong:
+        with pytest.raises(ValueError, match=told):
+            MediaOptions(**options)
