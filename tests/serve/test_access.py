@@ -203,6 +203,7 @@ def test_any_host_may_be_allowed_where_there_are_keys() -> None:
         access.owner("/v1/models", asked | {"origin": "http://evil.example"})
 
 
+@pytest.mark.slow
 def test_ipv6(world: Path, tmp_path: Path) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()

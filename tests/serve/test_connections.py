@@ -62,6 +62,7 @@ def test_connections_without_a_request_are_closed_in_time(tmp_path: Path) -> Non
         assert "Traceback" not in server.said
 
 
+@pytest.mark.slow
 def test_a_server_of_few_files_answers_beside_silent_connections(tmp_path: Path) -> None:
     """The one that has waited longest makes place, and the log stays short."""
     limited = ["bash", "-c", 'ulimit -n 150; exec "$@"', "bash", *serve_command("--verbose")]
@@ -84,6 +85,7 @@ def test_a_server_of_few_files_answers_beside_silent_connections(tmp_path: Path)
     assert (tmp_path / "stderr").stat().st_size < 20_000
 
 
+@pytest.mark.slow
 def test_beyond_the_most_connections_new_ones_are_closed_at_once(tmp_path: Path) -> None:
     """Where each has a request: bodies that have not come yet."""
     coming = b"POST /v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nabc"
@@ -99,6 +101,7 @@ def test_beyond_the_most_connections_new_ones_are_closed_at_once(tmp_path: Path)
         assert server.said.count("connections are open") == 1
 
 
+@pytest.mark.slow
 def test_an_answer_that_nobody_reads_is_given_up(tmp_path: Path) -> None:
     media = tmp_path / "media"
     media.mkdir()

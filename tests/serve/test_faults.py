@@ -41,6 +41,7 @@ def test_own_engine(world: Path, tmp_path: Path) -> None:
     assert 503 not in outcomes
 
 
+@pytest.mark.slow
 def test_vllm_engine_whose_upstream_is_killed_and_restarted(
     world: Path, tmp_path: Path, upstream: UpstreamProcess
 ) -> None:

@@ -49,6 +49,7 @@ def test_uploads_are_told(server: RunningServer, size: int, form: bool) -> None:
     assert "Traceback" not in server.said
 
 
+@pytest.mark.slow
 def test_a_log_that_cannot_be_written_is_told_once(server: RunningServer) -> None:
     filler = httpx2.post(f"{server.address}/v1/files", content=VIDEO + bytes(280_000), timeout=60)
     assert filler.status_code == 200

@@ -41,7 +41,7 @@ def test_a_video_is_fetched_from_an_allowed_host(good_server: tuple[int, list[by
 
 def test_without_allowed_hosts_nothing_is_fetched(good_server: tuple[int, list[bytes]], tmp_path: Path) -> None:
     port, heads = good_server
-    with pytest.raises(Forbidden, match="--allowed_hosts"):
+    with pytest.raises(Forbidden, match="--video_hosts"):
         seen(tmp_path, f"http://127.0.0.1:{port}/a.mp4")
     assert heads == []
 

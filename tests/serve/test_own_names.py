@@ -17,7 +17,7 @@ from videorouter.serve.errors import Forbidden
 KEY = "key-of-names"
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+@pytest.mark.parametrize("host", ["0.0.0.0", pytest.param("::", marks=pytest.mark.slow)])
 def test_the_printed_address_and_the_machines_own_are_answered(tmp_path: Path, host: str) -> None:
     if host == "::" and not socket.has_dualstack_ipv6():
         pytest.skip("this machine has no IPv6")

@@ -74,7 +74,10 @@ def test_answers_in_work_get_some_seconds_and_then_an_error(
         _wait("the upstream is told", lambda: upstream.streaming() == 0)
 
 
-@pytest.mark.parametrize(("number", "code", "most"), [(signal.SIGTERM, 0, 10.0), (signal.SIGINT, 130, 5.0)])
+@pytest.mark.parametrize(
+    ("number", "code", "most"),
+    [(signal.SIGTERM, 0, 10.0), pytest.param(signal.SIGINT, 130, 5.0, marks=pytest.mark.slow)],
+)
 def test_a_long_pass_of_the_model_is_left_behind(
     world: Path, tmp_path: Path, number: int, code: int, most: float
 ) -> None:
@@ -93,6 +96,7 @@ def test_a_long_pass_of_the_model_is_left_behind(
         _ended_well(server)
 
 
+@pytest.mark.slow
 def test_the_log_has_the_status_that_clients_saw(tmp_path: Path, upstream: UpstreamProcess) -> None:
     """Of a stream, and of a chat and an upload that still come in: 503, not that the client left."""
     log = tmp_path / "log.jsonl"
@@ -113,6 +117,7 @@ def test_the_log_has_the_status_that_clients_saw(tmp_path: Path, upstream: Upstr
     assert ended == [("chat", 503), ("chat", 503), ("files", 503)]
 
 
+@pytest.mark.slow
 def test_a_short_answer_is_finished_and_the_decoders_end(world: Path, tmp_path: Path) -> None:
     """Its video is decoded while the server is asked to stop."""
     with (
