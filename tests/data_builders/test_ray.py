@@ -31,6 +31,7 @@ def annotate(world: Path, out: Path, teacher: str, *options: str) -> int:
     return main([*arguments, "--executor", "ray", "--workers", "2", *options])
 
 
+@pytest.mark.slow
 def test_a_node_that_is_lost_costs_no_label_and_a_cap_holds_for_all_tasks(
     cluster: object, world: Path, flr: Path, tmp_path: Path, start_teacher: Callable[..., object]
 ) -> None:

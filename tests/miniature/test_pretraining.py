@@ -236,6 +236,7 @@ def test_a_learner_that_is_shown_the_same_lessons_gets_better(
     assert history[-1]["look"] < history[0]["look"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_after_its_last_part_with_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

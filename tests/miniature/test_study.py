@@ -64,6 +64,7 @@ def test_a_report_leaves_a_table_figures_a_plot_and_bounds(router: Path, tmp_pat
     assert {"what", "measured", "bound", "held"} == set(json.loads((tmp_path / "r" / "bounds.json").read_text())[0])
 
 
+@pytest.mark.slow
 def test_a_comparison_answers_by_every_system_and_checks_every_claim(router: Path, tmp_path: Path) -> None:
     compare_systems(tmp_path / "c", robust=router, dense=router, videos=7, questions_per_video=2, points=1)
     found = json.loads((tmp_path / "c" / "comparison.json").read_text())

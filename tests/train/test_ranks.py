@@ -48,6 +48,7 @@ def test_two_ranks_of_zero_2_learn_what_one_process_learns(
     compare(alone("image_router"), tmp_path / "two", last)
 
 
+@pytest.mark.slow
 def test_the_language_model_learns_alike_when_zero_3_cuts_it_in_two(
     stage: Callable[[str], Stage], tmp_path: Path
 ) -> None:
