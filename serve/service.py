@@ -8,14 +8,14 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any, Final
+from typing import Any
 
 from videorouter.routers.answering.answer import AskedQuestion
 from videorouter.routers.answering.routed_question import RoutedQuestion
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.finite import NotFiniteError
-from videorouter.routers.systems.base import System, encodes_on_demand, keeps_frames_whole
-from videorouter.routers.systems.registry import ADJUSTED, SYSTEMS, known_system
+from videorouter.routers.systems.base import System, encodes_on_demand, keeps_frames_whole, reads_question
+from videorouter.routers.systems.registry import SYSTEMS, known_system
 from videorouter.routers.systems.spec import parse_spec
 from videorouter.serve.askable import check_can_be_asked
 from videorouter.serve.chat.allowed_fields import EXTENSION
@@ -37,8 +37,6 @@ from videorouter.shards.policy import Policy
 from videorouter.video.errors import MissingVideo, VideoError
 from videorouter.video.frames import SampledFrames, Sizing
 
-READ_NO_QUESTION: Final = frozenset(("dense", "frame_budget", "uniform_pooling", "vidcom2", "random_drop"))
-"""Systems that keep the same tokens whatever is asked, or draw by its hash."""
 _log = logging.getLogger(__name__)
 
 
@@ -154,7 +152,7 @@ class Service:
 
     async def _check_question(self, chat: ChatRequest, asked: "_Asked") -> None:
         """Raise `RequestError` for a question that is too long to be read beside every frame."""
-        if parse_spec(asked.system).name.removeprefix(ADJUSTED) in READ_NO_QUESTION:
+        if not reads_question(self._system(asked.system, asked.policy)):
             return
         count = await asyncio.to_thread(self.router.backbone.count_tokens, _question(chat))
         if count <= (most := self.config.most_question_tokens):

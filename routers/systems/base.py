@@ -53,7 +53,7 @@ class System(Protocol):
     `budgeted` is False where the budget is ignored (`dense`); `kind` says which row of a comparison it is, and `spends_cap` that it
     decides itself how much of the cap it spends, where other systems are given as many tokens as VideoRouter fed on average.
     What only some systems have may be left out (see the functions below): `on_demand`, `reads_attention`, `drops_tokens`, which
-    are False then, and `least_budget(tokens_per_frame)`, which is 1.
+    are False then, `reads_question`, which is True, and `least_budget(tokens_per_frame)`, which is 1.
     """
 
     @property
@@ -100,6 +100,11 @@ def forced_policy(system: System) -> Policy | None:
 def reads_attention(system: System) -> bool:
     """Whether `compress` runs the whole model, of which routers need the first layers only."""
     return bool(getattr(system, "reads_attention", False))
+
+
+def reads_question(system: System) -> bool:
+    """Whether a model reads the question in `compress`, at a cost that grows with its length."""
+    return bool(getattr(system, "reads_question", True))
 
 
 def drops_tokens(system: System) -> bool:

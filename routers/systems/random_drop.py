@@ -32,6 +32,7 @@ class RandomDrop:
     name: str = "random_drop"
     budgeted: bool = True
     kind: Kind = "compared"
+    reads_question: ClassVar[bool] = False
     spends_cap: bool = False
 
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:

@@ -1,6 +1,7 @@
 """References: every token (`dense`), and VideoRouter told the truth by the benchmark (`oracle`)."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -19,6 +20,7 @@ class Dense:
     name: str = "dense"
     budgeted: bool = False
     kind: Kind = "reference"
+    reads_question: ClassVar[bool] = False
     spends_cap: bool = True
 
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:

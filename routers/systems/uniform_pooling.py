@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -23,6 +24,7 @@ class UniformPooling:
     name: str = "uniform_pooling"
     budgeted: bool = True
     kind: Kind = "compared"
+    reads_question: ClassVar[bool] = False
     spends_cap: bool = False
 
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:

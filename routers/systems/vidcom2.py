@@ -151,6 +151,7 @@ class VidCom2:
     name: str = "vidcom2"
     budgeted: bool = True
     kind: Kind = "compared"
+    reads_question: ClassVar[bool] = False
     spends_cap: bool = False
 
     def compress(self, video_tokens: Tensor, query: Query, budget: int) -> CompressedVideo:
@@ -226,6 +227,10 @@ class FrameCompressionAdjustment:
     @property
     def drops_tokens(self) -> bool:
         return bool(getattr(self.inner, "drops_tokens", False))
+
+    @property
+    def reads_question(self) -> bool:
+        return bool(getattr(self.inner, "reads_question", True))
 
     def least_budget(self, tokens_per_frame: int) -> int:
         """What `inner` must be able to settle."""

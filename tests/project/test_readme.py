@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.project.linked_checkout import linked_checkout
 from videorouter.miniature.bases import ROBUST, ROBUST_ROUTER
 from videorouter.miniature.world.build import WorldPlan
 
@@ -34,18 +35,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout as seen from a folder of its own, so that `runs/` does not touch the developer's."""
-    folder = tmp_path_factory.mktemp("checkout")
-    for entry in ROOT.iterdir():
-        if entry.name not in {"runs", ".venv", ".git"}:
-            (folder / entry.name).symlink_to(entry)
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    (folder / ".venv" / ".installed").touch()
-    for name in ("python", "videorouter"):
-        target = Path(sys.executable).parent / name
-        (folder / ".venv" / "bin" / name).write_text(f'#!/bin/sh\nexec "{target}" "$@"\n')
-        (folder / ".venv" / "bin" / name).chmod(0o755)
-    return folder
+    return linked_checkout(tmp_path_factory.mktemp("checkout"))
 
 
 def expected(line: str) -> str | None:

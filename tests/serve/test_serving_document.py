@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.project.linked_checkout import linked_checkout
+
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
 PORT = "8800"
@@ -24,17 +26,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The checkout in a folder of its own, so that `runs/` is not the developer's."""
-    for entry in ROOT.iterdir():
-        if entry.name not in {"runs", ".venv", ".git"}:
-            (tmp_path / entry.name).symlink_to(entry)
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    (tmp_path / ".venv" / ".installed").touch()
-    for name in ("python", "videorouter"):
-        target = Path(sys.executable).parent / name
-        (tmp_path / ".venv" / "bin" / name).write_text(f'#!/bin/sh\nexec "{target}" "$@"\n')
-        (tmp_path / ".venv" / "bin" / name).chmod(0o755)
-    return tmp_path
+    return linked_checkout(tmp_path)
 
 
 def test_make_serve_answers_openais_client_as_the_document_says(checkout: Path) -> None:
