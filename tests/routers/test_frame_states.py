@@ -304,5 +304,5 @@ def test_a_watched_video_remembers_where_it_is_asked_to(world: Path, router: Pat
 def test_quantised_matrices_do_not_say_how_layers_compute(base: Path) -> None:
     shadow = load_backbone(str(base), device="cpu").shadow_stack(2, own_weights=True)
     told, layers = shadow.bytes_a_token, shadow.stack.layers
-    layers[0].self_attn.q_proj.weight = nn.Parameter(torch.zeros(8, dtype=torch.uint8), requires_grad=False)  # type: ignore
+    layers[0].self_attn.q_proj.weight = nn.Parameter(torch.zeros(8, dtype=torch.uint8), requires_grad=False)  # type: ignore[index, union-attr]
     assert (shadow.dtype, shadow.bytes_a_token) == (torch.float32, told)
