@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--vllm", type=Path, default=os.environ.get("VIDEOROUTER_VLLM"), help="its environment")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of vLLM, and of the server")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 4, 8])
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=2, help="turns of each system; videos of the part `prefix`")
     parser.add_argument(
         "--parts", nargs="+", choices=["load", "prefix", "second"], default=["load", "prefix", "second"]
     )
@@ -88,7 +88,7 @@ def under_load(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     with vllm_process(
         options.vllm, base, folder / "vllm.log", *vllm, threads=options.threads, cache_gb=1 if options.quick else 4
     ) as upstream:
-        shared = ("--engine", "vllm", "--upstream", upstream, "--cache_gb", "1")
+        shared = ("--engine", "vllm", "--upstream", upstream, "--cache_gb", "1", "--upstream_patience", "3600")
         with (
             serving(folder / "0.log", options.threads, "--model", str(routers[0]), *shared) as first,
             serving(folder / "1.log", options.threads, "--model", str(routers[1]), *shared) as second,
@@ -102,7 +102,7 @@ def under_load(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
                 }
                 made["load"] = load_figures(addresses, requests, floors, options)
             if "prefix" in options.parts:
-                made["prefix"] = prefix_figures(first, requests, 1 if options.quick else 3)
+                made["prefix"] = prefix_figures(first, requests, options.rounds)
     return made
 
 
@@ -209,7 +209,7 @@ async def sent(address: str, bodies: Sequence[bytes], concurrency: int) -> tuple
             if response.status_code != 200:
                 raise RuntimeError(response.text[:500])
 
-    async with httpx2.AsyncClient(timeout=600, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=3600, trust_env=False) as client:
         started = time.perf_counter()
         await asyncio.gather(*(work(client) for _ in range(concurrency)))
         return time.perf_counter() - started, taken
