@@ -20,12 +20,9 @@ def linked_checkout(folder: Path, warm: WarmPython | None = None) -> Path:
     programs.mkdir(parents=True)
     (folder / ".venv" / ".installed").touch()
     for name in ("python", "videorouter"):
-        target = Path(sys.executable).parent / name
-        command = f'"{target}"'
+        target = f'"{Path(sys.executable).parent / name}"'
         if warm is not None:
-            code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.warm.process import stand_in; "
-            code += f"sys.exit(stand_in({warm.parent!r}, {str(programs / 'python')!r}, sys.argv[1:]))"
-            command = f'"{sys.executable}" -S -c "{code}"' + (f" {command}" if name == "videorouter" else "")
-        (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+            target = f'"{warm.python}"' + (f" {target}" if name == "videorouter" else "")
+        (programs / name).write_text(f'#!/bin/sh\nexec {target} "$@"\n')
         (programs / name).chmod(0o755)
     return folder

@@ -73,7 +73,7 @@ def _watch(connection: socket.socket, program: int) -> None:
 
 
 def _run(request: dict[str, Any], files: list[int]) -> None:
-    """As a new interpreter would: `-m MODULE ...`, `-c CODE ...` or `SCRIPT ...`."""
+    """As a new interpreter would: `[-u] -m MODULE ...`, `-c CODE ...` or `SCRIPT ...`."""
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
@@ -83,7 +83,8 @@ def _run(request: dict[str, Any], files: list[int]) -> None:
     if request["session"]:
         os.setsid()
     sys.executable, tempfile.tempdir = request["executable"], None
-    match request["arguments"]:
+    given = request["arguments"]
+    match given[1:] if given[0] == "-u" else given:
         case ["-m", module, *rest]:
             sys.path[0], sys.argv = os.getcwd(), [module, *rest]
             runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -73,21 +73,18 @@ class WarmProcess:
 def forked(
     parent: str,
     arguments: Sequence[str],
-    folder: str,
+    folder: str | Path,
     environment: Mapping[str, str],
     files: Sequence[int],
-    executable: str = sys.executable,
+    executable: str | Path,
     session: bool = False,
     stdout: IO[str] | None = None,
 ) -> WarmProcess:
-    """The arguments of an interpreter, run by a process forked from the `parent` at a socket, with its three standard `files`.
-
-    The programs that it starts by `sys.executable` run in `executable`; it leads a `session` of its own where that is asked.
-    """
+    """An interpreter's arguments, run by a process forked from the `parent` at a socket, with its three standard `files`."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(parent)
-    asked = {"arguments": list(arguments), "folder": folder, "environment": dict(environment)}
-    asked |= {"executable": executable, "session": session}
+    asked = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
+    asked |= {"executable": str(executable), "session": session}
     message = json.dumps(asked).encode() + b"\n"
     sent = socket.send_fds(connection, [message], files)
     connection.sendall(message[sent:])
@@ -100,6 +97,12 @@ class WarmPython:
     def __init__(self, modules: Sequence[str], environment: Mapping[str, str]) -> None:
         self._folder = TemporaryDirectory(prefix="warm-")
         self.parent = f"{self._folder.name}/socket"
+        self.python = Path(self._folder.name, "python")
+        """A program that is called as Python is, and runs what it is asked in a process forked from this one."""
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.warm.process import stand_in; "
+        code += f"sys.exit(stand_in({self.parent!r}, {str(self.python)!r}, sys.argv[1:]))"
+        self.python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -c "{code}" "$@"\n')
+        self.python.chmod(0o755)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.warm.parent", self.parent, *modules],
             cwd=ROOT, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -115,21 +118,25 @@ class WarmPython:
         stderr: IO[Any],
         stdout: IO[Any] | None = None,
         session: bool = False,
+        executable: str | Path = sys.executable,
     ) -> WarmProcess:
-        """A program that writes to open files; without one for its standard output, that can be read as `Popen.stdout`."""
+        """A program that writes to open files; without one for its standard output, that can be read as `Popen.stdout`.
+
+        It leads a `session` of its own where that is asked, and runs others by `executable` where it runs Python.
+        """
         with open(os.devnull) as nothing, contextlib.ExitStack() as stack:
             reader = None
             if stdout is None:
                 read, written = os.pipe()
                 reader, stdout = os.fdopen(read), stack.enter_context(os.fdopen(written, "w"))
             files = (nothing.fileno(), stdout.fileno(), stderr.fileno())
-            return forked(self.parent, arguments, str(folder), environment, files, session=session, stdout=reader)
+            return forked(self.parent, arguments, folder, environment, files, executable, session, reader)
 
 
 def stand_in(parent: str, executable: str, arguments: Sequence[str]) -> int:
     """Run a program in place of this process, which is the `executable` that it was asked of: the exit code."""
     process = forked(parent, arguments, os.getcwd(), os.environ, (0, 1, 2), executable)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, lambda number, _: process.send_signal(number))
     code = process.wait()
     return code if code >= 0 else 128 - code
