@@ -1,18 +1,19 @@
 """A Python process that imports modules once, and forks for each program that it is asked to run: started by `WarmPython`.
 
-`python -m tests.warm.parent SOCKET MODULE...` says `ready`, and ends with its standard input. A request at the socket is a line of
-JSON with three open files; what comes back are the program's process id and, once it ended, its exit code, each a line. The
-program is killed when who asked hangs up.
+`python -m tests.warm.parent SOCKET MODULE...` says `ready`; it ends with its standard input, and removes the socket's folder. A
+request at the socket is a line of JSON with three open files; what comes back are the program's process id and, once it ended, its
+exit code, each a line. The program is killed when who asked hangs up.
 """
 
 import contextlib
 import gc
 import importlib
 import json
-import multiprocessing.spawn  # before a program has another sys.executable: what it spawns is handed open files
+import multiprocessing.spawn
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -20,8 +21,6 @@ import tempfile
 import threading
 import types
 from typing import Any
-
-assert multiprocessing.spawn.get_executable()
 
 
 def main(path: str, modules: list[str]) -> None:
@@ -31,6 +30,9 @@ def main(path: str, modules: list[str]) -> None:
     assert threading.active_count() == 1, "a fork has none of the other threads, and all of their locks"
     gc.collect()
     gc.freeze()  # what all share stays shared
+    multiprocessing.spawn.set_executable(
+        sys.executable
+    )  # whatever a program's own is: what it spawns is handed open files
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
@@ -48,9 +50,10 @@ def main(path: str, modules: list[str]) -> None:
                         connection.close()
                         _run(request, files)
                         return
+                    _close(files)
                     _watch(connection, program)
-            for file in files:
-                os.close(file)
+            _close(files)
+    shutil.rmtree(os.path.dirname(path))
 
 
 def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
@@ -58,6 +61,11 @@ def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     while not message.endswith(b"\n"):
         message += connection.recv(65_536)
     return json.loads(message), files
+
+
+def _close(files: list[int]) -> None:
+    for file in files:
+        os.close(file)
 
 
 def _watch(connection: socket.socket, program: int) -> None:
@@ -76,7 +84,7 @@ def _run(request: dict[str, Any], files: list[int]) -> None:
     """As a new interpreter would: `[-u] -m MODULE ...`, `-c CODE ...` or `SCRIPT ...`."""
     for number, file in enumerate(files):
         os.dup2(file, number)
-        os.close(file)
+    _close(files)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])

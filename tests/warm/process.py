@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import IO, Any
 
 ROOT = Path(__file__).parents[2]
@@ -95,9 +95,9 @@ class WarmPython:
     """The process that has imported `modules`, with `environment` beside this process's own; it ends with this process."""
 
     def __init__(self, modules: Sequence[str], environment: Mapping[str, str]) -> None:
-        self._folder = TemporaryDirectory(prefix="warm-")
-        self.parent = f"{self._folder.name}/socket"
-        self.python = Path(self._folder.name, "python")
+        folder = Path(mkdtemp(prefix="warm-"))
+        self.parent = str(folder / "socket")
+        self.python = folder / "python"
         """A program that is called as Python is, and runs what it is asked in a process forked from this one."""
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.warm.process import stand_in; "
         code += f"sys.exit(stand_in({self.parent!r}, {str(self.python)!r}, sys.argv[1:]))"
