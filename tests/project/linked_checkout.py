@@ -3,18 +3,26 @@
 import sys
 from pathlib import Path
 
+from tests.warm.process import WarmPython
+
 ROOT = Path(__file__).parents[2]
 
 
-def linked_checkout(folder: Path) -> Path:
-    """Links to all that is in the checkout, and a `.venv` that runs this interpreter and is installed already."""
+def linked_checkout(folder: Path, warm: WarmPython | None = None) -> Path:
+    """Links to all that is in the checkout, and a `.venv` that is installed already.
+
+    Its programs run in this interpreter or, with `warm`, in processes forked from that one, and so do those that they start.
+    """
     for entry in ROOT.iterdir():
         if entry.name not in {"runs", ".venv", ".git"}:
             (folder / entry.name).symlink_to(entry)
-    (folder / ".venv" / "bin").mkdir(parents=True)
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
     (folder / ".venv" / ".installed").touch()
     for name in ("python", "videorouter"):
-        target = Path(sys.executable).parent / name
-        (folder / ".venv" / "bin" / name).write_text(f'#!/bin/sh\nexec "{target}" "$@"\n')
-        (folder / ".venv" / "bin" / name).chmod(0o755)
+        target = f'"{Path(sys.executable).parent / name}"'
+        if warm is not None:
+            target = f'"{warm.python}"' + (f" {target}" if name == "videorouter" else "")
+        (programs / name).write_text(f'#!/bin/sh\nexec {target} "$@"\n')
+        (programs / name).chmod(0o755)
     return folder

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -15,6 +13,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+from tests.warm.commands import warm_commands
 from videorouter.__main__ import main
 from videorouter.data_builders.building.ledger import Caps, Ledger
 
@@ -36,13 +35,8 @@ def interrupted(folder: Path, begun: Callable[[], bool], *arguments: str, whole_
     """
     error, output = folder / "stderr.txt", folder / "stdout.txt"
     with error.open("w") as stderr, output.open("w") as stdout:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "videorouter", *arguments],
-            cwd=folder,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        )
+        command = ["-m", "videorouter", *arguments]
+        process = warm_commands().start(command, folder, os.environ, stderr, stdout, session=True)
         try:
             deadline = time.monotonic() + 90
             while not begun():

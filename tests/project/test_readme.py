@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.project.linked_checkout import linked_checkout
+from tests.warm.commands import warm_commands
 from videorouter.miniature.bases import ROBUST, ROBUST_ROUTER
 from videorouter.miniature.world.build import WorldPlan
 
@@ -35,7 +35,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return linked_checkout(tmp_path_factory.mktemp("checkout"))
+    return linked_checkout(tmp_path_factory.mktemp("checkout"), warm_commands())
 
 
 def expected(line: str) -> str | None:
@@ -77,9 +77,8 @@ def test_the_commands_run_and_print_what_the_documents_say(checkout: Path) -> No
             process.wait(timeout=20)
     print(f"the documents' commands took {time.monotonic() - started:.0f} s")
     for code in blocks("python"):
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=checkout, env=environment, capture_output=True, text=True
-        )
+        python = checkout / ".venv" / "bin" / "python"
+        done = subprocess.run([python, "-c", code], cwd=checkout, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         printed = [text for line in code.splitlines() if (text := expected(line)) is not None]
         assert printed

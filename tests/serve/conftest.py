@@ -1,4 +1,4 @@
-"""Servers that tests share, each started once a session: of the shipped router, and in front of a real vLLM."""
+"""Servers that tests share, each started once a session: of the shipped router, an upstream, and one in front of a real vLLM."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from tests.loopback.files import folder_server
 from tests.loopback.serving import served
+from tests.serve.openai_upstream import UpstreamProcess, running_upstream
 from tests.serve.server_process import server_process
 from tests.serve.serving import KEY, MOST_FRAMES, MOST_MEGABYTES, MOST_WAITING, NAME, Serving
 from tests.serve.world_questions import WorldQuestions
@@ -34,6 +35,13 @@ def routed(shipped_vllm: str, asked: WorldQuestions, tmp_path_factory: pytest.Te
 def vllm_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where further vLLMs write what they say."""
     return tmp_path_factory.mktemp("vllms") / "log"
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[UpstreamProcess]:
+    """A server of OpenAI's interface that answers with what it was sent, which no test stops."""
+    with running_upstream() as process:
+        yield process
 
 
 @pytest.fixture(scope="session")

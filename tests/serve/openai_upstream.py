@@ -7,9 +7,9 @@ import asyncio
 import base64
 import io
 import json
+import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.serve.running_server import ROOT
+from tests.serve.running_server import ROOT, warm_python
 
 STEP = 0.01
 """Seconds between two words of an answer."""
@@ -45,9 +45,10 @@ class UpstreamProcess:
 
     def start(self) -> None:
         """Until it answers."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.serve.openai_upstream", str(self.port)], cwd=ROOT, stderr=subprocess.DEVNULL
-        )
+        with open(os.devnull, "wb") as nothing:
+            self._process = warm_python().start(
+                ["-m", "tests.serve.openai_upstream", str(self.port)], ROOT, os.environ, nothing
+            )
         until = time.monotonic() + 60
         while True:
             try:

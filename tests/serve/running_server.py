@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,21 @@ import httpx2
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.warm.process import WarmProcess, WarmPython
+
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "miniature" / "shipped" / "robust-router"
+IMPORTED = (
+    "jsonargparse", "tokenizers", "transformers.models.auto.processing_auto", "transformers.models.auto.tokenization_auto",
+    "transformers.models.internvl.modeling_internvl", "transformers.models.qwen2.modeling_qwen2", "uvicorn.lifespan.on",
+    "videorouter.routers.backbones.internvl", "videorouter.serve.connections", "videorouter.serve.server",
+    "videorouter.serve.stopping",
+)  # fmt: skip
+"""By a server with the shipped router until it answers."""
+OF_PYTHON = {
+    "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "default::ResourceWarning",
+}  # fmt: skip
+"""What Python and its libraries read of a server's environment when they are loaded."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Footprint:
 class RunningServer:
     """A server that answers at `address`; it keeps its temporary files in `folder / "tmp"`, its words in `said`."""
 
-    process: "subprocess.Popen[str]"
+    process: "WarmProcess | subprocess.Popen[str]"
     address: str
     folder: Path
     key: str | None = None
@@ -94,8 +108,14 @@ def serve_command(*options: str) -> list[str]:
 def server_environment(folder: Path, keys: Sequence[str] = ()) -> dict[str, str]:
     """Its environment: one thread, API `keys` where there are any, and temporary files in `folder`."""
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(folder / "tmp"), "HF_HUB_OFFLINE": "1"}
-    return os.environ | own | {"VIDEOROUTER_API_KEYS": ",".join(keys), "PYTHONWARNINGS": "default::ResourceWarning"}
+    own = {"TMPDIR": str(folder / "tmp"), "VIDEOROUTER_API_KEYS": ",".join(keys)}
+    return os.environ | OF_PYTHON | own
+
+
+@cache
+def warm_python() -> WarmPython:
+    """What servers are forked from in this session of tests."""
+    return WarmPython(IMPORTED, OF_PYTHON)
 
 
 @contextmanager
@@ -103,9 +123,7 @@ def running_server(folder: Path, *options: str, keys: Sequence[str] = ()) -> Ite
     """A server that answers, and uses the first of the keys."""
     environment = server_environment(folder, keys)
     with (folder / "stderr.txt").open("wb") as stderr:
-        process = subprocess.Popen(
-            serve_command(*options), cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True
-        )
+        process = warm_python().start(serve_command(*options)[1:], folder, environment, stderr)
         assert process.stdout is not None
         try:
             found = (re.search(r"at (http://\S+)/v1", line) for line in process.stdout)

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import httpx2
 import pytest
 
 from tests.serve.questions import about, data_url, first_questions, videos_of
-from tests.serve.running_server import RunningServer, running_server, serve_command, server_environment
+from tests.serve.running_server import RunningServer, running_server, serve_command, server_environment, warm_python
 from videorouter.serve.access import Access
 from videorouter.serve.config import ServeConfig
 from videorouter.serve.errors import Forbidden, NoSuchKey
@@ -314,12 +313,13 @@ def _status(server: RunningServer, head: str) -> int:
 
 def _refusal(folder: Path, *options: str) -> str:
     """The one line with which a server refuses to start."""
-    done = subprocess.run(
-        serve_command(*options), env=server_environment(folder), cwd=folder, capture_output=True, text=True, timeout=90
-    )
-    lines = [line for line in done.stderr.splitlines() if line.strip() and "ResourceWarning" not in line]
-    assert done.returncode == 1, done.stderr
+    with (folder / "stderr.txt").open("wb") as stderr:
+        command, environment = serve_command(*options), server_environment(folder)
+        code = warm_python().start(command[1:], folder, environment, stderr).wait(90)
+    said = (folder / "stderr.txt").read_text(encoding="utf-8")
+    lines = [line for line in said.splitlines() if line.strip() and "ResourceWarning" not in line]
+    assert code == 1, said
     told = [line for line in lines if line.startswith("error: ")]
     assert len(told) == 1, lines
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in said
     return told[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.serve.openai_upstream import UpstreamProcess, running_upstream
+from tests.serve.openai_upstream import UpstreamProcess
 from tests.serve.questions import first_questions
 from tests.serve.running_server import SHIPPED, RunningServer, running_server
 from videorouter.routers.answering.video_router import VideoRouter
@@ -70,12 +70,6 @@ def test_a_budget_holds_one_frame_as_the_system_keeps_it(whole: VideoRouter, sys
     if least > 1:
         with pytest.raises(ValueError, match=f"give --budget {least} or more"):
             check_defaults(config(**own, budget=least - 1), whole, None)
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[UpstreamProcess]:
-    with running_upstream() as process:
-        yield process
 
 
 @pytest.fixture(scope="module", params=["vllm", "frames"])

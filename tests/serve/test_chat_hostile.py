@@ -355,4 +355,4 @@ def seconds_of(body: Any) -> float:
     ],
 )
 def test_five_megabytes_of_anything_take_less_than_a_second(body: Any) -> None:
-    assert min(seconds_of(body) for _ in range(2)) < 1.0
+    assert any(seconds_of(body) < 1.0 for _ in range(2))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.serve.openai_upstream import UpstreamProcess, running_upstream
+from tests.serve.openai_upstream import UpstreamProcess
 from tests.serve.questions import first_questions
 from tests.serve.running_server import RunningServer, running_server
 from tests.serve.world_questions import streamed
@@ -17,12 +17,6 @@ from videorouter.routers.cost.picture_names import PICTURE_COSTS
 
 COST = PICTURE_COSTS["qwen2_5_vl"]
 FRAMES = 32
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[UpstreamProcess]:
-    with running_upstream() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from tests.serve.server_process import ROOT, server_process
+from tests.serve.running_server import ROOT
+from tests.serve.serving import Serving
 from videorouter.serve.access import OPEN
 from videorouter.serve.page.assets import ASSETS, FOLDER
 from videorouter.serve.page.examples import MOST_EACH, with_examples
@@ -46,8 +46,8 @@ def test_the_wheel_holds_the_page() -> None:
         assert any(fnmatch(path.name, pattern) for pattern in data), path.name
 
 
-def test_the_page_comes_with_its_policy_and_the_questions_beside_its_videos(world: Path, tmp_path: Path) -> None:
-    with server_process(tmp_path, "--media_root", str(world)) as address, httpx2.Client(base_url=address) as client:
+def test_the_page_comes_with_its_policy_and_the_questions_beside_its_videos(serving: Serving) -> None:
+    with serving.http() as client:
         page = client.get("/")
         assert page.headers["content-type"].startswith("text/html")
         assert "default-src 'self'" in page.headers["content-security-policy"]
@@ -57,7 +57,7 @@ def test_the_page_comes_with_its_policy_and_the_questions_beside_its_videos(worl
             assert asset.headers["content-type"].startswith(kind)
             assert asset.headers["x-content-type-options"] == "nosniff"
         videos = client.get("/videos").json()["data"]
-        rows = [json.loads(line) for line in (world / "questions.jsonl").open()]
+        rows = [json.loads(line) for line in (serving.world / "questions.jsonl").open()]
         assert videos
         for video in videos:
             own = [row["question"] for row in rows if row["video"] == video["name"]]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.serve.chat_bodies import picture
-from tests.serve.openai_upstream import UpstreamProcess, running_upstream
+from tests.serve.openai_upstream import UpstreamProcess
 from tests.serve.questions import data_url, videos_of
 from tests.serve.running_server import RunningServer, running_server
 from videorouter.serve.chat.media_urls import media_urls
@@ -28,12 +28,6 @@ FOREIGN = [
     "../secret.png",
     "file-0123456789abcdef",
 ]
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[UpstreamProcess]:
-    with running_upstream() as process:
-        yield process
 
 
 @pytest.fixture(scope="module", params=["vllm", "frames"])

@@ -4,7 +4,6 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,11 @@ import httpx2
 import psutil
 import pytest
 
-from tests.serve.openai_upstream import SLOWLY, UpstreamProcess, running_upstream
+from tests.serve.openai_upstream import SLOWLY, UpstreamProcess
 from tests.serve.questions import first_questions
 from tests.serve.running_server import RunningServer, running_server
 
 SLOW = {"messages": [{"role": "user", "content": f"Tell me {SLOWLY}."}], "stream": True}
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[UpstreamProcess]:
-    with running_upstream() as process:
-        yield process
 
 
 def _options(upstream: UpstreamProcess) -> list[str]:

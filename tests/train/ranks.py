@@ -3,13 +3,13 @@
 import csv
 import os
 import socket
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
+from tests.warm.commands import warm_commands
+from tests.warm.process import WarmProcess
 from videorouter.routers.checkpoints.trained_file import STATE, read_tensors
 
 ROOT = Path(__file__).parents[2]
@@ -56,15 +56,14 @@ def command(stage: Stage, out: Path, *options: str) -> list[str]:
     ]  # fmt: skip
 
 
-def start(ranks: int, arguments: list[str], log: Path) -> "subprocess.Popen[bytes]":
+def start(ranks: int, arguments: list[str], log: Path) -> WarmProcess:
     """torchrun in a session of its own."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu", "PYTHONWARNINGS": "ignore"}
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", str(ranks), "--master_port", str(free_port())]
     with log.open("wb") as file:
-        return subprocess.Popen(
-            [sys.executable, *torchrun, "-m", "train", *arguments],
-            stdout=file, stderr=file, start_new_session=True, env=environment, cwd=ROOT,
-        )  # fmt: skip
+        warm = warm_commands()
+        command = [*torchrun, "-m", "train", *arguments]
+        return warm.start(command, ROOT, environment, file, file, session=True, executable=warm.python)
 
 
 def fit_on(ranks: int, stage: Stage, out: Path, *options: str) -> Path:
