@@ -1,0 +1,68 @@
+"""Under every fault of an endpoint a build ends as documented; once the fault is gone it comes to what it would have been."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.data_builders.clip_builds import (
+    ITEMS,
+    Clips,
+    decoded_once,
+    labelled,
+    put_aside,
+    shards,
+    to_ask_again,
+    write_clips,
+)
+from tests.loopback.endpoint.mode import Mode
+from tests.loopback.endpoint.modes import MODES
+from tests.loopback.misbehaving import MisbehavingEndpoint, misbehaving_endpoint
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[MisbehavingEndpoint]:
+    with misbehaving_endpoint() as endpoint, decoded_once():
+        yield endpoint
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    return write_clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    clips: Clips, endpoint: MisbehavingEndpoint, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, bytes]:
+    """The shards of a build that meets no fault."""
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    endpoint.begin(None)
+    assert clips.build(out, endpoint.address) == 0
+    assert labelled(out) == ITEMS
+    assert not endpoint.paid_twice
+    return shards(out)
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES.keys())
+def test_a_build_ends_as_documented_and_goes_on_once_the_fault_is_gone(
+    mode: Mode,
+    clips: Clips,
+    endpoint: MisbehavingEndpoint,
+    undisturbed: dict[str, bytes],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    endpoint.begin(mode)
+    code = clips.build(tmp_path / "out", endpoint.address)
+    assert code in mode.codes
+    aside = put_aside(tmp_path / "out") if code in (0, 3) else []
+    if code in (0, 3):
+        assert labelled(tmp_path / "out") + len(aside) == ITEMS
+    endpoint.mend()
+    if code != 0:
+        assert clips.build(tmp_path / "out", endpoint.address, *to_ask_again(aside)) == 0
+    assert shards(tmp_path / "out") == undisturbed
+    assert not endpoint.paid_twice
+    printed = capfd.readouterr()
+    assert "Traceback" not in printed.out + printed.err
