@@ -5,18 +5,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from videorouter.data_builders.teacher.client import TeacherClient
 from videorouter.data_builders.teacher.config import TeacherConfig, Usage
-from videorouter.data_builders.teacher.errors import TeacherReplyError
+from videorouter.data_builders.teacher.endings import Ending, unusable, withheld
 from videorouter.data_builders.teacher.journal import Answer, Journal
+from videorouter.data_builders.teacher.replies import Reply
+from videorouter.data_builders.teacher.reply_text import json_text
 from videorouter.data_builders.teacher.request import Picture, Request
 
 LAST_ANSWERS = 3.0
 """Seconds that the answers in flight are awaited after Ctrl-C, which is to end a command within five."""
 
-ReplyModel = TypeVar("ReplyModel", bound=BaseModel)
+ReplyModel = TypeVar("ReplyModel", bound=Reply)
 Checked = TypeVar("Checked")
 
 
@@ -44,19 +46,21 @@ class Teacher:
     ) -> Checked:
         """Send one prompt with its pictures and return `check(reply)` of the parsed reply.
 
-        A reply that is not of `schema`, or on which `check` raises `ValueError`, is asked for once more, with the error.
-        Raises `TeacherReplyError` when the second reply fails too, `TeacherRefusal` or `TeacherFailure` where the endpoint
-        refuses or fails on this request, `TeacherUnavailable` or `BudgetSpent` when there are no more answers.
+        A reply that is not of `schema`, or on which `check` raises `ValueError`, is asked for once more, with the error, and
+        with twice the tokens: it may have been cut off. Raises `TeacherReplyError` when the second reply fails too
+        (`TeacherCutOff` where it was cut off again), `TeacherRefusal`, `TeacherFiltered` or `TeacherFailure` where the endpoint
+        refuses, filters or fails on this request, and `TeacherStopped` when there are no more answers.
         """
-        request = Request(self.config.model, text, tuple(pictures), schema)
-        raw = await self._answer(request)
-        checked, problem = _checked(raw, schema, check)
+        request = Request(self.config.model, text, tuple(pictures), schema, parameters=self.config.parameters)
+        answer = await self._answer(request)
+        checked, problem = _checked(answer, schema, check)
         if problem is not None:
             correction = f"This reply is not valid: {problem}. Reply again, with JSON of the requested schema only."
-            raw = await self._answer(replace(request, correcting=(raw, correction)))
-            checked, problem = _checked(raw, schema, check)
+            request = replace(request, correcting=(answer.raw, correction))
+            answer = await self._answer(request)
+            checked, problem = _checked(answer, schema, check)
         if problem is not None:
-            raise TeacherReplyError(f"the reply is not a valid {schema.__name__} after one correction: {problem}", raw)
+            raise unusable(answer.ending, answer.raw, schema.__name__, problem, request.most_tokens)
         return checked  # type: ignore[return-value]
 
     async def draining(self, work: Awaitable[Checked]) -> Checked:
@@ -78,8 +82,8 @@ class Teacher:
                 self._asking.values(), timeout=LAST_ANSWERS if isinstance(error, asyncio.CancelledError) else None
             )
 
-    async def _answer(self, request: Request) -> str:
-        """The raw reply: kept from before, in flight for another question, or asked for now."""
+    async def _answer(self, request: Request) -> Answer:
+        """The reply: kept from before, in flight for another question, or asked for now."""
         key = request.key
         answer = self._journal.find(key)
         if answer is None:
@@ -88,7 +92,7 @@ class Teacher:
                 self._asking[key].add_done_callback(lambda task: self._forget(key, task))
             answer = await asyncio.shield(self._asking[key])
         self.used += answer.usage
-        return answer.raw
+        return answer
 
     async def _pay(self, key: str, request: Request) -> Answer:
         async def keep(answer: Answer) -> None:
@@ -104,12 +108,16 @@ class Teacher:
 
 
 def _checked(
-    raw: str, schema: type[ReplyModel], check: Callable[[ReplyModel], Checked]
+    answer: Answer, schema: type[ReplyModel], check: Callable[[ReplyModel], Checked]
 ) -> tuple[Checked | None, str | None]:
+    """The checked reply, or what is wrong with it. Raises `TeacherRefusal` or `TeacherFiltered`: asking again is no use."""
+    if (error := withheld(answer.ending, answer.raw)) is not None:
+        raise error
     try:
-        return check(schema.model_validate_json(raw)), None
+        return check(schema.model_validate_json(json_text(answer.raw))), None
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in error.errors(include_url=False))
-        return None, "; ".join(problems)
+        problem = "; ".join(problems)
     except ValueError as error:
-        return None, str(error)
+        problem = str(error)
+    return None, f"it was cut off before its end: be brief ({problem})" if answer.ending is Ending.CUT_OFF else problem
