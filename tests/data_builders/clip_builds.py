@@ -19,7 +19,8 @@ from videorouter.shards.storage import Storage
 CLIPS, QUESTIONS_A_CLIP, FRAMES, WINDOW = 12, 2, 8, 4
 ITEMS = CLIPS * QUESTIONS_A_CLIP
 FRAME_OPTIONS = ("--frames", str(FRAMES), "--frame_size", "28", "--window", str(WINDOW), "--videos_per_shard", "6")
-QUICK = ("--teacher.timeout", "0.6", "--teacher.attempts", "1", "--teacher.patience", "1")
+PATIENT = ("--teacher.timeout", "30", "--teacher.attempts", "2", "--teacher.patience", "30", "--teacher.wait", "30")
+IMPATIENT = ("--teacher.timeout", "1", "--teacher.attempts", "1", "--teacher.patience", "1.5", "--teacher.wait", "1")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Clips:
     def build(self, out: Path, address: str, *options: str) -> int:
         """The exit code of a build into `out`; an option given twice counts as given last."""
         about = ("--questions", str(self.folder / "questions.jsonl"), "--videos", str(self.folder), "--out", str(out))
-        return main([*self.builder, *about, *FRAME_OPTIONS, "--teacher.base_url", address, *QUICK, *options])
+        return main([*self.builder, *about, *FRAME_OPTIONS, "--teacher.base_url", address, *PATIENT, *options])
 
 
 def write_clips(folder: Path, clips: int = CLIPS) -> Clips:

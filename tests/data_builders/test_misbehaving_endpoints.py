@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.data_builders.clip_builds import (
+    IMPATIENT,
     ITEMS,
     Clips,
     decoded_once,
@@ -54,12 +55,12 @@ def test_a_build_ends_as_documented_and_goes_on_once_the_fault_is_gone(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     endpoint.begin(mode)
-    code = clips.build(tmp_path / "out", endpoint.address)
+    code = clips.build(tmp_path / "out", endpoint.address, *(IMPATIENT if mode.impatient else ()))
     assert code in mode.codes
     aside = put_aside(tmp_path / "out") if code in (0, 3) else []
     if code in (0, 3):
         assert labelled(tmp_path / "out") + len(aside) == ITEMS
-    endpoint.mend()
+    endpoint.repair()
     if code != 0:
         assert clips.build(tmp_path / "out", endpoint.address, *to_ask_again(aside)) == 0
     assert shards(tmp_path / "out") == undisturbed

@@ -26,7 +26,7 @@ PAUSE = 0.002
 class MisbehavingEndpoint:
     """`address` is its base URL. `answered` counts good answers by the request's content, `asked` all requests.
 
-    It serves from a thread of its own; `begin` and `mend` may be called from any other.
+    It serves from a thread of its own; `begin` and `repair` may be called from any other.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class MisbehavingEndpoint:
 
         self._do(change())
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """The fault is gone; what was counted stays."""
 
         async def change() -> None:

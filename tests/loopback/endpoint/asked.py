@@ -70,8 +70,8 @@ def always(asked: Asked) -> bool:
 
 
 def first_try(asked: Asked) -> bool:
-    """Every request, when it comes for the first time."""
-    return asked.attempt == 1
+    """The first request of every item, when it comes for the first time."""
+    return asked.attempt == 1 and asked.kind == "FrameScores"
 
 
 def of_clip(*clips: str) -> Where:

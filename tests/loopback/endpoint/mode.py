@@ -20,7 +20,8 @@ class Mode:
     """A fault by name.
 
     `told` says it in a line; `codes` are the exit codes a build under it may end with; `where` says which requests meet it;
-    `everywhere` extends it to every other path; for `down_seconds` from its beginning nobody listens.
+    `everywhere` extends it to every other path; for `down_seconds` from its beginning nobody listens. `impatient` builds wait
+    for half a second, as the fault would keep them waiting for ever.
     """
 
     name: str
@@ -30,13 +31,15 @@ class Mode:
     where: Where = always
     everywhere: bool = False
     down_seconds: float = 0.0
+    impatient: bool = False
 
 
 def mode(
     name: str, told: str, codes: int | tuple[int, ...], behave: Behaviour, where: Where = always, **more: Any
 ) -> Mode:
-    """A mode with one code or several."""
-    return Mode(name, told, frozenset([codes] if isinstance(codes, int) else codes), behave, where, **more)
+    """A mode with one code or several; builds are impatient where the endpoint may be away."""
+    ends = frozenset([codes] if isinstance(codes, int) else codes)
+    return Mode(name, told, ends, behave, where, **{"impatient": AWAY in ends} | more)
 
 
 def sends(sent: Callable[[], Sent]) -> Behaviour:

@@ -42,7 +42,9 @@ def moved(asked: Asked, good: Completion) -> Sent | None:
 NEVER = repeat(60.0)
 CUT = [b'{"id": "chatcmpl-1", "choi']
 MODES: list[Mode] = [
-    mode("silent_for_one_clip", "no byte, ever, to one clip", ASIDE, sends(lambda: Sent(NEVER)), ODD_CLIP),
+    mode(
+        "silent_for_one_clip", "no byte, ever, to one clip", ASIDE, sends(lambda: Sent(NEVER)), ODD_CLIP, impatient=True
+    ),
     mode("silent", "no byte, ever, to all", (ASIDE, AWAY), sends(lambda: Sent(NEVER)), everywhere=True),
     mode(
         "drip",
@@ -50,6 +52,7 @@ MODES: list[Mode] = [
         ASIDE,
         sends(lambda: raw([JSON, "Transfer-Encoding: chunked"], chain.from_iterable(repeat((b"1\r\n \r\n", 0.05))))),
         ODD_CLIP,
+        impatient=True,
     ),
     mode(
         "drip_of_the_head",
@@ -57,6 +60,7 @@ MODES: list[Mode] = [
         ASIDE,
         sends(lambda: Sent(chain([b"HTTP/1.1 200 OK\r\n"], chain.from_iterable(repeat((b"X-Wait: 1\r\n", 0.05)))))),
         ODD_CLIP,
+        impatient=True,
     ),
     mode(
         "slow",
