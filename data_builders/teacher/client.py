@@ -74,9 +74,9 @@ class TeacherClient:
         self._stop: TeacherStopped | None = None
         self._unsettled = Usage()
 
-    def close(self) -> None:
-        """Start no further request; those in flight go on to their end."""
-        self._stop = self._stop or TeacherUnavailable("the run is stopping")
+    def close(self, reason: TeacherStopped | None = None) -> None:
+        """Start no further request, for the first `reason` that is given; those in flight go on to their end."""
+        self._stop = self._stop or reason or TeacherUnavailable("the run is stopping")
 
     async def run(self, work: Awaitable[Result]) -> Result:
         """Await work that sends requests, then close the connections: they belong to the event loop."""

@@ -29,6 +29,8 @@ class TeacherReplyError(ValueError):
     verdict: ClassVar[str] = "invalid_reply"
     moderation: bool = False
     """Whether the endpoint put it down to what the item shows or asks, so that other items may well be answered."""
+    keys: tuple[str, ...] = ()
+    """Those of the journal under which the bad replies are kept that were paid for."""
 
     def __init__(self, reason: str, raw: str, shape: str | None = None) -> None:
         super().__init__(reason)

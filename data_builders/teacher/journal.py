@@ -6,9 +6,10 @@ file is held exclusively: two builds never work on one shard.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from videorouter.data_builders.teacher.config import Usage
 from videorouter.data_builders.teacher.endings import Ending
@@ -18,6 +19,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS answers (
     ending TEXT
 )"""
 _COLUMNS = "key, model, raw, images, tokens_in, tokens_out, estimated, ending"
+_RETIRE = "UPDATE answers SET key = key || '#' || lower(hex(randomblob(8))) WHERE key = ?"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Answer:
     raw: str
     usage: Usage
     ending: Ending = Ending.COMPLETE
+
+
+class AnswerNotKept(OSError):
+    """An answer that was paid for could not be written: the disk, not the item, is at fault."""
 
 
 class Journal:
@@ -42,6 +48,7 @@ class Journal:
         self._kept = kept
         self._waiting: list[tuple[str, Answer, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._one_at_a_time = Lock()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._answers: dict[str, Answer] = {}
@@ -74,12 +81,32 @@ class Journal:
         return self._answers.get(key)
 
     async def keep(self, key: str, answer: Answer) -> None:
-        """Return once the answer is durable. Answers that arrive together are written in one transaction."""
+        """Return once the answer is durable. Answers that arrive together are written in one transaction.
+
+        Raises `AnswerNotKept` where that is impossible.
+        """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, answer, done))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_waiting())
         await done
+
+    def retire(self, keys: Iterable[str], raws: Iterable[str] = ()) -> None:
+        """Keep the replies under `keys`, or that read like one of `raws`, as paid for alone: what they answer is asked again.
+
+        Raises `AnswerNotKept`.
+        """
+        wanted = set(raws)
+        found = {key for key in keys if key in self._answers}
+        found |= {key for key, answer in self._answers.items() if wanted and answer.raw in wanted and "#" not in key}
+        if not found:
+            return
+        try:
+            self._execute(_RETIRE, [(key,) for key in found])
+        except sqlite3.Error as error:
+            raise self._not_kept(error) from error
+        for key in found:
+            del self._answers[key]
 
     def spent(self) -> dict[str, Usage]:
         """What all answers in it cost, by model."""
@@ -97,7 +124,7 @@ class Journal:
             except Exception as error:
                 for _, _, done in batch:
                     if not done.done():
-                        done.set_exception(error)
+                        done.set_exception(self._not_kept(error))
             else:
                 for _, _, done in batch:
                     if not done.done():
@@ -109,13 +136,26 @@ class Journal:
             (key, a.model, a.raw, a.usage.images, a.usage.tokens_in, a.usage.tokens_out, a.usage.estimated, a.ending)
             for key, a in batch
         ]
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(
-            f"INSERT OR REPLACE INTO answers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
-        )
-        self._connection.execute("COMMIT")
+        self._execute(f"INSERT OR REPLACE INTO answers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         self._remember(batch)
         self._kept(self)
+
+    def _execute(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """All of it or nothing, from any thread."""
+        with self._one_at_a_time:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(statement, rows)
+                self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def _not_kept(self, error: Exception) -> AnswerNotKept:
+        return AnswerNotKept(
+            f"{self.path or 'the journal in memory'}: a paid answer could not be written ({error}): make room or change "
+            "the permissions, then run the same command again"
+        )
 
     def _remember(self, answers: Sequence[tuple[str, Answer]]) -> None:
         for key, answer in answers:
