@@ -16,7 +16,7 @@ from videorouter.data_builders.videos import PreparedVideo, VideoFolder
 from videorouter.shards.sidecar import read_sidecar
 from videorouter.shards.storage import Storage
 
-CLIPS, QUESTIONS_A_CLIP, FRAMES, WINDOW = 12, 2, 8, 4
+CLIPS, QUESTIONS_A_CLIP, FRAMES, WINDOW = 12, 2, 6, 3
 ITEMS = CLIPS * QUESTIONS_A_CLIP
 FRAME_OPTIONS = ("--frames", str(FRAMES), "--frame_size", "28", "--window", str(WINDOW), "--videos_per_shard", "6")
 PATIENT = ("--teacher.timeout", "30", "--teacher.attempts", "2", "--teacher.patience", "30", "--teacher.wait", "30")
@@ -25,15 +25,14 @@ IMPATIENT = ("--teacher.timeout", "1", "--teacher.attempts", "1", "--teacher.pat
 
 @dataclass(frozen=True)
 class Clips:
-    """`videos` and `questions` about them, and what to build from them."""
+    """A folder of clips with questions about them."""
 
     folder: Path
-    builder: tuple[str, ...] = ("flr", "annotate", "--necessity")
 
     def build(self, out: Path, address: str, *options: str) -> int:
         """The exit code of a build into `out`; an option given twice counts as given last."""
         about = ("--questions", str(self.folder / "questions.jsonl"), "--videos", str(self.folder), "--out", str(out))
-        return main([*self.builder, *about, *FRAME_OPTIONS, "--teacher.base_url", address, *PATIENT, *options])
+        return main(["flr", "annotate", *about, *FRAME_OPTIONS, "--teacher.base_url", address, *PATIENT, *options])
 
 
 def write_clips(folder: Path, clips: int = CLIPS) -> Clips:

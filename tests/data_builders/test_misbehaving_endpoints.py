@@ -1,6 +1,7 @@
 """Under every fault of an endpoint a build ends as documented; once the fault is gone it comes to what it would have been."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,14 +36,19 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 @pytest.fixture(scope="module")
 def undisturbed(
     clips: Clips, endpoint: MisbehavingEndpoint, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, bytes]:
-    """The shards of a build that meets no fault."""
-    out = tmp_path_factory.mktemp("undisturbed") / "out"
-    endpoint.begin(None)
-    assert clips.build(out, endpoint.address) == 0
-    assert labelled(out) == ITEMS
-    assert not endpoint.paid_twice
-    return shards(out)
+) -> Callable[[Sequence[str]], dict[str, bytes]]:
+    """The shards of a build with the given options that meets no fault."""
+
+    @cache
+    def built(*options: str) -> dict[str, bytes]:
+        out = tmp_path_factory.mktemp("undisturbed") / "out"
+        endpoint.begin(None)
+        assert clips.build(out, endpoint.address, *options) == 0
+        assert labelled(out) == ITEMS
+        assert not endpoint.paid_twice
+        return shards(out)
+
+    return lambda options: built(*options)
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES.keys())
@@ -50,20 +56,22 @@ def test_a_build_ends_as_documented_and_goes_on_once_the_fault_is_gone(
     mode: Mode,
     clips: Clips,
     endpoint: MisbehavingEndpoint,
-    undisturbed: dict[str, bytes],
+    undisturbed: Callable[[Sequence[str]], dict[str, bytes]],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    options = ["--necessity"] if mode.necessity else []
+    expected, out = undisturbed(options), tmp_path / "out"
     endpoint.begin(mode)
-    code = clips.build(tmp_path / "out", endpoint.address, *(IMPATIENT if mode.impatient else ()))
+    code = clips.build(out, endpoint.address, *options, *(IMPATIENT if mode.impatient else ()))
     assert code in mode.codes
-    aside = put_aside(tmp_path / "out") if code in (0, 3) else []
+    aside = put_aside(out) if code in (0, 3) else []
     if code in (0, 3):
-        assert labelled(tmp_path / "out") + len(aside) == ITEMS
+        assert labelled(out) + len(aside) == ITEMS
     endpoint.repair()
     if code != 0:
-        assert clips.build(tmp_path / "out", endpoint.address, *to_ask_again(aside)) == 0
-    assert shards(tmp_path / "out") == undisturbed
+        assert clips.build(out, endpoint.address, *options, *to_ask_again(aside)) == 0
+    assert shards(out) == expected
     assert not endpoint.paid_twice
     printed = capfd.readouterr()
     assert "Traceback" not in printed.out + printed.err

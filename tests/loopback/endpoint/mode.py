@@ -21,7 +21,8 @@ class Mode:
 
     `told` says it in a line; `codes` are the exit codes a build under it may end with; `where` says which requests meet it;
     `everywhere` extends it to every other path; for `down_seconds` from its beginning nobody listens. `impatient` builds wait
-    for half a second, as the fault would keep them waiting for ever.
+    for a second, as the fault would keep them waiting for ever. `necessity` asks builds for the request with the most pictures, and
+    for the one without any.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Mode:
     everywhere: bool = False
     down_seconds: float = 0.0
     impatient: bool = False
+    necessity: bool = False
 
 
 def mode(

@@ -49,7 +49,7 @@ def bounds_in_schema(asked: Asked, good: Completion) -> Sent | None:
 
 
 def body_limit(asked: Asked, good: Completion) -> Sent | None:
-    return page(413, "Request Entity Too Large") if len(asked.pictures) > 4 else None
+    return page(413, "Request Entity Too Large") if len(asked.pictures) > 3 else None
 
 
 MODES: list[Mode] = [
@@ -141,13 +141,20 @@ MODES: list[Mode] = [
     mode(
         "body_too_large", "413 to all, a page of nginx", REFUSED, sends(lambda: page(413, "Request Entity Too Large"))
     ),
-    mode("body_too_large_for_many_pictures", "413 to requests of more than 4 pictures", REFUSED, body_limit),
+    mode(
+        "body_too_large_for_many_pictures",
+        "413 to requests of more than 3 pictures",
+        REFUSED,
+        body_limit,
+        necessity=True,
+    ),
     mode(
         "picture_limit",
-        "400 to requests of more than 4 pictures (vLLM)",
+        "400 to requests of more than 3 pictures (vLLM)",
         REFUSED,
-        vllm("At most 4 image(s) may be provided in one prompt."),
-        more_pictures_than(4),
+        vllm("At most 3 image(s) may be provided in one prompt."),
+        more_pictures_than(3),
+        necessity=True,
     ),
     mode(
         "picture_limit_of_none",
@@ -198,6 +205,7 @@ MODES: list[Mode] = [
         REFUSED,
         refuses(400, "Text-only requests are not allowed.", None),
         of_kind("Judgement"),
+        necessity=True,
     ),
     mode(
         "picture_broken",
