@@ -12,20 +12,24 @@ from pathlib import Path
 from threading import Lock
 
 from videorouter.data_builders.teacher.config import Usage
+from videorouter.data_builders.teacher.endings import Ending
 
 _TABLE = """CREATE TABLE IF NOT EXISTS answers (
-    key TEXT PRIMARY KEY, model TEXT, raw TEXT, images INTEGER, tokens_in INTEGER, tokens_out INTEGER, estimated INTEGER
+    key TEXT PRIMARY KEY, model TEXT, raw TEXT, images INTEGER, tokens_in INTEGER, tokens_out INTEGER, estimated INTEGER,
+    ending TEXT
 )"""
+_COLUMNS = "key, model, raw, images, tokens_in, tokens_out, estimated, ending"
 _RETIRE = "UPDATE answers SET key = key || '#' || lower(hex(randomblob(8))) WHERE key = ?"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A paid reply as it came, and its cost."""
+    """A paid reply as it came, its cost, and how it ended."""
 
     model: str
     raw: str
     usage: Usage
+    ending: Ending = Ending.COMPLETE
 
 
 class AnswerNotKept(OSError):
@@ -56,6 +60,8 @@ class Journal:
             self._connection.execute("PRAGMA synchronous = EXTRA")
             self._connection.execute("BEGIN EXCLUSIVE")
             self._connection.execute(_TABLE)
+            if "ending" not in {name for _, name, *_ in self._connection.execute("PRAGMA table_info(answers)")}:
+                self._connection.execute("ALTER TABLE answers ADD COLUMN ending TEXT")  # journals of 0.1.0 have none
             self._connection.execute(
                 "PRAGMA user_version = 1"
             )  # a write, so that what a kill left of a journal is removed
@@ -127,10 +133,10 @@ class Journal:
 
     def _write(self, batch: Sequence[tuple[str, Answer]]) -> None:
         rows = [
-            (key, a.model, a.raw, a.usage.images, a.usage.tokens_in, a.usage.tokens_out, a.usage.estimated)
+            (key, a.model, a.raw, a.usage.images, a.usage.tokens_in, a.usage.tokens_out, a.usage.estimated, a.ending)
             for key, a in batch
         ]
-        self._execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        self._execute(f"INSERT OR REPLACE INTO answers ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         self._remember(batch)
         self._kept(self)
 
@@ -157,5 +163,8 @@ class Journal:
             self._spent[answer.model] = self._spent.get(answer.model, Usage()) + answer.usage
 
     def _stored(self) -> list[tuple[str, Answer]]:
-        rows = self._connection.execute("SELECT key, model, raw, images, tokens_in, tokens_out, estimated FROM answers")
-        return [(key, Answer(model, raw, Usage(1, *counts))) for key, model, raw, *counts in rows]
+        rows = self._connection.execute(f"SELECT {_COLUMNS} FROM answers")
+        return [
+            (key, Answer(model, raw, Usage(1, *counts), Ending(ending or Ending.COMPLETE)))
+            for key, model, raw, *counts, ending in rows
+        ]

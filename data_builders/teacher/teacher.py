@@ -7,20 +7,23 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from videorouter.data_builders.teacher.client import TeacherClient
 from videorouter.data_builders.teacher.config import TeacherConfig, Usage
+from videorouter.data_builders.teacher.endings import Ending, unusable, withheld
 from videorouter.data_builders.teacher.errors import TeacherFailure, TeacherRefuses, TeacherReplyError
 from videorouter.data_builders.teacher.fault import Asking, Heard, Met, Streaks, keys_of
 from videorouter.data_builders.teacher.journal import Answer, Journal
+from videorouter.data_builders.teacher.replies import Reply
+from videorouter.data_builders.teacher.reply_text import json_text
 from videorouter.data_builders.teacher.request import Picture, Request
 from videorouter.data_builders.teacher.sent import Sent
 
 LAST_ANSWERS = 3.0
 """Seconds that the answers in flight are awaited after Ctrl-C, which is to end a command within five."""
 
-ReplyModel = TypeVar("ReplyModel", bound=BaseModel)
+ReplyModel = TypeVar("ReplyModel", bound=Reply)
 Checked = TypeVar("Checked")
 
 
@@ -94,13 +97,15 @@ class Teacher:
         """Send one prompt with its pictures and return `check(reply)` of the parsed reply.
 
         `kind` names requests that an endpoint takes or refuses alike: a prompt's name, or else the schema's. A reply that is
-        not of `schema`, or on which `check` raises `ValueError`, is asked for once more, with the error.
+        not of `schema`, or on which `check` raises `ValueError`, is asked for once more, with the error, and with twice the
+        tokens: it may have been cut off.
 
-        Raises `TeacherReplyError` when the second reply fails too, `TeacherRefusal` or `TeacherFailure` where the endpoint
-        refuses or fails on this request, `TeacherUnavailable`, `TeacherRefuses` or `BudgetSpent` when there are no more answers.
+        Raises `TeacherReplyError` when the second reply fails too (`TeacherCutOff` where it was cut off again),
+        `TeacherRefusal`, `TeacherFiltered` or `TeacherFailure` where the endpoint refuses, filters or fails on this request, and
+        `TeacherStopped` when there are no more answers.
         """
         kind, bad = kind or schema.__name__, list[str]()
-        request = Request(self.config.model, text, tuple(pictures), schema)
+        request = Request(self.config.model, text, tuple(pictures), schema, parameters=self.config.parameters)
         asking = self._shared.streaks.began(kind, self.video, len(pictures))
         try:
             checked = await self._valid(request, schema, check, kind, bad)
@@ -145,22 +150,21 @@ class Teacher:
         kind: str,
         bad: list[str],
     ) -> Checked:
-        """The checked reply to a request, or to its one correction; `bad` takes the keys of replies that were not valid."""
-        raw = await self._answer(request, kind)
-        checked, problem, _ = _checked(raw, schema, check)
-        if problem is None:
-            return checked  # type: ignore[return-value]
+        """The checked reply to a request, or to its one correction; `bad` takes the keys of replies that cannot be used."""
+        answer = await self._answer(request, kind)
         bad.append(request.key)
-        correction = f"This reply is not valid: {problem}. Reply again, with JSON of the requested schema only."
-        again = replace(request, correcting=(raw, correction))
-        raw = await self._answer(again, kind)
-        checked, problem, shape = _checked(raw, schema, check)
-        if problem is None:
-            return checked  # type: ignore[return-value]
-        bad.append(again.key)
-        raise TeacherReplyError(
-            f"the reply is not a valid {schema.__name__} after one correction: {problem}", raw, f"invalid: {shape}"
-        )
+        checked, problem, _ = _checked(answer, schema, check)
+        if problem is not None:
+            correction = f"This reply is not valid: {problem}. Reply again, with JSON of the requested schema only."
+            request = replace(request, correcting=(answer.raw, correction))
+            answer = await self._answer(request, kind)
+            bad.append(request.key)
+            checked, problem, shape = _checked(answer, schema, check)
+            if problem is not None:
+                error = unusable(answer.ending, answer.raw, schema.__name__, problem, request.most_tokens)
+                error.shape = f"{error.verdict} {schema.__name__}: {shape}"
+                raise error
+        return checked  # type: ignore[return-value]
 
     def _met(self, asking: Asking, error: TeacherReplyError) -> None:
         """Count what was met in place of a good answer. Raises `TeacherRefuses` where it is the run's fault; all stop then."""
@@ -183,8 +187,8 @@ class Teacher:
             self._shared.client.close(stop)
             raise
 
-    async def _answer(self, request: Request, kind: str) -> str:
-        """The raw reply: kept from before, in flight for another question, or asked for now."""
+    async def _answer(self, request: Request, kind: str) -> Answer:
+        """The reply: kept from before, in flight for another question, or asked for now."""
         key, shared = request.key, self._shared
         answer = shared.journal.find(key)
         if answer is None:
@@ -193,7 +197,7 @@ class Teacher:
                 shared.asking[key].add_done_callback(lambda task: self._forget(key, task))
             answer = await asyncio.shield(shared.asking[key])
         shared.used += answer.usage
-        return answer.raw
+        return answer
 
     async def _pay(self, key: str, request: Request, kind: str) -> Answer:
         async def keep(answer: Answer) -> None:
@@ -211,15 +215,22 @@ class Teacher:
 
 
 def _checked(
-    raw: str, schema: type[ReplyModel], check: Callable[[ReplyModel], Checked]
+    answer: Answer, schema: type[ReplyModel], check: Callable[[ReplyModel], Checked]
 ) -> tuple[Checked | None, str | None, str]:
-    """The checked reply, or what is wrong with it and that in words that are the same for other replies."""
+    """The checked reply, or what is wrong with it, and that in words that are the same for other replies.
+
+    Raises `TeacherRefusal` or `TeacherFiltered`: asking again is no use.
+    """
+    if (error := withheld(answer.ending, answer.raw)) is not None:
+        raise error
     try:
-        return check(schema.model_validate_json(raw)), None, ""
+        return check(schema.model_validate_json(json_text(answer.raw))), None, ""
     except ValidationError as error:
         found = error.errors(include_url=False)
-        problems = (f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in found)
-        where = ".".join(part for part in found[0]["loc"] if isinstance(part, str))
-        return None, "; ".join(problems), f"{found[0]['type']} {where}".strip()
+        problem = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'reply'}: {one['msg']}" for one in found)
+        shape = ".".join([*(part for part in found[0]["loc"] if isinstance(part, str)), found[0]["type"]])
     except ValueError as error:
-        return None, str(error), " ".join(word for word in str(error).split() if word.isalpha())[:160]
+        problem, shape = str(error), " ".join(word for word in str(error).split() if word.isalpha())
+    if answer.ending is Ending.CUT_OFF:
+        return None, f"it was cut off before its end: be brief ({problem})", ""
+    return None, problem, shape
