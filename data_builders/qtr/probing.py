@@ -163,7 +163,7 @@ async def _rehearse(
         first = [one for one in by_video[video] if one.id in categories and _may_be_probed(one, every_split)][:1]
         left = {video: [one for one in first if one.id not in log.found]}
         await _probe_all(left, frames, prober, teacher, config, log, lambda _: None)
-        rehearsal.hear(video, teacher.heard)
+        rehearsal.hear(video, teacher)
         if rehearsal.over:
             break
     rehearsal.sent = together([teacher.sent])
