@@ -74,19 +74,17 @@ def withdraw(ledger: Ledger, jobs: Sequence[ShardJob], doubts: Iterable[Met], to
 
     Finished shards that are not among those of which the end was `told` are in doubt, too.
     """
-    bad: dict[Path, set[str]] = {}
-    for job in jobs:
-        if job.done and job.path not in told:
-            bad[job.path] = {key for reject in read_rejects(job.rejects) for key in reject.keys}
-    by_video = {video.video: job.path for job in jobs for video in job.videos}
+    bad: dict[str, set[str]] = {}
     for met in doubts:
-        if met.video in by_video:
-            bad.setdefault(by_video[met.video], set()).update(met.keys)
+        bad.setdefault(met.part, set()).update(met.keys)
     for job in jobs:
-        if job.path in bad:
+        part = job.path.stem
+        if job.done and job.path not in told:
+            bad.setdefault(part, set()).update(key for reject in read_rejects(job.rejects) for key in reject.keys)
+        if part in bad:
             job.reset()
-            _retire(ledger, job.path.stem, bad[job.path])
-    ledger.forget_done([path.stem for path in bad])
+            _retire(ledger, part, bad[part])
+    ledger.forget_done(list(bad))
 
 
 def _names(job: ShardJob) -> list[Path]:

@@ -34,7 +34,7 @@ class Asking:
 
 @dataclass(frozen=True)
 class Met:
-    """What a request met in place of a good answer; `keys` find the bad replies that were paid for in the journal."""
+    """What a request met in place of a good answer; `keys` find the bad replies that were paid for in the journal of `part`."""
 
     kind: str
     video: str
@@ -43,6 +43,7 @@ class Met:
     reason: str
     keys: tuple[str, ...] = ()
     moderation: bool = False
+    part: str = ""
 
 
 @dataclass

@@ -176,6 +176,7 @@ class Teacher:
             " ".join(str(error).split()),
             error.keys,
             error.moderation,
+            self._shared.journal.part,
         )
         try:
             if isinstance(error, TeacherFailure):

@@ -90,13 +90,15 @@ def test_a_fault_that_begins_in_the_middle_takes_back_the_shards_that_it_reached
     assert build.paid("out") == 12
 
 
-def test_several_processes_stop_for_the_same_fault(build: SmallBuild, teacher: ScriptedTeacher) -> None:
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+def test_several_processes_stop_for_the_same_fault(executor: str, build: SmallBuild, teacher: ScriptedTeacher) -> None:
     """The rehearsal passes; then each process sees a part of the refusals, and the one that gives them shards sees all."""
     teacher.script = lambda asked: refusal("no such grammar") if teacher.good else None
-    assert build.run(teacher.url, "out", "--workers", "2") == 6
+    several = ["--executor", executor, "--workers", "2"]
+    assert build.run(teacher.url, "out", *several) == 6
     assert build.left("out") == ["train-00000.tar"]
     teacher.script = lambda asked: None
-    assert build.run(teacher.url, "out", "--workers", "2") == 0
+    assert build.run(teacher.url, "out", *several) == 0
     assert build.paid("out") == 12
 
 
