@@ -37,8 +37,7 @@ class Rehearsal:
     def hear(self, video: str, teacher: Teacher) -> None:
         """Count in what `teacher` heard, which was asked about one video, alone."""
         heard = teacher.heard
-        if any(about == video for _, about in heard.passed) or any(met.video == video for met in heard.met):
-            self.videos.append(video)
+        self.videos.append(video)
         self.passed |= {kind for kind, _ in heard.passed}
         self.met |= {met.kind: met.reason for met in heard.met}
         self.refused = set(self.met) - self.passed | {met.kind for met in teacher.streaks.doubts}
@@ -82,7 +81,9 @@ async def _alone(builder: ShardBuilder, videos: Sequence[tuple[ShardJob, VideoJo
     rehearsal = Rehearsal(builder.spec.recipe.kinds)
     for job, video in videos:
         async with builder.teacher(job) as teacher:
-            await builder.build_video(video, builder.labeller(teacher.about(video.video)))
+            _, rejects = await builder.build_video(video, builder.labeller(teacher.about(video.video)))
+        if any(reject.stage == "video" for reject in rejects):
+            continue
         rehearsal.hear(video.video, teacher)
         rehearsal.sent = together([rehearsal.sent, teacher.sent])
         if rehearsal.over:

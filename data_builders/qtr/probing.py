@@ -164,8 +164,10 @@ async def _rehearse(
         first = [one for one in by_video[video] if one.id in categories and _may_be_probed(one, every_split)][:1]
         left = {video: [one for one in first if one.id not in log.found]}
         probed = await _probe_all(left, frames, prober, teacher, config, log, lambda _: None)
+        if left[video] and not probed:
+            continue  # its frames cannot be read
         rehearsal.hear(video, teacher)
-        if rehearsal.over and (probed or not left[video]):  # else its frames could not be read
+        if rehearsal.over:
             break
     rehearsal.sent = together([teacher.sent])
     show(rehearsal)

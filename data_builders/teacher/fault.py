@@ -136,7 +136,9 @@ class Streaks:
         self._judge()
 
     def finish(self) -> None:
-        """At the end of a build of fewer videos: raises `TeacherRefuses` where all that were asked were refused alike."""
+        """At the end: raises `TeacherRefuses` for a streak that is complete, or in a build of fewer videos where it has all of them."""
+        self._trials = {trial: set() for trial in self._trials}
+        self._judge()
         if not self._is_small:
             return
         for met in self._open:
