@@ -49,7 +49,7 @@ class Rehearsal:
 
     def lines(self) -> Iterable[str]:
         """A line a kind of request; none where all was kept from before."""
-        if not self.sent:
+        if not self.sent or not self.videos:
             return
         yield f"rehearsed with {', '.join(self.videos)}, before others are asked about:"
         for kind in dict.fromkeys((*self.kinds, *self.sent, *self.met)):

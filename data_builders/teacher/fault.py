@@ -136,7 +136,7 @@ class Streaks:
         self._judge()
 
     def finish(self) -> None:
-        """At the end: raises `TeacherRefuses` for a streak that is complete, or in a build of fewer videos where it has all of them."""
+        """At the end: raises `TeacherRefuses` for a complete streak, in a build of fewer videos for one of all of them."""
         self._trials = {trial: set() for trial in self._trials}
         self._judge()
         if not self._is_small:
