@@ -40,9 +40,7 @@ def retire_replies(ledger: Ledger, part: str, rejects: Iterable[Reject]) -> None
     put_aside = list(rejects)
     keys = [key for reject in put_aside for key in reject.keys]
     raws = [reject.raw for reject in put_aside if reject.raw and not reject.keys and reject.verdict in INVALID]
-    if keys or raws:
-        with closing(ledger.journal(part)) as journal:
-            journal.retire(keys, raws)
+    _retire(ledger, part, keys, raws)
 
 
 @contextmanager
@@ -71,19 +69,22 @@ def give_back(jobs: Sequence[ShardJob]) -> None:
         folder.rmdir()
 
 
-def withdraw(ledger: Ledger, jobs: Sequence[ShardJob], doubts: Iterable[Met]) -> None:
-    """Take back what `jobs`, begun in this run, put aside with doubt: their shards are undone, bad replies are asked again."""
-    by_video = {video.video: job for job in jobs for video in job.videos}
-    keys: dict[ShardJob, set[str]] = {}
+def withdraw(ledger: Ledger, jobs: Sequence[ShardJob], doubts: Iterable[Met], told: Collection[Path]) -> None:
+    """Take back what `jobs`, begun in this run, put aside with doubt: their shards are undone, bad replies are asked again.
+
+    Finished shards that are not among those of which the end was `told` are in doubt, too.
+    """
+    bad: dict[str, set[str]] = {}
     for met in doubts:
-        if (job := by_video.get(met.video)) is not None:
-            keys.setdefault(job, set()).update(met.keys)
-    for job, bad in keys.items():
-        job.reset()
-        if bad:
-            with closing(ledger.journal(job.path.stem)) as journal:
-                journal.retire(bad)
-    ledger.forget_done([job.path.stem for job in keys])
+        bad.setdefault(met.part, set()).update(met.keys)
+    for job in jobs:
+        part = job.path.stem
+        if job.done and job.path not in told:
+            bad.setdefault(part, set()).update(key for reject in read_rejects(job.rejects) for key in reject.keys)
+        if part in bad:
+            job.reset()
+            _retire(ledger, part, bad[part])
+    ledger.forget_done(list(bad))
 
 
 def _names(job: ShardJob) -> list[Path]:
@@ -101,3 +102,9 @@ def _move(sources: Sequence[Path], targets: Sequence[Path]) -> None:
         if source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             source.replace(target)
+
+
+def _retire(ledger: Ledger, part: str, keys: Collection[str], raws: Collection[str] = ()) -> None:
+    if keys or raws:
+        with closing(ledger.journal(part)) as journal:
+            journal.retire(keys, raws)

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from videorouter.data_builders.building.again import (
@@ -93,7 +94,7 @@ def _estimate(folder: RunFolder, todo: Sequence[ShardJob], spec: BuildSpec, outc
         outcome.estimate = found
     except TeacherStopped as error:
         outcome.stopped = error
-        withdraw(folder.ledger, fresh, spec.streaks.doubts)
+        withdraw(folder.ledger, fresh, spec.streaks.doubts, ())
 
 
 def _build(folder: RunFolder, todo: Sequence[ShardJob], spec: BuildSpec, outcome: Outcome, first: bool) -> None:
@@ -103,11 +104,13 @@ def _build(folder: RunFolder, todo: Sequence[ShardJob], spec: BuildSpec, outcome
     """
     again, fresh = _asked_anew(folder, todo)
     doubts: list[Met] = []
+    told: set[Path] = set()
     ended = False
 
     def finished(shard: ShardOutcome) -> None:
         _log.info("%s: %s", shard.job.path.name, f"stopped: {shard.stopped}" if shard.stopped else "done")
         outcome.stopped = outcome.stopped or shard.stopped
+        told.add(shard.job.path)
         doubts.extend(shard.doubts)
         if shard.process != os.getpid():
             spec.streaks.replay(shard.heard)
@@ -126,7 +129,7 @@ def _build(folder: RunFolder, todo: Sequence[ShardJob], spec: BuildSpec, outcome
         outcome.stopped = outcome.stopped or error
     finally:
         if not ended:
-            withdraw(folder.ledger, fresh, [*doubts, *spec.streaks.doubts])
+            withdraw(folder.ledger, fresh, [*doubts, *spec.streaks.doubts], told)
         for job in (job for job in again if job.done):
             failures = sum(reject.failed for reject in read_rejects(job.rejects))
             folder.ledger.record_done(job.path.stem, len(job.videos), _questions(folder, job), failures)

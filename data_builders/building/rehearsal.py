@@ -13,8 +13,9 @@ from rich.console import Console
 
 from videorouter.data_builders.building.plan import ShardJob, VideoJob
 from videorouter.data_builders.building.shard_builder import BuildSpec, ShardBuilder
-from videorouter.data_builders.teacher.fault import VIDEOS, Heard
+from videorouter.data_builders.teacher.fault import VIDEOS
 from videorouter.data_builders.teacher.sent import Sent, together
+from videorouter.data_builders.teacher.teacher import Teacher
 
 _log = logging.getLogger(__name__)
 
@@ -30,30 +31,32 @@ class Rehearsal:
     videos: list[str] = field(default_factory=list)
     passed: set[str] = field(default_factory=set)
     met: dict[str, str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     sent: dict[str, Sent] = field(default_factory=dict)
 
-    def hear(self, video: str, heard: Heard) -> None:
-        """Count in what was heard about one video, alone."""
-        if any(about == video for _, about in heard.passed) or any(met.video == video for met in heard.met):
-            self.videos.append(video)
+    def hear(self, video: str, teacher: Teacher) -> None:
+        """Count in what `teacher` heard, which was asked about one video, alone."""
+        heard = teacher.heard
+        self.videos.append(video)
         self.passed |= {kind for kind, _ in heard.passed}
         self.met |= {met.kind: met.reason for met in heard.met}
+        self.refused = set(self.met) - self.passed | {met.kind for met in teacher.streaks.doubts}
 
     @property
     def over(self) -> bool:
         """Whether each kind that was needed has passed, or so many videos were put aside that no more would tell."""
-        return (bool(self.passed) and not set(self.met) - self.passed) or len(self.videos) >= VIDEOS
+        return (bool(self.passed) and not self.refused) or len(self.videos) >= VIDEOS
 
     def lines(self) -> Iterable[str]:
         """A line a kind of request; none where all was kept from before."""
-        if not self.sent:
+        if not self.sent or not self.videos:
             return
         yield f"rehearsed with {', '.join(self.videos)}, before others are asked about:"
         for kind in dict.fromkeys((*self.kinds, *self.sent, *self.met)):
-            if kind in self.passed:
-                yield f"  {kind}: passed; {self.sent.get(kind, 'kept from before')}"
-            elif kind in self.met:
+            if kind in self.refused:
                 yield f"  {kind}: did not pass: {self.met[kind][:300]}"
+            elif kind in self.passed:
+                yield f"  {kind}: passed; {self.sent.get(kind, 'kept from before')}"
             else:
                 yield f"  {kind}: not needed yet"
 
@@ -78,8 +81,10 @@ async def _alone(builder: ShardBuilder, videos: Sequence[tuple[ShardJob, VideoJo
     rehearsal = Rehearsal(builder.spec.recipe.kinds)
     for job, video in videos:
         async with builder.teacher(job) as teacher:
-            await builder.build_video(video, builder.labeller(teacher.about(video.video)))
-        rehearsal.hear(video.video, teacher.heard)
+            _, rejects = await builder.build_video(video, builder.labeller(teacher.about(video.video)))
+        if any(reject.stage == "video" for reject in rejects):
+            continue
+        rehearsal.hear(video.video, teacher)
         rehearsal.sent = together([rehearsal.sent, teacher.sent])
         if rehearsal.over:
             break

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from videorouter.data_builders.building.plan import UNSPLIT
-from videorouter.data_builders.building.rehearsal import Rehearsal, show
+from videorouter.data_builders.building.rehearsal import TRIED, Rehearsal, show
 from videorouter.data_builders.flr.annotate import SCORES
 from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.outcomes import BY_CATEGORY, PROBES, PolicyConfig, Probing, outcomes
@@ -158,12 +158,15 @@ async def _rehearse(
     by_video: dict[str, list[VideoQuestion]] = defaultdict(list)
     for question in questions:
         by_video[question.video].append(question)
-    for video in dict.fromkeys(one.video for one in questions if _may_be_probed(one, every_split)):
+    videos = dict.fromkeys(one.video for one in questions if _may_be_probed(one, every_split))
+    for video in list(videos)[:TRIED]:
         categories, _ = await categorise(teacher, by_video[video])
         first = [one for one in by_video[video] if one.id in categories and _may_be_probed(one, every_split)][:1]
         left = {video: [one for one in first if one.id not in log.found]}
-        await _probe_all(left, frames, prober, teacher, config, log, lambda _: None)
-        rehearsal.hear(video, teacher.heard)
+        probed = await _probe_all(left, frames, prober, teacher, config, log, lambda _: None)
+        if left[video] and not probed:
+            continue  # its frames cannot be read
+        rehearsal.hear(video, teacher)
         if rehearsal.over:
             break
     rehearsal.sent = together([teacher.sent])

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from videorouter.data_builders.teacher.complaints import LONGEST_BODY
 from videorouter.data_builders.teacher.errors import TeacherCutOff, TeacherFiltered, TeacherRefusal, TeacherReplyError
-from videorouter.data_builders.teacher.refusals import names_moderation
+from videorouter.data_builders.teacher.refusals import names_moderation, shape_of
 
 
 class Ending(StrEnum):
@@ -46,10 +46,10 @@ def withheld(ending: Ending, raw: str) -> TeacherReplyError | None:
     return None
 
 
-def unusable(ending: Ending, raw: str, schema: str, problem: str, most_tokens: int, shape: str) -> TeacherReplyError:
+def unusable(ending: Ending, raw: str, schema: str, problem: str, most_tokens: int) -> TeacherReplyError:
     """The error of a reply that is no valid `schema`, after it was asked for again; `most_tokens` was the limit it had then."""
     if ending is Ending.CUT_OFF:
         reason = f"the reply was cut off twice, at last at {most_tokens} tokens: raise --teacher.max_tokens ({problem})"
         return TeacherCutOff(reason, raw[:LONGEST_BODY])
     reason = f"the reply is not a valid {schema} after one correction: {problem}"
-    return TeacherReplyError(reason, raw, f"invalid: {shape}")
+    return TeacherReplyError(reason, raw, f"no valid {schema}: {shape_of(None, None, problem)}")

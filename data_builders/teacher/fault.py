@@ -34,7 +34,7 @@ class Asking:
 
 @dataclass(frozen=True)
 class Met:
-    """What a request met in place of a good answer; `keys` find the bad replies that were paid for in the journal."""
+    """What a request met in place of a good answer; `keys` find the bad replies that were paid for in the journal of `part`."""
 
     kind: str
     video: str
@@ -43,6 +43,7 @@ class Met:
     reason: str
     keys: tuple[str, ...] = ()
     moderation: bool = False
+    part: str = ""
 
 
 @dataclass
@@ -135,7 +136,9 @@ class Streaks:
         self._judge()
 
     def finish(self) -> None:
-        """At the end of a build of fewer videos: raises `TeacherRefuses` where all that were asked were refused alike."""
+        """At the end: raises `TeacherRefuses` for a complete streak, in a build of fewer videos for one of all of them."""
+        self._trials = {trial: set() for trial in self._trials}
+        self._judge()
         if not self._is_small:
             return
         for met in self._open:

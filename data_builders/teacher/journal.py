@@ -76,6 +76,11 @@ class Journal:
                 f"{path} is not a journal of answers ({error}): move it away to ask the teacher again"
             ) from error
 
+    @property
+    def part(self) -> str:
+        """What its answers are about: the file's name."""
+        return self.path.stem if self.path else ""
+
     def find(self, key: str) -> Answer | None:
         """The answer kept for a request, if there is one."""
         return self._answers.get(key)

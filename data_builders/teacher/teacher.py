@@ -100,9 +100,9 @@ class Teacher:
         not of `schema`, or on which `check` raises `ValueError`, is asked for once more, with the error, and with twice the
         tokens: it may have been cut off.
 
-        Raises `TeacherReplyError` when the second reply fails too (`TeacherCutOff` where it was cut off again), `TeacherRefusal`,
-        `TeacherFiltered` or `TeacherFailure` where the endpoint refuses, filters or fails on this request, and `TeacherStopped`
-        when there are no more answers.
+        Raises `TeacherReplyError` when the second reply fails too (`TeacherCutOff` where it was cut off again),
+        `TeacherRefusal`, `TeacherFiltered` or `TeacherFailure` where the endpoint refuses, filters or fails on this request, and
+        `TeacherStopped` when there are no more answers.
         """
         kind, bad = kind or schema.__name__, list[str]()
         request = Request(self.config.model, text, tuple(pictures), schema, parameters=self.config.parameters)
@@ -150,20 +150,21 @@ class Teacher:
         kind: str,
         bad: list[str],
     ) -> Checked:
-        """The checked reply to a request, or to its one correction; `bad` takes the keys of replies that were not valid."""
-        bad.append(request.key)
+        """The checked reply to a request, or to its one correction; `bad` takes the keys of replies that cannot be used."""
         answer = await self._answer(request, kind)
+        bad.append(request.key)
         checked, problem, _ = _checked(answer, schema, check)
-        if problem is None:
-            return checked  # type: ignore[return-value]
-        correction = f"This reply is not valid: {problem}. Reply again, with JSON of the requested schema only."
-        again = replace(request, correcting=(answer.raw, correction))
-        bad.append(again.key)
-        answer = await self._answer(again, kind)
-        checked, problem, shape = _checked(answer, schema, check)
-        if problem is None:
-            return checked  # type: ignore[return-value]
-        raise unusable(answer.ending, answer.raw, schema.__name__, problem, again.most_tokens, shape)
+        if problem is not None:
+            correction = f"This reply is not valid: {problem}. Reply again, with JSON of the requested schema only."
+            request = replace(request, correcting=(answer.raw, correction))
+            answer = await self._answer(request, kind)
+            bad.append(request.key)
+            checked, problem, shape = _checked(answer, schema, check)
+            if problem is not None:
+                error = unusable(answer.ending, answer.raw, schema.__name__, problem, request.most_tokens)
+                error.shape = f"{error.verdict} {schema.__name__}: {shape}"
+                raise error
+        return checked  # type: ignore[return-value]
 
     def _met(self, asking: Asking, error: TeacherReplyError) -> None:
         """Count what was met in place of a good answer. Raises `TeacherRefuses` where it is the run's fault; all stop then."""
@@ -175,6 +176,7 @@ class Teacher:
             " ".join(str(error).split()),
             error.keys,
             error.moderation,
+            self._shared.journal.part,
         )
         try:
             if isinstance(error, TeacherFailure):
@@ -216,7 +218,7 @@ class Teacher:
 def _checked(
     answer: Answer, schema: type[ReplyModel], check: Callable[[ReplyModel], Checked]
 ) -> tuple[Checked | None, str | None, str]:
-    """The checked reply, or what is wrong with it and that in words that are the same for other replies.
+    """The checked reply, or what is wrong with it, and that in words that are the same for other replies.
 
     Raises `TeacherRefusal` or `TeacherFiltered`: asking again is no use.
     """
@@ -226,11 +228,10 @@ def _checked(
         return check(schema.model_validate_json(json_text(answer.raw))), None, ""
     except ValidationError as error:
         found = error.errors(include_url=False)
-        problem = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in found)
-        where = ".".join(part for part in found[0]["loc"] if isinstance(part, str))
-        shape = f"{found[0]['type']} {where}".strip()
+        problem = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'reply'}: {one['msg']}" for one in found)
+        shape = ".".join([*(part for part in found[0]["loc"] if isinstance(part, str)), found[0]["type"]])
     except ValueError as error:
-        problem, shape = str(error), " ".join(word for word in str(error).split() if word.isalpha())[:160]
+        problem, shape = str(error), " ".join(word for word in str(error).split() if word.isalpha())
     if answer.ending is Ending.CUT_OFF:
-        problem = f"it was cut off before its end: be brief ({problem})"
+        return None, f"it was cut off before its end: be brief ({problem})", ""
     return None, problem, shape

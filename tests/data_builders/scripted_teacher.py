@@ -68,7 +68,7 @@ GOOD: dict[str, Callable[[Asked], dict[str, Any]]] = {
         "scores": [{"frame": n, "score": 100 if n == 1 else 0} for n in range(1, asked.pictures + 1)],
         "reason": "the first",
     },
-    "VideoAnswer": lambda asked: {"answerable": asked.pictures == 1, "answer": "a star", "reason": ""},
+    "VideoAnswer": lambda asked: {"answerable": asked.pictures != 3, "answer": "a star", "reason": ""},
     "Judgement": lambda asked: {"same": True, "reason": ""},
     "QuestionCategory": lambda asked: {"category": "action", "reason": ""},
     "FrameCaptions": lambda asked: {

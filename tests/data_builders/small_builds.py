@@ -1,7 +1,9 @@
 """Builds that take a second: many names for one short video, four tiny frames, questions that name their video."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from videorouter.data_builders.__main__ import main
 from videorouter.data_builders.building.ledger import Ledger
@@ -18,8 +20,8 @@ def make_videos(world: Path, folder: Path, count: int) -> Path:
     return folder
 
 
-def write_questions(path: Path, videos: Path, each: int = 1) -> Path:
-    """`each` questions about every video, with the answer that the scripted teacher gives."""
+def write_questions(path: Path, videos: Path, each: int, more: Mapping[str, int]) -> Path:
+    """`each` questions about every video, or as many as `more` says, with the answer that the scripted teacher gives."""
     rows = [
         {
             "id": f"{video.stem}-{number}",
@@ -30,7 +32,7 @@ def write_questions(path: Path, videos: Path, each: int = 1) -> Path:
             "source": "s",
         }
         for video in sorted(videos.iterdir())
-        for number in range(each)
+        for number in range(more.get(video.stem, each))
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
@@ -39,14 +41,17 @@ def write_questions(path: Path, videos: Path, each: int = 1) -> Path:
 class SmallBuild:
     """The command of a builder over such videos; `run` gives its exit code."""
 
-    def __init__(self, world: Path, folder: Path, videos: int = 12, each: int = 1) -> None:
+    def __init__(
+        self, world: Path, folder: Path, videos: int = 12, each: int = 1, more: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self.folder = folder
         self.videos = make_videos(world, folder / "videos", videos)
-        self.questions = write_questions(folder / "questions.jsonl", self.videos, each)
+        self.questions = write_questions(folder / "questions.jsonl", self.videos, each, more)
 
     def run(self, url: str, out: str, *options: str, builder: tuple[str, ...] = ("flr", "annotate")) -> int:
         about = [] if builder[-1] == "generate" else ["--questions", str(self.questions)]
         arguments = [*builder, *about, "--videos", str(self.videos), *FRAMES, "--teacher.base_url", url]
+        arguments += ["--tied", "global"] if builder[-1] == "qtr" else []
         arguments += ["--videos_per_shard", "1", "--out", str(self.folder / out), "--teacher.concurrency", "2"]
         return main([*arguments, *options])
 

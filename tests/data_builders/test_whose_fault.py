@@ -82,20 +82,23 @@ def test_a_fault_that_begins_in_the_middle_takes_back_the_shards_that_it_reached
     """Two are labelled; from the third on all are refused."""
     teacher.script = lambda asked: refusal("this model takes 3 images at most") if len(teacher.good) >= 2 else None
     assert build.run(teacher.url, "out") == 6
-    assert build.left("out") == ["train-00000.tar", "train-00001.tar"]
+    assert build.left("out")[0] == "train-00000.tar"
+    assert len(build.left("out")) == 2
     assert Ledger(build.folder / "out").totals().failures == 0
     teacher.script = lambda asked: None
     assert build.run(teacher.url, "out") == 0
     assert build.paid("out") == 12
 
 
-def test_several_processes_stop_for_the_same_fault(build: SmallBuild, teacher: ScriptedTeacher) -> None:
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+def test_several_processes_stop_for_the_same_fault(executor: str, build: SmallBuild, teacher: ScriptedTeacher) -> None:
     """The rehearsal passes; then each process sees a part of the refusals, and the one that gives them shards sees all."""
     teacher.script = lambda asked: refusal("no such grammar") if teacher.good else None
-    assert build.run(teacher.url, "out", "--workers", "2") == 6
+    several = ["--executor", executor, "--workers", "2"]
+    assert build.run(teacher.url, "out", *several) == 6
     assert build.left("out") == ["train-00000.tar"]
     teacher.script = lambda asked: None
-    assert build.run(teacher.url, "out", "--workers", "2") == 0
+    assert build.run(teacher.url, "out", *several) == 0
     assert build.paid("out") == 12
 
 
@@ -106,7 +109,7 @@ def test_jobs_of_one_video_each_tell_the_fault_too(
     assert build.run(teacher.url, "out", "--shard_range", "3:4") == 6
     assert "1 video met" in capfd.readouterr().err
     assert build.left("out") == []
-    assert len(teacher.seen) == 1
+    assert len(teacher.seen) == 2
 
 
 def test_seven_refusals_and_an_answer_are_the_videos_own(build: SmallBuild, teacher: ScriptedTeacher) -> None:
@@ -116,7 +119,7 @@ def test_seven_refusals_and_an_answer_are_the_videos_own(build: SmallBuild, teac
 
 
 def test_many_refusals_of_one_video_are_its_own(world: Path, tmp_path: Path, teacher: ScriptedTeacher) -> None:
-    build = SmallBuild(world, tmp_path, videos=9, each=50)
+    build = SmallBuild(world, tmp_path, videos=9, more={"v03": 50})
     teacher.script = lambda asked: refusal("too long") if asked.video == "v03" else None
     assert build.run(teacher.url, "out") == 3
     assert set(build.quarantine("out").values()) == {"refused"}
@@ -151,10 +154,9 @@ def test_moderation_is_an_items_until_it_is_over_half_of_the_last_requests(
     world: Path, tmp_path: Path, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
 ) -> None:
     build = SmallBuild(world, tmp_path, videos=12, each=9)
-    teacher.script = lambda asked: moderated(asked) if asked.number < 100 else None
+    teacher.script = lambda asked: moderated(asked) if asked.text.count("part 0") + asked.text.count("part 1") else None
     assert build.run(teacher.url, "out") == 3
-    assert set(build.quarantine("out").values()) == {"refused"}
-    assert len(build.quarantine("out")) == 100
+    assert list(build.quarantine("out").values()) == ["refused"] * 24
     teacher.script, start = moderated, len(teacher.seen)
     assert build.run(teacher.url, "all") == 6
     assert "over half" in capfd.readouterr().err
