@@ -95,6 +95,7 @@ def to_ask_again(rows: Sequence[dict[str, str]]) -> list[str]:
 
 FLAGS = {
     "server_error": "failed",
+    "error": "failed",
     "refused": "refused",
     "filtered": "refused",
     "invalid_reply": "invalid",
