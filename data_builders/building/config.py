@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videorouter.data_builders.building.ledger import Caps
+from videorouter.data_builders.teacher.fault import VIDEOS
 
 
 @dataclass
@@ -40,6 +41,9 @@ class RunConfig(Caps):
         dry_run: label this many videos only, spread evenly, and estimate the rest; their answers are kept
         new_run: put the results of a folder begun with another configuration aside, and start over in it
         retry_failed: build finished shards again that put items aside for what may be gone now (missing, timeout, ...)
+        retry_refused: build finished shards again that put items aside because the endpoint refused or filtered them
+        retry_invalid: ... because replies were invalid or cut off
+        refused_in_a_row: videos refused alike, one after another, at which the run stops; 0: it never does
         tolerate: share of failed items (0-1) up to which the exit code is still 0
     """
 
@@ -50,6 +54,9 @@ class RunConfig(Caps):
     dry_run: int = 0
     new_run: bool = False
     retry_failed: bool = False
+    retry_refused: bool = False
+    retry_invalid: bool = False
+    refused_in_a_row: int = VIDEOS
     tolerate: float = 0.0
 
     def __post_init__(self) -> None:
@@ -57,6 +64,8 @@ class RunConfig(Caps):
             raise ValueError(f"unknown executor {self.executor!r}: there are local and ray")
         if self.workers < 1:
             raise ValueError(f"workers must be at least 1, not {self.workers}")
+        if self.refused_in_a_row < 0:
+            raise ValueError(f"refused_in_a_row is {self.refused_in_a_row}: give 0 or more")
         self.slice_of(0)
 
     def slice_of(self, shards: int) -> range:

@@ -84,19 +84,21 @@ async def _label_all(builder: ShardBuilder, chosen: Sequence[tuple[ShardJob, Seq
         measured = []
         for video in videos:
             async with builder.teacher(shard) as teacher:
-                (sample, _) = await builder.build_video(video, builder.labeller(teacher))
+                (sample, _) = await builder.build_video(video, builder.labeller(teacher.about(video.video)))
             measured.append(_measured(builder.spec.ledger, teacher, len(sample.questions) if sample else 0))
         return measured
 
     stopped: TeacherStopped | None = None
+    (shard, (video, *others)), *rest = chosen
+    alone = await label(shard, [video])  # what every request would meet is met once
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(label(shard, videos)) for shard, videos in chosen]
+            tasks = [group.create_task(label(shard, videos)) for shard, videos in ((shard, others), *rest)]
     except* TeacherStopped as stops:
         stopped = first_stop(stops)
     if stopped:
         raise stopped
-    return [measured for task in tasks for measured in task.result()]
+    return alone + [measured for task in tasks for measured in task.result()]
 
 
 def _measured(ledger: Ledger, teacher: Teacher, questions: int) -> Measured:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from videorouter.data_builders.building.plan import VideoJob
-from videorouter.data_builders.rejects import Filtered, Reject
+from videorouter.data_builders.rejects import Reject, reject_of
 from videorouter.data_builders.teacher.errors import TeacherReplyError
 from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import PreparedVideo, VideoFolder
@@ -22,12 +22,17 @@ class Labeller(Protocol):
         ...
 
     async def label(self, video: PreparedVideo, job: VideoJob) -> Labelled:
-        """The labelled questions of one video, in order, and what was put aside. Raises `TeacherUnavailable`: all stops."""
+        """The labelled questions of one video, in order, and what was put aside. Raises `TeacherStopped`: all stops."""
         ...
 
 
 class Recipe(Protocol):
-    """A way of labelling, picklable: given the videos, it makes a labeller for the teacher of each shard."""
+    """A way of labelling, picklable: given the videos, it makes labellers, one a video, for a teacher."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """The kinds of request that its labellers send to the teacher: the names of the prompts."""
+        ...
 
     def __call__(self, videos: VideoFolder) -> Callable[[Teacher], Labeller]: ...
 
@@ -35,9 +40,9 @@ class Recipe(Protocol):
 async def label_each(
     questions: Sequence[VideoQuestion], label_one: Callable[[VideoQuestion], Awaitable[LabelledQuestion]]
 ) -> Labelled:
-    """Label questions concurrently; one that raises `ValueError` is put aside and the others continue.
+    """Label questions concurrently; one whose labelling raises anything is put aside and the others continue.
 
-    Raises `TeacherUnavailable`.
+    Raises `TeacherStopped`, and `AnswerNotKept` where the disk takes no more.
     """
     outcomes = await asyncio.gather(*(_label(question, label_one) for question in questions))
     labelled = [outcome for outcome in outcomes if isinstance(outcome, LabelledQuestion)]
@@ -49,9 +54,9 @@ async def _label(
 ) -> LabelledQuestion | Reject:
     try:
         return await label_one(question)
-    except TeacherReplyError as error:
-        return Reject(question.id, "teacher", error.verdict, str(error), error.raw)
-    except Filtered as error:
-        return Reject(question.id, "filter", error.by, str(error))
-    except ValueError as error:
-        return Reject(question.id, "label", "invalid", str(error))
+    except Exception as error:
+        if (
+            type(error) is ValueError
+        ):  # a labeller's own words; its subclasses are of those who say more, or of nobody who knew
+            return Reject(question.id, "label", "invalid", str(error))
+        return reject_of(question.id, "teacher" if isinstance(error, TeacherReplyError) else "label", error)

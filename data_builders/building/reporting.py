@@ -13,9 +13,9 @@ from videorouter.data_builders.building.estimate import Estimate
 from videorouter.data_builders.building.ledger import Ledger, Totals
 from videorouter.data_builders.building.run_folder import RunFolder
 from videorouter.data_builders.rejects import QUARANTINE, Reject
-from videorouter.data_builders.teacher.errors import BudgetSpent, TeacherStopped
+from videorouter.data_builders.teacher.errors import BudgetSpent, TeacherRefuses, TeacherStopped
 
-DONE, QUARANTINED, UNAVAILABLE, SPENT = 0, 3, 4, 5
+DONE, QUARANTINED, UNAVAILABLE, SPENT, REFUSES = 0, 3, 4, 5, 6
 REFRESH = 0.5
 """Seconds between two readings of the ledger."""
 
@@ -37,9 +37,10 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 all labelled, 3 items in quarantine, 4 teacher unavailable, 5 a cap reached; after 4 and 5 a rerun continues."""
+        """0 all labelled, 3 items in quarantine; 4 teacher unavailable, 5 a cap reached, 6 all refused: a rerun continues."""
         if self.stopped:
-            return SPENT if isinstance(self.stopped, BudgetSpent) else UNAVAILABLE
+            codes = {BudgetSpent: SPENT, TeacherRefuses: REFUSES}
+            return next((code for kind, code in codes.items() if isinstance(self.stopped, kind)), UNAVAILABLE)
         failed = sum(reject.failed for reject in self.rejects)
         return QUARANTINED if failed > self.tolerate * (self.labelled + failed) else DONE
 

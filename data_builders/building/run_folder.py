@@ -15,6 +15,7 @@ from typing import Any
 from videorouter.data_builders.building.config import RunConfig
 from videorouter.data_builders.building.ledger import ANSWERS, LEDGER, Ledger
 from videorouter.data_builders.teacher.config import TeacherConfig
+from videorouter.data_builders.teacher.parameters import USUAL
 from videorouter.run_log import log_in
 from videorouter.shards.writer import write_atomically
 
@@ -23,8 +24,19 @@ EARLIER = "earlier"
 LOCK = ".lock"
 # What may differ between two runs into one folder, because it changes no label: where things lie, how fast they go, what they
 # may cost, and how they are run.
-PLACES = {"out", "config", "videos", "base_url", "key_variable", "prices", "device"}
-SPEED = {"concurrency", "timeout", "attempts", "patience", "deadline", "memory", "decoders"}
+PLACES = {
+    "out",
+    "config",
+    "videos",
+    "base_url",
+    "key_variable",
+    "prices",
+    "device",
+    "headers",
+    "query",
+    "max_tokens_name",
+}
+SPEED = {"concurrency", "timeout", "attempts", "wait", "patience", "deadline", "memory", "decoders"}
 LEFT_OUT = frozenset(PLACES | SPEED | {option.name for option in fields(RunConfig)})
 
 
@@ -108,9 +120,12 @@ def _without(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The config flattened to dotted names, without what is left out."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
-        if name in LEFT_OUT:
+        if prefix == "teacher." and name in USUAL:
+            if value != USUAL[name]:
+                flat[prefix + name] = value
+        elif name in LEFT_OUT:
             continue
-        if isinstance(value, Mapping):
+        elif isinstance(value, Mapping):
             flat |= _without(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value

@@ -2,20 +2,24 @@
 
 import asyncio
 import logging
+import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from videorouter.data_builders.building.labeller import Labeller, Recipe
 from videorouter.data_builders.building.ledger import Ledger
 from videorouter.data_builders.building.plan import ShardJob, VideoJob
-from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.rejects import Reject, reject_of
 from videorouter.data_builders.teacher.client import TeacherClient
 from videorouter.data_builders.teacher.config import TeacherConfig
 from videorouter.data_builders.teacher.errors import TeacherStopped
+from videorouter.data_builders.teacher.fault import Heard, Met, Streaks
 from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import FrameConfig, VideoFolder
 from videorouter.shards.sample import ShardSample
@@ -36,7 +40,10 @@ Built = tuple[ShardSample | None, list[Reject]]
 
 @dataclass(frozen=True)
 class BuildSpec:
-    """All that a process must know to build any shard of a run, picklable; `teacher` is None for builds that ask none."""
+    """All that a process must know to build any shard of a run, picklable; `teacher` is None for builds that ask none.
+
+    `streaks` is counted on by every process that gets it for itself.
+    """
 
     out: Path
     fingerprint: str
@@ -44,14 +51,21 @@ class BuildSpec:
     recipe: Recipe
     ledger: Ledger
     teacher: TeacherConfig | None
+    streaks: Streaks = field(default_factory=Streaks)
 
 
 @dataclass(frozen=True)
 class ShardOutcome:
-    """How the work on one shard ended; `stopped` says why it did before its end."""
+    """How the work on one shard ended; `stopped` says why it did before its end.
+
+    `heard` is what its requests came to, in `process`, whose `doubts` come with what stopped it.
+    """
 
     job: ShardJob
     stopped: TeacherStopped | None = None
+    heard: Heard = field(default_factory=Heard)
+    doubts: tuple[Met, ...] = ()
+    process: int = field(default_factory=os.getpid)
 
 
 Finished = Callable[[ShardOutcome], None]
@@ -74,8 +88,18 @@ class ShardBuilder:
         self._decoding.shutdown(cancel_futures=True)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine of this builder in an event loop of its own, once."""
-        return asyncio.run(self._client.run(work))
+        """Run a coroutine of this builder in an event loop of its own, once. Raises `OSError` where the folder takes no more."""
+        try:
+            return asyncio.run(self._client.run(work))
+        except BaseExceptionGroup as group:
+            error = first_of(group)
+        except sqlite3.Error as lost:
+            error = lost
+        if isinstance(error, sqlite3.Error):
+            raise OSError(
+                f"{self.spec.out}: its ledger cannot be written ({error}): make room, or change the permissions"
+            )
+        raise error
 
     async def build_all(self, jobs: AsyncIterator[ShardJob], finished: Finished) -> None:
         """Build shards as they come, two at a time; after one that was stopped no other is begun."""
@@ -98,24 +122,29 @@ class ShardBuilder:
     async def build(self, job: ShardJob) -> ShardOutcome:
         """Label one shard's videos concurrently, and write it once all of them are done."""
         stopped: TeacherStopped | None = None
+        heard = Heard()
         try:
             async with self.teacher(job) as teacher, asyncio.TaskGroup() as group:
-                labeller, count = self.labeller(teacher), _Count(self.spec.ledger, job)
-                tasks = [group.create_task(self._counted(video, labeller, count)) for video in job.videos]
+                heard, count = teacher.heard, _Count(self.spec.ledger, job)
+                tasks = [group.create_task(self._counted(video, teacher, count)) for video in job.videos]
         except* TeacherStopped as stops:
             stopped = first_stop(stops)
-        if stopped is None:
-            await asyncio.to_thread(self._write, job, [task.result() for task in tasks])
-        return ShardOutcome(job, stopped)
+        if stopped is not None:
+            return ShardOutcome(job, stopped, heard, self.spec.streaks.doubts)
+        await asyncio.to_thread(self._write, job, [task.result() for task in tasks])
+        return ShardOutcome(job, None, heard)
 
     async def build_video(self, job: VideoJob, labeller: Labeller) -> Built:
-        """Prepare and label one video. Raises `TeacherStopped`."""
-        loop = asyncio.get_running_loop()
+        """Prepare and label one video; whatever that raises puts it aside. Raises `TeacherStopped` and `AnswerNotKept`."""
+        loop, stage = asyncio.get_running_loop(), "video"
         try:
             video = await loop.run_in_executor(self._decoding, labeller.prepare, job)
+            stage = "label"
+            labelled, rejects = await labeller.label(video, job)
         except VideoError as error:
             return None, [Reject(job.video, "video", error.verdict, str(error))]
-        labelled, rejects = await labeller.label(video, job)
+        except Exception as error:
+            return None, [reject_of(job.video, stage, error)]
         return (ShardSample(job.key, video.record, labelled, video.jpegs) if labelled else None), rejects
 
     @asynccontextmanager
@@ -125,21 +154,30 @@ class ShardBuilder:
             yield Teacher(TeacherConfig(), self._client)
             return
         with closing(self.spec.ledger.journal(job.path.stem)) as journal:
-            teacher = Teacher(self.spec.teacher, self._client, journal)
+            teacher = Teacher(self.spec.teacher, self._client, journal, self.spec.streaks)
             try:
                 yield teacher
             except BaseException as error:
                 await teacher.drain(error)
                 raise
 
-    async def _counted(self, job: VideoJob, labeller: Labeller, count: "_Count") -> Built:
-        built = await self.build_video(job, labeller)
+    async def _counted(self, job: VideoJob, teacher: Teacher, count: "_Count") -> Built:
+        built = await self.build_video(job, self.labeller(teacher.about(job.video)))
         for reject in built[1]:
             _log.info("quarantine: %s (%s): %s", reject.item, reject.verdict, reject.reason)
         await asyncio.to_thread(count.add, built)
         return built
 
     def _write(self, job: ShardJob, built: list[Built]) -> None:
+        """Raises `OSError` naming the shard: a disk that is full, or a folder that may not be written, is no item's fault."""
+        try:
+            self._write_shard(job, built)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise OSError(error.errno, error.strerror, error.filename or str(job.path)) from error
+
+    def _write_shard(self, job: ShardJob, built: list[Built]) -> None:
         rejects = [reject for _, rejected in built for reject in rejected]
         samples = [sample for sample, _ in built if sample is not None]
         job.keep_rejects(rejects)
@@ -150,21 +188,30 @@ class ShardBuilder:
 
 
 class _Count:
-    """How far a shard is, recorded in the ledger after every video."""
+    """How far a shard is, recorded in the ledger after every video, from any thread."""
 
     def __init__(self, ledger: Ledger, job: ShardJob) -> None:
         self._ledger, self._part = ledger, job.path.stem
         self._videos = self._questions = self._failures = 0
+        self._one_at_a_time = Lock()
 
     def add(self, built: Built) -> None:
         sample, rejects = built
-        self._videos += 1
-        self._questions += len(sample.questions) if sample else 0
-        self._failures += sum(reject.failed for reject in rejects)
-        self._ledger.record_done(self._part, self._videos, self._questions, self._failures)
+        with self._one_at_a_time:  # the later sum must be written later, too
+            self._videos += 1
+            self._questions += len(sample.questions) if sample else 0
+            self._failures += sum(reject.failed for reject in rejects)
+            self._ledger.record_done(self._part, self._videos, self._questions, self._failures)
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first exception found in a group of them."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def first_stop(stops: BaseExceptionGroup[TeacherStopped]) -> TeacherStopped:
     """The first reason found in a group of them."""
-    first = stops.exceptions[0]
-    return first_stop(first) if isinstance(first, BaseExceptionGroup) else first
+    first = first_of(stops)
+    assert isinstance(first, TeacherStopped)
+    return first

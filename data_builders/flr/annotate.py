@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
 from videorouter.data_builders.building.plan import VideoJob
-from videorouter.data_builders.flr.filters import check_marked_frames
+from videorouter.data_builders.flr.filters import NECESSITY_PROMPTS, check_marked_frames
 from videorouter.data_builders.teacher.replies import FrameScores
 from videorouter.data_builders.teacher.request import load_prompt, options_block
 from videorouter.data_builders.teacher.teacher import Teacher
@@ -99,11 +99,12 @@ class TeacherLabeller:
         text = SCORES.fill(
             {"count": len(chosen), "question": question.question, "options": options_block(question.options)}
         )
-        return await self.teacher.ask(
+        return await self.teacher.about(question.video).ask(
             text,
             video.pictures(chosen),
             FrameScores,
             lambda reply: _Window(chosen, reply.in_order(len(chosen)), reply.reason),
+            SCORES.name,
         )
 
     def _relevant(self, scores: Sequence[int]) -> list[bool]:
@@ -115,6 +116,10 @@ class AnnotateRecipe:
     """Makes the labellers of `flr annotate` in any process."""
 
     config: AnnotateConfig
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        return [SCORES.name, *(NECESSITY_PROMPTS if self.config.necessity else [])]
 
     def __call__(self, videos: VideoFolder) -> Callable[[Teacher], Labeller]:
         return lambda teacher: TeacherLabeller(videos, teacher, self.config, self.config.necessity)

@@ -48,7 +48,7 @@ async def coherence(teacher: Teacher, video: PreparedVideo, captions: Sequence[s
         "answer": candidate.question.answer,
         "captions": caption_lines(captions, candidate.evidence),
     }
-    judged = await teacher.ask(COHERENCE.fill(values), [], Coherence, lambda reply: reply)
+    judged = await teacher.ask(COHERENCE.fill(values), [], Coherence, lambda reply: reply, COHERENCE.name)
     if not judged.coherent:
         raise Filtered("coherence", f"question, answer and evidence do not fit: {judged.reason}")
 

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
 from videorouter.data_builders.building.plan import VideoJob
 from videorouter.data_builders.flr.filters import COHERENCE, COUNTERFACTUAL, FILTERS, PROPOSAL, Candidate, caption_lines
-from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.rejects import Reject, reject_of
 from videorouter.data_builders.teacher.answering import ANSWER, JUDGE
 from videorouter.data_builders.teacher.errors import TeacherReplyError
 from videorouter.data_builders.teacher.replies import FrameCaptions, ProposedQuestion, ProposedQuestions
@@ -53,7 +53,7 @@ class QuestionGenerator:
             captions = await caption_frames(self.teacher, video, self.config.window)
             proposals = await propose(self.teacher, captions, self.config.questions_per_video)
         except TeacherReplyError as error:  # captions that are not whole would hide evidence: no question is safe
-            return [], [Reject(job.video, "teacher", error.verdict, str(error), error.raw)]
+            return [], [reject_of(job.video, "teacher", error)]
         if not proposals:
             return [], [Reject(job.video, "teacher", "no_question", "the teacher found nothing to ask")]
         about = {"video": job.video, "split": job.split, "licence": self.config.licence}
@@ -92,6 +92,7 @@ class GenerateRecipe:
     """Makes the labellers of `flr generate` in any process."""
 
     config: GenerateConfig
+    kinds: ClassVar[Sequence[str]] = PROMPTS
 
     def __call__(self, videos: VideoFolder) -> Callable[[Teacher], Labeller]:
         return lambda teacher: QuestionGenerator(videos, teacher, self.config)
@@ -107,7 +108,7 @@ async def caption_frames(teacher: Teacher, video: PreparedVideo, window: int) ->
 async def propose(teacher: Teacher, captions: Sequence[str], count: int) -> list[ProposedQuestion]:
     """At most `count` questions with their evidence frames, from captions alone. Raises as `Teacher.ask`."""
     values = {"frames": len(captions), "count": count, "captions": caption_lines(captions, range(len(captions)))}
-    reply = await teacher.ask(PROPOSALS.fill(values), [], ProposedQuestions, lambda reply: reply)
+    reply = await teacher.ask(PROPOSALS.fill(values), [], ProposedQuestions, lambda reply: reply, PROPOSALS.name)
     return reply.questions[:count]
 
 
@@ -136,7 +137,7 @@ def candidates(
 async def _caption_window(teacher: Teacher, video: PreparedVideo, start: int, window: int) -> list[str]:
     pictures = video.pictures(range(start, min(start + window, len(video.jpegs))))
     text = CAPTIONS.fill({"count": len(pictures)})
-    return await teacher.ask(text, pictures, FrameCaptions, lambda reply: reply.in_order(len(pictures)))
+    return await teacher.ask(text, pictures, FrameCaptions, lambda reply: reply.in_order(len(pictures)), CAPTIONS.name)
 
 
 def _candidate(name: str, proposal: ProposedQuestion, frames: int, about: Mapping[str, Any]) -> Candidate:

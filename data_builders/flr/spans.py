@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
 from videorouter.data_builders.building.plan import VideoJob
@@ -39,6 +40,8 @@ class SpanLabeller:
 @dataclass(frozen=True)
 class SpanRecipe:
     """Makes the labellers of `flr spans` in any process."""
+
+    kinds: ClassVar[Sequence[str]] = ()
 
     def __call__(self, videos: VideoFolder) -> Callable[[Teacher], Labeller]:
         return lambda _: SpanLabeller(videos)

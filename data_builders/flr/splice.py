@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 from random import Random
+from typing import ClassVar
 
 import numpy as np
 
@@ -157,6 +158,7 @@ class SpliceRecipe:
     """Makes the labellers of `flr splice` in any process."""
 
     timelines: Mapping[str, Timeline]
+    kinds: ClassVar[Sequence[str]] = ()
 
     def __call__(self, videos: VideoFolder) -> Callable[[Teacher], Labeller]:
         return lambda _: SpliceLabeller(videos, dict(self.timelines))

@@ -1,8 +1,9 @@
 """The Video-QTR labeller: a question gets its category's winner, or by option the policy that alone solved it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
 from videorouter.data_builders.building.plan import VideoJob
@@ -82,6 +83,8 @@ class PolicyRecipe:
     categories: Mapping[str, QuestionCategory]
     probing: Probing
     config: PolicyConfig
+    kinds: ClassVar[Sequence[str]] = ()
+    """What the labels rest on was asked before."""
 
     def __call__(self, videos: VideoFolder) -> Callable[[Teacher], Labeller]:
         frames = FrameSource(videos, None, self.relevance)

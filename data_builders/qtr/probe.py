@@ -21,6 +21,10 @@ Answer = Callable[[VideoQuestion, Allocation], Awaitable[VideoAnswer]]
 """Answers a question about one video from the frames that an allocation keeps, each at its scale. Raises as `Teacher.ask`."""
 
 
+class UnworkableBudget(ValueError):
+    """Options that leave no allocation: they are the run's fault, and no question's."""
+
+
 class Prober(Protocol):
     """Answers questions under a forced allocation; `name` says in the manifest who did."""
 
@@ -57,16 +61,19 @@ class ProbeConfig:
     device: str = "cpu"
 
     def plan(self, policy: Policy, relevant: Sequence[bool]) -> Allocation:
-        """The forced allocation. Raises `ValueError` as `allocate`."""
-        return allocate(
-            policy,
-            relevant,
-            tokens_per_frame=self.tokens_per_frame,
-            budget=self.budget or len(relevant) * (self.tokens_per_frame // self.global_scale),
-            global_scale=self.global_scale,
-            relevant_scale=self.relevant_scale,
-            irrelevant_scale=self.irrelevant_scale,
-        )
+        """The forced allocation. Raises `UnworkableBudget` as `allocate` raises `ValueError`."""
+        try:
+            return allocate(
+                policy,
+                relevant,
+                tokens_per_frame=self.tokens_per_frame,
+                budget=self.budget or len(relevant) * (self.tokens_per_frame // self.global_scale),
+                global_scale=self.global_scale,
+                relevant_scale=self.relevant_scale,
+                irrelevant_scale=self.irrelevant_scale,
+            )
+        except ValueError as error:
+            raise UnworkableBudget(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -101,12 +108,12 @@ async def probe(
 ) -> Probed:
     """Ask one question under both policies; `relevant` holds one bool per frame, `judge` decides about open answers.
 
-    Raises `TeacherReplyError`, `TeacherStopped`, and `ValueError` for an unworkable budget.
+    Raises `TeacherReplyError`, `TeacherStopped`, and `UnworkableBudget`.
     """
 
     async def ask(plan: Allocation) -> tuple[bool, str]:
         reply = await answer(question, plan)
-        return await is_right(judge, question, reply), reply.answer if reply.answerable else ""
+        return await is_right(judge.about(question.video), question, reply), reply.answer if reply.answerable else ""
 
     plans = {policy: config.plan(policy, relevant) for policy in POLICIES}
     asked = dict(zip(POLICIES, await asyncio.gather(*(ask(plan) for plan in plans.values())), strict=True))
@@ -137,7 +144,7 @@ class TeacherProber:
             Picture(f"Frame-{number}:", _url(video, frame, scale))
             for number, (frame, scale) in enumerate(zip(plan.frames, plan.scales, strict=True), start=1)
         ]
-        return await answer_from(self.teacher, question, pictures)
+        return await answer_from(self.teacher.about(question.video), question, pictures)
 
 
 def _url(video: PreparedVideo, frame: int, scale: int) -> DataUrl:

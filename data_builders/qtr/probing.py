@@ -3,30 +3,31 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from videorouter.data_builders.building.plan import UNSPLIT
+from videorouter.data_builders.building.rehearsal import TRIED, Rehearsal, show
+from videorouter.data_builders.flr.annotate import SCORES
 from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.outcomes import BY_CATEGORY, PROBES, PolicyConfig, Probing, outcomes
-from videorouter.data_builders.qtr.probe import ProbeConfig, Probed, Prober, TeacherProber, probe
-from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.qtr.probe import ProbeConfig, Probed, Prober, TeacherProber, UnworkableBudget, probe
+from videorouter.data_builders.qtr.probe_record import UNFINISHED, ProbeLog, ProbeRecord
+from videorouter.data_builders.rejects import Reject, reject_of
+from videorouter.data_builders.teacher.answering import ANSWER, JUDGE
 from videorouter.data_builders.teacher.concurrency import map_concurrently
-from videorouter.data_builders.teacher.errors import TeacherReplyError
 from videorouter.data_builders.teacher.replies import Category, QuestionCategory
 from videorouter.data_builders.teacher.request import load_prompt
+from videorouter.data_builders.teacher.sent import together
 from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.shards.schema import VideoQuestion
-from videorouter.shards.writer import write_atomically
 from videorouter.video.errors import VideoError
 
 CATEGORY = load_prompt("question_category")
-UNFINISHED = "probed.jsonl"
-_PROBED = TypeAdapter(Probed)
+KINDS = (CATEGORY.name, SCORES.name, ANSWER.name, JUDGE.name)
+"""The kinds of request that probing may send."""
 COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -49,21 +50,25 @@ async def run_probing(
     Kept in `out/probes.json` and read back from there; until all is probed, `out/probed.jsonl` holds what is. At most
     `teacher.config.concurrency` videos are in memory.
 
-    Raises `TeacherStopped`; `ValueError` for an unworkable budget or base, or a record that does not read.
+    Raises `TeacherStopped`, with nothing of what it put aside on disk; `ValueError` for an unworkable budget or base, or a record
+    that does not read.
     """
     kept = out / PROBES
     if kept.is_file():
-        record = _read(kept)
+        record = ProbeRecord.read(kept)
         return record.categories, record.probing, record.rejects
     prober, log = _prober(config, teacher), ProbeLog(out / UNFINISHED)
+    every_split = policies.labels == "question"
+    await _rehearse(questions, frames, prober, teacher, config, log, every_split)
     with Progress(*COLUMNS, console=Console(markup=False, stderr=True), transient=True) as progress:
         task = progress.add_task("categories", total=len(questions))
         categories, rejects = await categorise(teacher, questions, lambda _: progress.advance(task))
-        chosen = to_probe(questions, categories, config.per_category, every_split=policies.labels == "question")
+        chosen = to_probe(questions, categories, config.per_category, every_split)
         left = {video: [one for one in members if one.id not in log.found] for video, members in chosen.items()}
         bar = progress.add_task("probing", total=sum(map(len, left.values())))
         done = await _probe_all(left, frames, prober, teacher, config, log, lambda count: progress.advance(bar, count))
-    by_id = log.found | {one.question: one for one in done if isinstance(one, Probed)}
+    teacher.streaks.finish()
+    by_id = log.found
     asked = [question for members in chosen.values() for question in members if question.id in by_id]
     probing = Probing(
         prober=prober.name,
@@ -71,8 +76,7 @@ async def run_probing(
         failed=[one for one in done if isinstance(one, Reject)],
         outcomes=outcomes([by_id[question.id] for question in asked if is_for_training(question)], categories),
     )
-    record = _Record(categories, probing, rejects)
-    write_atomically(kept, TypeAdapter(_Record).dump_json(record, indent=1).decode())
+    ProbeRecord(categories, probing, rejects).write(kept)
     log.remove()
     return categories, probing, rejects
 
@@ -88,9 +92,10 @@ async def categorise(
     async def ask(question: VideoQuestion) -> QuestionCategory | Reject:
         text = CATEGORY.fill({"question": question.question, "categories": listed})
         try:
-            return await teacher.ask(text, [], QuestionCategory, lambda reply: reply)
-        except TeacherReplyError as error:
-            return Reject(question.id, "category", error.verdict, str(error), error.raw)
+            about = teacher.about(question.video)
+            return await about.ask(text, [], QuestionCategory, lambda reply: reply, CATEGORY.name)
+        except Exception as error:
+            return reject_of(question.id, "category", error)
 
     listed = "\n".join(f"- {category.value}" for category in Category)
     replies = await map_concurrently(ask, questions, teacher.config.concurrency, finished)
@@ -107,8 +112,7 @@ def to_probe(
     """At most `per_category` questions a category by video, from the training split alone or as many from every split."""
     groups: dict[tuple[str, Category], list[VideoQuestion]] = defaultdict(list)
     for question in questions:
-        wanted = every_split or is_for_training(question)
-        if wanted and question.answer is not None and question.id in categories:
+        if _may_be_probed(question, every_split) and question.id in categories:
             groups[question.split or UNSPLIT, categories[question.id].category].append(question)
     chosen: dict[str, list[VideoQuestion]] = defaultdict(list)
     for members in groups.values():
@@ -119,56 +123,13 @@ def to_probe(
     return chosen
 
 
+def _may_be_probed(question: VideoQuestion, every_split: bool) -> bool:
+    return (every_split or is_for_training(question)) and question.answer is not None
+
+
 def is_for_training(question: VideoQuestion) -> bool:
     """Whether it may take part in a category's decision: held-out questions never do."""
     return (question.split or UNSPLIT) == UNSPLIT
-
-
-class ProbeLog:
-    """Probes as they come, one a line of the file `path`, so that a build that was killed repeats none of them.
-
-    `found` holds what it knew when it was opened, by question id.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """A line that does not read (the last one before a kill) is taken out: its question is probed again."""
-        self.path = path
-        self.found: dict[str, Probed] = {}
-        for line in path.read_bytes().splitlines() if path.is_file() else []:
-            try:
-                one = _PROBED.validate_json(line)
-            except ValidationError:
-                continue
-            self.found[one.question] = one
-        if path.is_file():
-            write_atomically(path, "".join(_line(one) for one in self.found.values()))
-
-    def add(self, one: Probed) -> None:
-        """Keep one more."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_line(one))
-
-    def remove(self) -> None:
-        """All of it is kept in `probes.json` now."""
-        self.path.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class _Record:
-    """The content of `probes.json`."""
-
-    categories: dict[str, QuestionCategory]
-    probing: Probing
-    rejects: list[Reject]
-
-
-def _read(kept: Path) -> _Record:
-    try:
-        return TypeAdapter(_Record).validate_json(kept.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{kept} does not read ({where}: {first['msg']}): remove it to probe again") from error
 
 
 def _prober(config: ProbeConfig, teacher: Teacher) -> Prober:
@@ -178,6 +139,38 @@ def _prober(config: ProbeConfig, teacher: Teacher) -> Prober:
     from videorouter.data_builders.qtr.local_prober import LocalProber  # torch takes seconds to import
 
     return LocalProber(config.local_base, config.device, config.tokens_per_frame)
+
+
+async def _rehearse(
+    questions: Sequence[VideoQuestion],
+    frames: FrameSource,
+    prober: Prober,
+    teacher: Teacher,
+    config: ProbeConfig,
+    log: ProbeLog,
+    every_split: bool,
+) -> None:
+    """Every kind of request is met with one video before others are paid for; while it is refused, with the next, too.
+
+    The first question that can be probed is the first of its category, and so one that is probed anyway.
+    """
+    rehearsal = Rehearsal(KINDS)
+    by_video: dict[str, list[VideoQuestion]] = defaultdict(list)
+    for question in questions:
+        by_video[question.video].append(question)
+    videos = dict.fromkeys(one.video for one in questions if _may_be_probed(one, every_split))
+    for video in list(videos)[:TRIED]:
+        categories, _ = await categorise(teacher, by_video[video])
+        first = [one for one in by_video[video] if one.id in categories and _may_be_probed(one, every_split)][:1]
+        left = {video: [one for one in first if one.id not in log.found]}
+        probed = await _probe_all(left, frames, prober, teacher, config, log, lambda _: None)
+        if left[video] and not probed:
+            continue  # its frames cannot be read
+        rehearsal.hear(video, teacher)
+        if rehearsal.over:
+            break
+    rehearsal.sent = together([teacher.sent])
+    show(rehearsal)
 
 
 async def _probe_all(
@@ -192,17 +185,21 @@ async def _probe_all(
     async def probe_video(name: str) -> list[Probed | Reject]:
         try:
             video = await asyncio.to_thread(frames.prepare, name)
+            answer = await prober.load(video)
         except VideoError:
             return []  # the build itself meets this video again and puts it aside with its verdict
-        answer = await prober.load(video)
+        except Exception as error:
+            return [reject_of(question.id, "probe", error) for question in chosen[name]]
 
         async def probe_one(question: VideoQuestion) -> Probed | Reject:
             try:
                 one = await probe(answer, judge, config, question, await frames.relevant(video, question))
-                log.add(one)
-                return one
-            except TeacherReplyError as error:
-                return Reject(question.id, "probe", error.verdict, str(error), error.raw)
+            except UnworkableBudget:
+                raise
+            except Exception as error:
+                return reject_of(question.id, "probe", error)
+            log.add(one)
+            return one
 
         return await asyncio.gather(*(probe_one(question) for question in chosen[name]))
 
@@ -213,7 +210,3 @@ async def _probe_all(
         lambda name: advance(len(chosen[name])),
     )
     return [one for video in by_video for one in video]
-
-
-def _line(one: Probed) -> str:
-    return _PROBED.dump_json(one).decode() + "\n"

@@ -18,7 +18,7 @@ async def answer_from(
 ) -> VideoAnswer:
     """The teacher's answer to a question from some frames alone. Raises as `Teacher.ask`."""
     values = {"count": len(pictures), "question": question.question, "options": options_block(question.options)}
-    return await teacher.ask(prompt.fill(values), pictures, VideoAnswer, lambda reply: reply)
+    return await teacher.ask(prompt.fill(values), pictures, VideoAnswer, lambda reply: reply, prompt.name)
 
 
 async def is_right(teacher: Teacher, question: VideoQuestion, reply: VideoAnswer) -> bool:
@@ -40,7 +40,7 @@ async def is_right(teacher: Teacher, question: VideoQuestion, reply: VideoAnswer
     if given == _plain(question.answer):
         return True
     values = {"question": question.question, "answer": question.answer, "reply": " ".join(reply.answer.split())}
-    return await teacher.ask(JUDGE.fill(values), [], Judgement, lambda judgement: judgement.same)
+    return await teacher.ask(JUDGE.fill(values), [], Judgement, lambda judgement: judgement.same, JUDGE.name)
 
 
 def _plain(text: str) -> str:

@@ -1,11 +1,18 @@
 """Where the teacher is, how it is asked, and what its answers cost."""
 
-from dataclasses import astuple, dataclass
+import math
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from videorouter.data_builders.teacher.addresses import shown
+from videorouter.data_builders.teacher.parameters import Parameters
+
+OURS = ("messages", "stream")
+"""What `extra_body` may not hold."""
 
 
 @dataclass
@@ -18,10 +25,18 @@ class TeacherConfig:
         model: model name sent with every request
         key_variable: environment variable that holds the key; several with commas, one an endpoint
         concurrency: requests in flight at most, over all workers of this machine; fewer while the endpoint says 429
-        timeout: seconds a request may take
+        timeout: seconds a request may take, from its start to the last byte of the answer
         attempts: times a request is repeated after 5xx or a timeout before its item is put aside
+        wait: seconds that an endpoint which has not answered yet may refuse connections: it may be loading its model
         patience: seconds without any answer, the endpoints being unavailable or busy, until the run stops
         prices: YAML file {model: {input, output, image}}: dollars a million tokens, dollars an image; caps in dollars need it
+        max_tokens: limit of every reply, thoughts included; null takes one that is ample for its kind
+        max_tokens_name: under which it is sent; newer models of OpenAI want max_completion_tokens
+        temperature: of every request; null sends none, as models that reason demand
+        extra_body: JSON object merged into the body of every request, such as {"chat_template_kwargs": {"enable_thinking":
+            false}}; null takes a field out of it
+        headers: JSON object of further headers; $NAME in a value is read from the environment
+        query: JSON object of query parameters, such as {"api-version": "2024-10-21"}; $NAME as in headers
     """
 
     base_url: str = "http://127.0.0.1:8000/v1"
@@ -30,19 +45,46 @@ class TeacherConfig:
     concurrency: int = 8
     timeout: float = 120.0
     attempts: int = 5
+    wait: float = 60.0
     patience: float = 600.0
     prices: Path | None = None
+    max_tokens: int | None = None
+    max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    temperature: float | None = 0.0
+    extra_body: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for an endpoint that is not an address, and numbers that mean nothing."""
+        """Raises `ValueError` for an endpoint that is not an address, and options that mean nothing."""
         for url in self.base_url.split(","):
             if not url.strip().startswith(("http://", "https://")):
                 raise ValueError(
-                    f"--teacher.base_url {url.strip()!r} is not an address: give one such as http://127.0.0.1:8000/v1"
+                    f"--teacher.base_url {shown(url)!r} is not an address: give one such as http://127.0.0.1:8000/v1"
                 )
-        for name, least in (("concurrency", 1), ("attempts", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"teacher.{name} is {getattr(self, name)}: give {least} or more")
+        numbers = (
+            ("concurrency", 1),
+            ("attempts", 0),
+            ("wait", 0),
+            ("patience", 0),
+            ("max_tokens", 1),
+            ("temperature", 0),
+        )
+        for name, least in numbers:
+            number = getattr(self, name)
+            if number is not None and not (math.isfinite(number) and number >= least):
+                raise ValueError(f"teacher.{name} is {number}: give {least} or more")
+        if not (math.isfinite(self.timeout) and self.timeout > 0):
+            raise ValueError(f"teacher.timeout is {self.timeout:g}: give the seconds that a request may take")
+        if ours := [name for name in OURS if name in self.extra_body]:
+            raise ValueError(
+                f"teacher.extra_body holds {' and '.join(ours)}: these are the builder's own, leave them out"
+            )
+
+    @property
+    def parameters(self) -> Parameters:
+        """What is sent with every request."""
+        return Parameters(self.max_tokens, self.temperature, self.extra_body, self.max_tokens_name)
 
 
 @dataclass(frozen=True)

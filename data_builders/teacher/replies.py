@@ -4,26 +4,43 @@ Names and docstrings are part of the schemas, and so of the keys under which ans
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from videorouter.shards.schema import Score
 
 
-class _Reply(BaseModel):
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ScoredFrame(_Reply):
+class Reply(_Strict):
+    """What a teacher replies to one request."""
+
+    tokens: ClassVar[int] = 1024
+    tokens_a_picture: ClassVar[int] = 0
+
+    @classmethod
+    def most_tokens(cls, pictures: int) -> int:
+        """The limit of tokens sent with a request of that many pictures, unless the user sets one.
+
+        Several times what replies take (`docs/building-datasets.md`): it is there to end a model that goes round in circles.
+        """
+        return cls.tokens + cls.tokens_a_picture * pictures
+
+
+class ScoredFrame(_Strict):
     """The score of one frame, by its number in the request."""
 
     frame: int
     score: Score
 
 
-class FrameScores(_Reply):
+class FrameScores(Reply):
     """One score for every frame of the request."""
+
+    tokens_a_picture = 48
 
     scores: list[ScoredFrame]
     reason: str
@@ -36,7 +53,7 @@ class FrameScores(_Reply):
         return [by_frame[frame] for frame in range(1, count + 1)]
 
 
-class VideoAnswer(_Reply):
+class VideoAnswer(Reply):
     """An answer, or that the frames do not allow one."""
 
     answerable: bool
@@ -44,7 +61,7 @@ class VideoAnswer(_Reply):
     reason: str
 
 
-class Judgement(_Reply):
+class Judgement(Reply):
     """Whether a reply to a question says the same as its known answer."""
 
     same: bool
@@ -64,22 +81,24 @@ class Category(StrEnum):
     OTHER = "other"
 
 
-class QuestionCategory(_Reply):
+class QuestionCategory(Reply):
     """The category of a question."""
 
     category: Category
     reason: str
 
 
-class FrameCaption(_Reply):
+class FrameCaption(_Strict):
     """What one frame shows, by its number in the request."""
 
     frame: int
     caption: Annotated[str, Field(min_length=1)]
 
 
-class FrameCaptions(_Reply):
+class FrameCaptions(Reply):
     """One caption for every frame of the request."""
+
+    tokens_a_picture = 192
 
     captions: list[FrameCaption]
 
@@ -91,7 +110,7 @@ class FrameCaptions(_Reply):
         return [by_frame[frame] for frame in range(1, count + 1)]
 
 
-class ProposedQuestion(_Reply):
+class ProposedQuestion(_Strict):
     """A question with its answer and the numbers of all frames that carry it; an open question has no options."""
 
     question: str
@@ -102,13 +121,15 @@ class ProposedQuestion(_Reply):
     reason: str
 
 
-class ProposedQuestions(_Reply):
+class ProposedQuestions(Reply):
     """What a teacher would ask about a video. What is wrong with one question is no fault of the others."""
+
+    tokens = 8192
 
     questions: list[ProposedQuestion]
 
 
-class Coherence(_Reply):
+class Coherence(Reply):
     """Whether a question, its answer and its evidence fit."""
 
     coherent: bool

@@ -12,10 +12,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from videorouter.data_builders.teacher.parameters import USUAL_PARAMETERS, Parameters
+from videorouter.data_builders.teacher.replies import Reply
+from videorouter.data_builders.teacher.schemas import sent_schema
 from videorouter.routers.systems.query import lettered
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 TEMPERATURE = 0
+MOST_OF_A_BAD_REPLY = 4000
+"""Characters of a bad reply that its correction shows: one that was cut off may be thousands of blanks."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,19 @@ class Request:
     model: str
     text: str
     pictures: tuple[Picture, ...]
-    schema: type[BaseModel]
+    schema: type[Reply]
     correcting: tuple[str, str] | None = None
+    parameters: Parameters = USUAL_PARAMETERS
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens that the reply may take; a correction, which may follow a reply that was cut off, twice as many."""
+        most = self.parameters.max_tokens or self.schema.most_tokens(len(self.pictures))
+        return 2 * most if self.correcting else most
 
     @property
     def key(self) -> str:
-        """sha256 of all that decides the answer: model, text, pictures, schema and parameters."""
+        """sha256 of all that decides the answer: model, text, pictures, schema and the parameters that are not the usual ones."""
         digest = hashlib.sha256()
         for part in self._parts():
             data = part.encode()
@@ -93,7 +105,8 @@ class Request:
         return digest.hexdigest()
 
     def _parts(self) -> Iterator[str]:
-        yield json.dumps([self.model, TEMPERATURE, self.schema.__name__, _json_schema(self.schema)], sort_keys=True)
+        usual = [self.model, TEMPERATURE, self.schema.__name__, _json_schema(self.schema)]
+        yield json.dumps([*usual, *filter(None, [self.parameters.unusual])], sort_keys=True)
         yield self.text
         for picture in self.pictures:
             yield picture.label
@@ -110,16 +123,23 @@ class Request:
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         if self.correcting:
             raw, problem = self.correcting
-            messages += [{"role": "assistant", "content": raw}, {"role": "user", "content": problem}]
-        schema = {"name": self.schema.__name__, "schema": _json_schema(self.schema), "strict": True}
-        return {
+            messages += [
+                {"role": "assistant", "content": raw[:MOST_OF_A_BAD_REPLY] or "(nothing)"},  # some refuse an empty one
+                {"role": "user", "content": problem},
+            ]
+        schema = {"name": self.schema.__name__, "schema": sent_schema(self.schema), "strict": True}
+        body = {
             "model": self.model,
             "messages": messages,
             "response_format": {"type": "json_schema", "json_schema": schema},
-            "temperature": TEMPERATURE,
+            self.parameters.max_tokens_name: self.most_tokens,
+            "temperature": self.parameters.temperature,
         }
+        body |= self.parameters.extra_body
+        return {name: value for name, value in body.items() if value is not None}
 
 
 @lru_cache
 def _json_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    """With the bounds that are not sent: answers are kept under it."""
     return schema.model_json_schema()

@@ -1,39 +1,90 @@
 """Asks for JSON of a schema and holds the reply to it; what was asked before is read from the journal, not paid again."""
 
 import asyncio
+import copy
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from videorouter.data_builders.teacher.client import TeacherClient
 from videorouter.data_builders.teacher.config import TeacherConfig, Usage
-from videorouter.data_builders.teacher.errors import TeacherReplyError
+from videorouter.data_builders.teacher.endings import Ending, unusable, withheld
+from videorouter.data_builders.teacher.errors import TeacherFailure, TeacherRefuses, TeacherReplyError
+from videorouter.data_builders.teacher.fault import Asking, Heard, Met, Streaks, keys_of
 from videorouter.data_builders.teacher.journal import Answer, Journal
+from videorouter.data_builders.teacher.replies import Reply
+from videorouter.data_builders.teacher.reply_text import json_text
 from videorouter.data_builders.teacher.request import Picture, Request
+from videorouter.data_builders.teacher.sent import Sent
 
 LAST_ANSWERS = 3.0
 """Seconds that the answers in flight are awaited after Ctrl-C, which is to end a command within five."""
 
-ReplyModel = TypeVar("ReplyModel", bound=BaseModel)
+ReplyModel = TypeVar("ReplyModel", bound=Reply)
 Checked = TypeVar("Checked")
 
 
-class Teacher:
-    """The teacher as the labellers of one shard see it.
+@dataclass
+class _Shared:
+    """What all views of one teacher share."""
 
-    `usage` is what was paid through it, `used` what all answers it gave cost when they were paid.
-    """
+    client: TeacherClient
+    journal: Journal
+    streaks: Streaks
+    usage: Usage = field(default_factory=Usage)
+    used: Usage = field(default_factory=Usage)
+    heard: Heard = field(default_factory=Heard)
+    sent: dict[str, Sent] = field(default_factory=dict)
+    asking: dict[str, asyncio.Task[Answer]] = field(default_factory=dict)
+
+
+class Teacher:
+    """The teacher as the labellers of one shard see it; `about` gives a view for one video."""
 
     def __init__(
-        self, config: TeacherConfig, client: TeacherClient | None = None, journal: Journal | None = None
+        self,
+        config: TeacherConfig,
+        client: TeacherClient | None = None,
+        journal: Journal | None = None,
+        streaks: Streaks | None = None,
     ) -> None:
         self.config = config
-        self.usage = self.used = Usage()
-        self._client = client or TeacherClient(config)
-        self._journal = journal or Journal()
-        self._asking: dict[str, asyncio.Task[Answer]] = {}
+        self.video = ""
+        self._shared = _Shared(client or TeacherClient(config), journal or Journal(), streaks or Streaks())
+
+    @property
+    def usage(self) -> Usage:
+        """What was paid through it."""
+        return self._shared.usage
+
+    @property
+    def used(self) -> Usage:
+        """What all answers that it gave cost when they were paid."""
+        return self._shared.used
+
+    @property
+    def heard(self) -> Heard:
+        """What its requests came to."""
+        return self._shared.heard
+
+    @property
+    def sent(self) -> dict[str, Sent]:
+        """What was paid through it, by kind of request."""
+        return self._shared.sent
+
+    @property
+    def streaks(self) -> Streaks:
+        """Whose fault refusals are: this process's count."""
+        return self._shared.streaks
+
+    def about(self, video: str) -> "Teacher":
+        """The same teacher, asked about `video`: journal, client and what is in flight are shared."""
+        view = copy.copy(self)
+        view.video = video
+        return view
 
     async def ask(
         self,
@@ -41,23 +92,33 @@ class Teacher:
         pictures: Sequence[Picture],
         schema: type[ReplyModel],
         check: Callable[[ReplyModel], Checked],
+        kind: str | None = None,
     ) -> Checked:
         """Send one prompt with its pictures and return `check(reply)` of the parsed reply.
 
-        A reply that is not of `schema`, or on which `check` raises `ValueError`, is asked for once more, with the error.
-        Raises `TeacherReplyError` when the second reply fails too, `TeacherRefusal` or `TeacherFailure` where the endpoint
-        refuses or fails on this request, `TeacherUnavailable` or `BudgetSpent` when there are no more answers.
+        `kind` names requests that an endpoint takes or refuses alike: a prompt's name, or else the schema's. A reply that is
+        not of `schema`, or on which `check` raises `ValueError`, is asked for once more, with the error, and with twice the
+        tokens: it may have been cut off.
+
+        Raises `TeacherReplyError` when the second reply fails too (`TeacherCutOff` where it was cut off again),
+        `TeacherRefusal`, `TeacherFiltered` or `TeacherFailure` where the endpoint refuses, filters or fails on this request, and
+        `TeacherStopped` when there are no more answers.
         """
-        request = Request(self.config.model, text, tuple(pictures), schema)
-        raw = await self._answer(request)
-        checked, problem = _checked(raw, schema, check)
-        if problem is not None:
-            correction = f"This reply is not valid: {problem}. Reply again, with JSON of the requested schema only."
-            raw = await self._answer(replace(request, correcting=(raw, correction)))
-            checked, problem = _checked(raw, schema, check)
-        if problem is not None:
-            raise TeacherReplyError(f"the reply is not a valid {schema.__name__} after one correction: {problem}", raw)
-        return checked  # type: ignore[return-value]
+        kind, bad = kind or schema.__name__, list[str]()
+        request = Request(self.config.model, text, tuple(pictures), schema, parameters=self.config.parameters)
+        asking = self._shared.streaks.began(kind, self.video, len(pictures))
+        try:
+            checked = await self._valid(request, schema, check, kind, bad)
+        except TeacherReplyError as error:
+            error.keys = tuple(bad)
+            self._met(asking, error)
+            raise
+        except BaseException:
+            self._shared.streaks.left(asking)
+            raise
+        self._shared.heard.succeeded(kind, self.video, len(pictures))
+        self._shared.streaks.succeeded(asking)
+        return checked
 
     async def draining(self, work: Awaitable[Checked]) -> Checked:
         """Await work that asks; where it is cancelled or fails, await the requests in flight as `drain` does."""
@@ -70,46 +131,107 @@ class Teacher:
     async def drain(self, error: BaseException) -> None:
         """Start no request any more, let those in flight end, and keep their answers: they are paid.
 
-        Where `error` is an interruption they have `LAST_ANSWERS` seconds; what comes later is asked again by the next run.
+        Bad replies that may be the run's fault are retired, so that a later run asks again. Where `error` is an interruption the
+        requests in flight have `LAST_ANSWERS` seconds; what comes later is asked again by the next run.
         """
-        self._client.close()
-        if self._asking:
+        self._shared.client.close()
+        if self._shared.asking:
             await asyncio.wait(
-                self._asking.values(), timeout=LAST_ANSWERS if isinstance(error, asyncio.CancelledError) else None
+                self._shared.asking.values(),
+                timeout=LAST_ANSWERS if isinstance(error, asyncio.CancelledError) else None,
             )
+        self._shared.journal.retire(keys_of(self._shared.streaks.doubts))
 
-    async def _answer(self, request: Request) -> str:
-        """The raw reply: kept from before, in flight for another question, or asked for now."""
-        key = request.key
-        answer = self._journal.find(key)
+    async def _valid(
+        self,
+        request: Request,
+        schema: type[ReplyModel],
+        check: Callable[[ReplyModel], Checked],
+        kind: str,
+        bad: list[str],
+    ) -> Checked:
+        """The checked reply to a request, or to its one correction; `bad` takes the keys of replies that cannot be used."""
+        answer = await self._answer(request, kind)
+        bad.append(request.key)
+        checked, problem, _ = _checked(answer, schema, check)
+        if problem is not None:
+            correction = f"This reply is not valid: {problem}. Reply again, with JSON of the requested schema only."
+            request = replace(request, correcting=(answer.raw, correction))
+            answer = await self._answer(request, kind)
+            bad.append(request.key)
+            checked, problem, shape = _checked(answer, schema, check)
+            if problem is not None:
+                error = unusable(answer.ending, answer.raw, schema.__name__, problem, request.most_tokens)
+                error.shape = f"{error.verdict} {schema.__name__}: {shape}"
+                raise error
+        return checked  # type: ignore[return-value]
+
+    def _met(self, asking: Asking, error: TeacherReplyError) -> None:
+        """Count what was met in place of a good answer. Raises `TeacherRefuses` where it is the run's fault; all stop then."""
+        met = Met(
+            asking.kind,
+            asking.video,
+            asking.size,
+            error.shape,
+            " ".join(str(error).split()),
+            error.keys,
+            error.moderation,
+            self._shared.journal.part,
+        )
+        try:
+            if isinstance(error, TeacherFailure):
+                self._shared.streaks.failed(asking)
+            else:
+                self._shared.heard.met.append(met)
+                self._shared.streaks.met(asking, met, self.config.concurrency)
+        except TeacherRefuses as stop:
+            self._shared.client.close(stop)
+            raise
+
+    async def _answer(self, request: Request, kind: str) -> Answer:
+        """The reply: kept from before, in flight for another question, or asked for now."""
+        key, shared = request.key, self._shared
+        answer = shared.journal.find(key)
         if answer is None:
-            if key not in self._asking:
-                self._asking[key] = asyncio.create_task(self._pay(key, request))
-                self._asking[key].add_done_callback(lambda task: self._forget(key, task))
-            answer = await asyncio.shield(self._asking[key])
-        self.used += answer.usage
-        return answer.raw
+            if key not in shared.asking:
+                shared.asking[key] = asyncio.create_task(self._pay(key, request, kind))
+                shared.asking[key].add_done_callback(lambda task: self._forget(key, task))
+            answer = await asyncio.shield(shared.asking[key])
+        shared.used += answer.usage
+        return answer
 
-    async def _pay(self, key: str, request: Request) -> Answer:
+    async def _pay(self, key: str, request: Request, kind: str) -> Answer:
         async def keep(answer: Answer) -> None:
-            self.usage += answer.usage
-            await self._journal.keep(key, answer)
+            self._shared.usage += answer.usage
+            self._shared.sent.setdefault(kind, Sent()).add(request, answer.usage, time.monotonic() - start)
+            await self._shared.journal.keep(key, answer)
 
-        return await self._client.send(request, keep)
+        start = time.monotonic()
+        return await self._shared.client.send(request, keep)
 
     def _forget(self, key: str, task: asyncio.Task[Answer]) -> None:
-        del self._asking[key]
+        del self._shared.asking[key]
         if not task.cancelled():
             task.exception()  # marks it as retrieved: those who wait get it, and nobody else needs it
 
 
 def _checked(
-    raw: str, schema: type[ReplyModel], check: Callable[[ReplyModel], Checked]
-) -> tuple[Checked | None, str | None]:
+    answer: Answer, schema: type[ReplyModel], check: Callable[[ReplyModel], Checked]
+) -> tuple[Checked | None, str | None, str]:
+    """The checked reply, or what is wrong with it, and that in words that are the same for other replies.
+
+    Raises `TeacherRefusal` or `TeacherFiltered`: asking again is no use.
+    """
+    if (error := withheld(answer.ending, answer.raw)) is not None:
+        raise error
     try:
-        return check(schema.model_validate_json(raw)), None
+        return check(schema.model_validate_json(json_text(answer.raw))), None, ""
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, e['loc'])) or 'reply'}: {e['msg']}" for e in error.errors(include_url=False))
-        return None, "; ".join(problems)
+        found = error.errors(include_url=False)
+        problem = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'reply'}: {one['msg']}" for one in found)
+        shape = ".".join([*(part for part in found[0]["loc"] if isinstance(part, str)), found[0]["type"]])
     except ValueError as error:
-        return None, str(error)
+        problem, shape = str(error), " ".join(word for word in str(error).split() if word.isalpha())
+    if answer.ending is Ending.CUT_OFF:
+        return None, f"it was cut off before its end: be brief ({problem})", ""
+    return None, problem, shape

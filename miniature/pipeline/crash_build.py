@@ -25,6 +25,7 @@ from videorouter.shards.verify import verify
 
 MARK = "VIDEOROUTER_CRASH_TEST"
 CONCURRENCY = 8
+Builder = Literal["annotate", "generate", "qtr"]
 FAULTS = (
     "--malformed", "0.1", "--truncated", "0.05", "--wrong-schema", "0.05", "--rate-limit", "0.05", "--server-error", "0.05",
 )  # fmt: skip
@@ -36,7 +37,7 @@ def crash_test(
     kills: int = 100,
     videos: int = 24,
     workers: int = 2,
-    builder: Literal["annotate", "generate"] = "annotate",
+    builder: Builder = "annotate",
     seed: int = 0,
 ) -> None:
     """Kill a build's process group at random moments; exit code 1 where anything is lost, doubled or left behind.
@@ -46,7 +47,7 @@ def crash_test(
         kills: Kills; a build that ends before its kill is compared with the undisturbed one, and another is begun.
         videos: Videos of the world.
         workers: Worker processes of a build.
-        builder: Of Video-FLR: annotate or generate.
+        builder: annotate or generate of Video-FLR, or qtr.
         seed: Of the world, the faults and the moments.
     """
     shutil.rmtree(out, ignore_errors=True)
@@ -166,31 +167,19 @@ class _Trial:
 
     def _start(self, out: Path) -> "subprocess.Popen[bytes]":
         world = self.out / "world"
-        command = [
-            sys.executable,
-            "-m",
-            "videorouter",
-            "data_builders",
-            "flr",
-            self.builder,
-            "--config",
-            f"miniature/flr_{self.builder}",
-        ]
-        command += [
-            "--videos",
-            str(world),
-            "--out",
-            str(out),
-            "--videos_per_shard",
-            "3",
-            "--workers",
-            str(self.workers),
-        ]
-        command += ["--teacher.base_url", self.address, "--teacher.concurrency", str(CONCURRENCY)]
-        if self.builder == "annotate":
-            command += ["--questions", str(world / "questions.jsonl")]
-        else:
-            command += ["--video_list", str(world / "questions.jsonl")]
+        options = {
+            "--config": f"miniature/{'qtr' if self.builder == 'qtr' else f'flr_{self.builder}'}",
+            "--videos": world,
+            "--out": out,
+            "--videos_per_shard": 3,
+            "--workers": self.workers,
+            "--teacher.base_url": self.address,
+            "--teacher.concurrency": CONCURRENCY,
+            "--video_list" if self.builder == "generate" else "--questions": world / "questions.jsonl",
+        }
+        builder = ["qtr"] if self.builder == "qtr" else ["flr", self.builder]
+        command = [sys.executable, "-m", "videorouter", "data_builders", *builder]
+        command += [str(word) for option in options.items() for word in option]
         environment = os.environ | {MARK: str(os.getpid()), "TMPDIR": str(self.temporary.resolve())}
         with (self.out / "builds.log").open("ab") as log:
             return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)

@@ -14,7 +14,8 @@ from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.labeller import PolicyLabeller
 from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig, Probing, outcome_notes, outcomes, print_probing
 from videorouter.data_builders.qtr.probe import ProbeConfig, Probed
-from videorouter.data_builders.qtr.probing import UNFINISHED, ProbeLog, categorise, run_probing, to_probe
+from videorouter.data_builders.qtr.probe_record import UNFINISHED, ProbeLog
+from videorouter.data_builders.qtr.probing import categorise, run_probing, to_probe
 from videorouter.data_builders.sources.conversion import read_questions
 from videorouter.data_builders.teacher.answering import is_right
 from videorouter.data_builders.teacher.concurrency import map_concurrently

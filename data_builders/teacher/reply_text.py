@@ -1,0 +1,48 @@
+"""The JSON of a reply, taken out of what models write around it (ours)."""
+
+import json
+import re
+
+_THOUGHTS = re.compile(r"<(think|thinking|thought|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_END_OF_THOUGHTS = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MOST_TRIES = 100
+_DECODER = json.JSONDecoder(strict=False)  # a line break inside a string is what models write, too
+
+
+def json_text(raw: str) -> str:
+    """The JSON object in `raw`, without thoughts, code fences, a byte-order mark and lone surrogates; `raw` where there is none.
+
+    Of several objects it is the longest.
+    """
+    text = raw.strip("\ufeff \t\r\n")
+    found = _longest_object(text) if text.startswith("{") else None
+    found = found or _longest_object(_without_thoughts(text))
+    return without_surrogates(raw if found is None else json.dumps(found, ensure_ascii=False))
+
+
+def without_surrogates(text: str) -> str:
+    """With U+FFFD in place of lone surrogates, which no file and no database takes."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def _without_thoughts(text: str) -> str:
+    """What follows the thoughts; their beginning may be in the prompt."""
+    return _END_OF_THOUGHTS.split(_THOUGHTS.sub("", text))[-1]
+
+
+def _longest_object(text: str) -> dict[str, object] | None:
+    longest: tuple[int, dict[str, object]] | None = None
+    start = text.find("{")
+    for _ in range(_MOST_TRIES):
+        if start < 0:
+            break
+        try:
+            found, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = start + 1
+        else:
+            if longest is None or end - start > longest[0]:
+                longest = end - start, found
+        start = text.find("{", end)
+    return longest[1] if longest else None

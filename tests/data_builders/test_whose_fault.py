@@ -1,0 +1,214 @@
+"""A refusal that every video meets stops the run with nothing put aside; one that some meet costs those alone."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.responses import Response
+
+from tests.data_builders.scripted_teacher import Asked, ScriptedTeacher, refusal, reply, scripted_teacher
+from tests.data_builders.small_builds import SmallBuild
+from videorouter.data_builders.building.ledger import Ledger
+
+NO_TEMPERATURE = "Unsupported value: 'temperature' does not support 0 with this model."
+ANNOTATE, GENERATE, QTR = ("flr", "annotate"), ("flr", "generate"), ("qtr",)
+
+
+@pytest.fixture
+def teacher() -> Iterator[ScriptedTeacher]:
+    with scripted_teacher() as serving:
+        yield serving
+
+
+@pytest.fixture
+def build(world: Path, tmp_path: Path) -> SmallBuild:
+    """Twelve videos of one question each, a shard a video."""
+    return SmallBuild(world, tmp_path)
+
+
+def refuse_all(asked: Asked) -> Response:
+    return refusal(NO_TEMPERATURE)
+
+
+def prose(asked: Asked) -> Response:
+    return reply(f"Certainly! Here is number {asked.number}.")
+
+
+@pytest.mark.parametrize("builder", [ANNOTATE, GENERATE, QTR])
+def test_what_every_video_is_refused_stops_the_run_and_the_same_command_asks_again(
+    builder: tuple[str, ...],
+    build: SmallBuild,
+    teacher: ScriptedTeacher,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    teacher.script = refuse_all
+    assert build.run(teacher.url, "out", builder=builder) == 6
+    said = capfd.readouterr().err
+    assert NO_TEMPERATURE in said
+    assert "8 videos" in said
+    assert "--teacher.temperature" in said
+    assert 8 <= len(teacher.seen) <= 12
+    assert build.left("out") == []
+    teacher.script = lambda asked: None
+    before = len(teacher.seen)
+    assert build.run(teacher.url, "out", builder=builder) == 0
+    needed = len(teacher.seen) - before
+    assert build.run(teacher.url, "undisturbed", builder=builder) == 0
+    assert len(teacher.seen) - before == 2 * needed
+    assert build.shards("out") == build.shards("undisturbed")
+
+
+@pytest.mark.parametrize("builder", [ANNOTATE, QTR])
+def test_invalid_replies_of_one_shape_stop_the_run_and_are_paid_but_never_replayed(
+    builder: tuple[str, ...], build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    teacher.script = prose
+    assert build.run(teacher.url, "out", builder=builder) == 6
+    assert "constrained decoding" in capfd.readouterr().err
+    bad = len(teacher.seen)
+    assert 16 <= bad <= 24
+    assert build.paid("out") == bad
+    teacher.script = lambda asked: None
+    assert build.run(teacher.url, "out", builder=builder) == 0
+    assert build.paid("out") == bad + len(teacher.good)
+    assert build.run(teacher.url, "undisturbed", builder=builder) == 0
+    assert build.shards("out") == build.shards("undisturbed")
+
+
+def test_a_fault_that_begins_in_the_middle_takes_back_the_shards_that_it_reached(
+    build: SmallBuild, teacher: ScriptedTeacher
+) -> None:
+    """Two are labelled; from the third on all are refused."""
+    teacher.script = lambda asked: refusal("this model takes 3 images at most") if len(teacher.good) >= 2 else None
+    assert build.run(teacher.url, "out") == 6
+    assert build.left("out")[0] == "train-00000.tar"
+    assert len(build.left("out")) == 2
+    assert Ledger(build.folder / "out").totals().failures == 0
+    teacher.script = lambda asked: None
+    assert build.run(teacher.url, "out") == 0
+    assert build.paid("out") == 12
+
+
+@pytest.mark.parametrize("executor", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+def test_several_processes_stop_for_the_same_fault(executor: str, build: SmallBuild, teacher: ScriptedTeacher) -> None:
+    """The rehearsal passes; then each process sees a part of the refusals, and the one that gives them shards sees all."""
+    teacher.script = lambda asked: refusal("no such grammar") if teacher.good else None
+    several = ["--executor", executor, "--workers", "2"]
+    assert build.run(teacher.url, "out", *several) == 6
+    assert build.left("out") == ["train-00000.tar"]
+    teacher.script = lambda asked: None
+    assert build.run(teacher.url, "out", *several) == 0
+    assert build.paid("out") == 12
+
+
+def test_jobs_of_one_video_each_tell_the_fault_too(
+    build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    teacher.script = refuse_all
+    assert build.run(teacher.url, "out", "--shard_range", "3:4") == 6
+    assert "1 video met" in capfd.readouterr().err
+    assert build.left("out") == []
+    assert len(teacher.seen) == 2
+
+
+def test_seven_refusals_and_an_answer_are_the_videos_own(build: SmallBuild, teacher: ScriptedTeacher) -> None:
+    teacher.script = lambda asked: None if asked.number == 7 else refusal("too long")
+    assert build.run(teacher.url, "out", "--teacher.concurrency", "1") == 3
+    assert list(build.quarantine("out").values()) == ["refused"] * 11
+
+
+def test_many_refusals_of_one_video_are_its_own(world: Path, tmp_path: Path, teacher: ScriptedTeacher) -> None:
+    build = SmallBuild(world, tmp_path, videos=9, more={"v03": 50})
+    teacher.script = lambda asked: refusal("too long") if asked.video == "v03" else None
+    assert build.run(teacher.url, "out") == 3
+    assert set(build.quarantine("out").values()) == {"refused"}
+    assert len(build.quarantine("out")) == 50
+
+
+def test_one_refused_question_in_each_video_is_no_fault_of_the_run(
+    world: Path, tmp_path: Path, teacher: ScriptedTeacher
+) -> None:
+    """Refusals come faster than answers: those in flight are heard before the run is stopped."""
+    build = SmallBuild(world, tmp_path, videos=12, each=3)
+    teacher.script = lambda asked: refusal("too long") if "part 0" in asked.text else None
+    assert build.run(teacher.url, "out", "--videos_per_shard", "12", "--teacher.concurrency", "32") == 3
+    assert len(build.quarantine("out")) == 12
+
+
+def test_a_limit_that_only_large_requests_meet_is_the_runs(
+    build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Windows of one frame pass between those of three."""
+    teacher.script = lambda asked: refusal("at most 2 images may be provided") if asked.pictures > 2 else None
+    assert build.run(teacher.url, "out", "--window", "3") == 6
+    assert "--limit-mm-per-prompt" in capfd.readouterr().err
+    assert len({asked.video for asked in teacher.seen}) == 8
+
+
+def moderated(asked: Asked) -> Response:
+    return refusal("flagged by our content policy", code="content_filter")
+
+
+def test_moderation_is_an_items_until_it_is_over_half_of_the_last_requests(
+    world: Path, tmp_path: Path, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    build = SmallBuild(world, tmp_path, videos=12, each=9)
+    teacher.script = lambda asked: moderated(asked) if asked.text.count("part 0") + asked.text.count("part 1") else None
+    assert build.run(teacher.url, "out") == 3
+    assert list(build.quarantine("out").values()) == ["refused"] * 24
+    teacher.script, start = moderated, len(teacher.seen)
+    assert build.run(teacher.url, "all") == 6
+    assert "over half" in capfd.readouterr().err
+    assert 101 <= len(teacher.seen) - start <= 104
+    assert build.left("all") == []
+
+
+def test_a_dry_run_says_why_it_is_refused(
+    build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    teacher.script = refuse_all
+    assert build.run(teacher.url, "out", "--dry_run", "2") == 6
+    assert NO_TEMPERATURE in capfd.readouterr().err
+    teacher.script = lambda asked: None
+    assert build.run(teacher.url, "out", "--dry_run", "2") == 0
+
+
+def test_refusals_can_be_put_aside_however_many(build: SmallBuild, teacher: ScriptedTeacher) -> None:
+    teacher.script = refuse_all
+    assert build.run(teacher.url, "out", "--refused_in_a_row", "0") == 3
+    assert len(build.quarantine("out")) == 12
+
+
+def test_the_first_video_passes_every_kind_of_request_before_a_second_is_paid_for(
+    build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert build.run(teacher.url, "out", "--necessity") == 0
+    said = capfd.readouterr().err
+    assert [asked.video for asked in teacher.seen[:2]] == ["v00", "v00"]
+    assert [asked.pictures for asked in teacher.seen[:2]] == [4, 3]
+    assert "frame_scores: passed; 1 request, at most 4 pictures" in said
+    assert "counterfactual: passed; 1 request, at most 3 pictures" in said
+    assert "judge_answer: not needed yet" in said
+    assert build.paid("out") == len(teacher.seen) == 24
+
+
+def test_necessity_that_is_refused_is_told_before_windows_are_paid_for(
+    build: SmallBuild, teacher: ScriptedTeacher
+) -> None:
+    teacher.script = lambda asked: refusal("request entity too large", 413) if asked.kind == "VideoAnswer" else None
+    assert build.run(teacher.url, "out", "--necessity") == 6
+    assert len(teacher.good) == 8
+
+
+def test_probing_rehearses_with_one_video(
+    build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert build.run(teacher.url, "out", builder=QTR) == 0
+    said = capfd.readouterr().err
+    assert "rehearsed with v00.mp4" in said
+    assert "answer: passed; 2 requests" in said
+    kinds = [asked.kind for asked in teacher.seen]
+    assert kinds[:2] == ["QuestionCategory", "FrameScores"]
+    assert kinds.index("VideoAnswer") < kinds.index("QuestionCategory", 1)
+    assert len({json.dumps(asked.body) for asked in teacher.seen}) == len(teacher.seen)
