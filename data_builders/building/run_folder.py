@@ -122,7 +122,7 @@ def _without(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in config.items():
         if prefix == "teacher." and name in USUAL:
             if value != USUAL[name]:
-                flat[prefix + name] = value
+                flat[prefix + name] = "none" if value is None else value  # not recorded is the usual one
         elif name in LEFT_OUT:
             continue
         elif isinstance(value, Mapping):

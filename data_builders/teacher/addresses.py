@@ -1,11 +1,12 @@
 """Addresses of endpoints as they may be shown: keys stand in some of them, and in what endpoints say of themselves."""
 
 import re
+from base64 import b64encode
 from collections.abc import Iterable
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 HIDDEN = "***"
-SHORTEST_SECRET = 6
+SHORTEST_SECRET = 4
 _PLAIN_SEGMENT = re.compile(
     r"v\d+(?:alpha|beta|rc)?\d*|(?!.*(?:key|secret|token|pass|sk-))[a-z]{1,14}(?:-[a-z]{1,14})*"
 )
@@ -24,8 +25,10 @@ def shown(address: str) -> str:
 def secrets_in(address: str) -> list[str]:
     """What `shown` hides of an address."""
     parts = urlsplit(address.strip())
-    user = parts.netloc.rpartition("@")[0]
-    hidden = [unquote(user), *unquote(user).split(":", 1), user, *user.split(":", 1)]
+    user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    hidden = [secret if colon else user for secret in (password, unquote(password))]
+    if user:  # as an Authorization header, which some endpoints repeat
+        hidden.append(b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode())
     for name_and_value in parts.query.split("&"):
         value = name_and_value.partition("=")[2]
         hidden += [value, unquote_plus(value)]

@@ -33,7 +33,8 @@ _NAMES_A_KEY = re.compile("key|auth|token|secret|cookie|sig", re.IGNORECASE)
 class Endpoint:
     """One address up to /v1; `secrets` is what may never be shown of it.
 
-    `refusal` once it refused for good, `answered` once it answered anything, `unavailable_until` in monotonic seconds.
+    `refusal` once it refused for good, `answered` once it answered anything, `unavailable_until` in monotonic seconds because
+    of its last `trouble`.
     """
 
     url: httpx2.URL
@@ -44,6 +45,7 @@ class Endpoint:
     unavailable_until: float = 0.0
     answered: bool = False
     refusal: TeacherStopped | None = None
+    trouble: str = ""
     _wait: float = field(default=FIRST_WAIT, init=False)
 
     async def complete(self, body: bytes, seconds: float) -> Response:
@@ -65,8 +67,9 @@ class Endpoint:
         except (Unreached, Unanswered):
             return False
 
-    def leave_alone(self) -> None:
+    def leave_alone(self, trouble: str) -> None:
         """It gave no connection: try others first, and it later, each time twice as late."""
+        self.trouble = trouble
         now = time.monotonic()
         if self.unavailable_until <= now:  # those that fail together count once
             self.unavailable_until = now + self._wait
@@ -128,8 +131,9 @@ def _endpoint(
         address = httpx2.URL(url)
     except httpx2.InvalidURL as error:
         raise ValueError(f"--teacher.base_url {shown(url)} is not an address: {hide(str(error), [url])}") from None
-    if not address.host:
-        raise ValueError(f"--teacher.base_url {shown(url)} names no host: give one such as http://127.0.0.1:8000/v1")
+    if not address.host or (address.port or 0) > 65535:
+        missing = "names no host" if not address.host else "is not an address: ports end at 65535"
+        raise ValueError(f"--teacher.base_url {shown(url)} {missing}: give one such as http://127.0.0.1:8000/v1")
     address = address.copy_with(path=address.path.rstrip("/").removesuffix(COMPLETIONS) or "/", fragment=None)
     hidden = {*secrets, *secrets_in(url)} | ({key} if key != "none" else set())
     return Endpoint(

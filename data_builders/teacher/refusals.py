@@ -7,7 +7,7 @@ LONGEST_SHAPE = 160
 _OF_ONE_REQUEST = re.compile(
     r"""
     [a-z]+://\S+                                        # addresses
-    | \b(?:request|trace|correlation|session)[\s_-]*id\W+[\w-]+  # ids that are named so
+    | \b(?:request|trace|correlation|session)[\s_-]*id\W+[\w-]+  # ids by their name
     | \b(?:req|chatcmpl|cmpl|msg|call)[-_]\w+           # ids by their prefix
     | "[^"]*" | `[^`]*` | (?<!\w)'[^']*'(?!\w)          # quoted values
     | [\w./+=-]*\d[\w./+=-]*                            # numbers, hashes, names and paths with digits
@@ -17,7 +17,7 @@ _OF_ONE_REQUEST = re.compile(
 
 _MODERATION = re.compile(
     r"""
-    content[\s_-]*(?:filter|moderation|policy|safety|security|risk) | moderat(?:ion|ed)\b | \bflagged\b
+    content[\s_-]*(?:filter|management|moderation|policy|safety|security|risk) | moderat(?:ion|ed)\b | \bflagged\b
     | safety[\s_-]*(?:system|filter|setting|reason|polic|check|violation) | (?:blocked|prohibited|refused)\b.{0,40}\bsafety\b
     | responsible[\s_-]*ai | data_inspection | (?:usage|acceptable[\s_-]*use)[\s_-]*polic
     | prohibited[\s_-]*content | (?:inappropriate|unsafe|harmful|explicit|sensitive)[\s_-]*(?:content|image|input|text|word)

@@ -6,6 +6,8 @@ import re
 _THOUGHTS = re.compile(r"<(think|thinking|thought|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _END_OF_THOUGHTS = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_INSIDE = re.compile(r'(?:[\[,]|"\s*:)\s*$')
+"""What stands before an object that is a part of another one."""
 _MOST_TRIES = 100
 _DECODER = json.JSONDecoder(strict=False)  # a line break inside a string is what models write, too
 
@@ -13,7 +15,7 @@ _DECODER = json.JSONDecoder(strict=False)  # a line break inside a string is wha
 def json_text(raw: str) -> str:
     """The JSON object in `raw`, without thoughts, code fences, a byte-order mark and lone surrogates; `raw` where there is none.
 
-    Of several objects it is the longest.
+    Of several objects it is the longest; a part of a broken one is none.
     """
     text = raw.strip("\ufeff \t\r\n")
     found = _longest_object(text) if text.startswith("{") else None
@@ -42,7 +44,8 @@ def _longest_object(text: str) -> dict[str, object] | None:
         except (ValueError, RecursionError):
             end = start + 1
         else:
-            if longest is None or end - start > longest[0]:
+            whole = not _INSIDE.search(text, max(0, start - 200), start)
+            if whole and (longest is None or end - start > longest[0]):
                 longest = end - start, found
         start = text.find("{", end)
     return longest[1] if longest else None

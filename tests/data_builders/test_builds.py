@@ -76,7 +76,7 @@ def test_a_teacher_that_is_down_stops_with_its_address_and_a_rerun_goes_on(
     world: Path, teacher: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     down = "http://127.0.0.1:9/v1"
-    assert annotate(world, tmp_path / "out", down, "--teacher.patience", "0") == 4
+    assert annotate(world, tmp_path / "out", down, "--teacher.wait", "0") == 4
     assert down in capfd.readouterr().err
     assert not list((tmp_path / "out").glob("*.tar"))
     assert annotate(world, tmp_path / "out", teacher) == 0

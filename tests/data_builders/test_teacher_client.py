@@ -205,8 +205,8 @@ def test_a_teacher_that_dies_and_returns_is_waited_for() -> None:
     assert asyncio.run(through_death()) == ["counting"] * 2
 
 
-def test_patience_ends_with_the_address() -> None:
-    teacher = Teacher(TeacherConfig("http://127.0.0.1:9/v1", patience=0.5))
+def test_waiting_ends_with_the_address() -> None:
+    teacher = Teacher(TeacherConfig("http://127.0.0.1:9/v1", wait=0.5))
     start = time.monotonic()
     with pytest.raises(TeacherUnavailable, match=r"127\.0\.0\.1:9/v1 gave no answer"):
         asyncio.run(category(teacher, "a"))

@@ -23,12 +23,15 @@ def test_the_shipped_configs_are_listed() -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if Path(name).stem in BUILDERS])
 def test_builder_configs_parse(name: str) -> None:
     from videorouter.data_builders.__main__ import parser
+    from videorouter.data_builders.teacher.config import TeacherConfig
 
     command = BUILDERS[Path(name).stem]
     split = 2 if command[0] == "flr" else 1
     parsed = parser().parse_args([*command[:split], "--config", str(find_config(name)), *command[split:]])
     options = parsed[command[0]] if split == 1 else parsed[command[0]][command[1]]
     assert options.frames == 64
+    if "teacher" in options:
+        TeacherConfig(**options.as_dict()["teacher"])
 
 
 STAGES = [name for name in NAMES if Path(name).stem in ("image_router", "semantic_router", "joint")]
