@@ -34,7 +34,7 @@ class Reject:
         return self.stage != "filter"
 
 
-RETRYABLE = frozenset({"missing", "timeout", "out_of_memory", "server_error", "died"})
+RETRYABLE = frozenset({"missing", "outside", "timeout", "out_of_memory", "server_error", "died"})
 """Verdicts that may be gone at the next attempt."""
 
 

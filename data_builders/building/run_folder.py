@@ -23,7 +23,7 @@ EARLIER = "earlier"
 LOCK = ".lock"
 # What may differ between two runs into one folder, because it changes no label: where things lie, how fast they go, what they
 # may cost, and how they are run.
-PLACES = {"out", "config", "videos", "base_url", "key_variable", "prices", "device"}
+PLACES = {"out", "config", "videos", "allow_outside", "base_url", "key_variable", "prices", "device"}
 SPEED = {"concurrency", "timeout", "attempts", "patience", "deadline", "memory", "decoders"}
 LEFT_OUT = frozenset(PLACES | SPEED | {option.name for option in fields(RunConfig)})
 
