@@ -74,7 +74,7 @@ class Conversion:
 
     @property
     def merged(self) -> int:
-        """Wrong options that stood twice in a published row, and are kept once."""
+        """Options that stood twice in a published row, and are kept once."""
         return sum(fix.how == "merged" for fix in self.fixes)
 
 

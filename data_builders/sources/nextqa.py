@@ -118,7 +118,7 @@ def grounded_questions(row: Row) -> Iterator[Converted]:
 
 
 def _multiple_choice(row: Row, source: str) -> tuple[VideoQuestion, list[Fix]]:
-    """The question of a row, without evidence. A wrong option that stands twice, as in a few rows of every split, is kept once.
+    """The question of a row, without evidence. An option that stands twice, as in a few rows of every split, is kept once.
 
     Raises `Malformed`.
     """
@@ -131,15 +131,15 @@ def _multiple_choice(row: Row, source: str) -> tuple[VideoQuestion, list[Fix]]:
         raise Malformed(f"`type` is {kind!r}: there are {', '.join(TASKS)}")
     name = f"{source}-{row.text('video_id')}-{row.text('qid')}"
     plain = [plain_option(option) for option in options]
-    again = [place for place, option in enumerate(plain) if option in plain[:place] and option != plain_option(answer)]
+    again = [place for place, option in enumerate(plain) if option in plain[:place]]
     question = VideoQuestion(
         id=name,
         video=row.text("video_id"),
         question=row.text("question"),
         options=[option for place, option in enumerate(options) if place not in again],
-        answer=answer,
+        answer=options[plain.index(plain_option(answer))],
         task_type=TASKS[kind],
         source=source,
         licence=LICENCE,
     )
-    return question, [Fix(name, "merged", f"the wrong option {options[place]!r} stands twice") for place in again]
+    return question, [Fix(name, "merged", f"the option {options[place]!r} stands twice") for place in again]

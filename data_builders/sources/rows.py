@@ -74,8 +74,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Fix:
-    """What was changed about a question, by its id in `item`: a span cut to the video (`clamped`) or left out (`dropped`), a
-    wrong option that stood twice (`merged`)."""
+    """What was changed about a question, by its id in `item`: a span cut to the video (`clamped`) or left out (`dropped`), an
+    option that stood twice (`merged`)."""
 
     item: str
     how: Literal["clamped", "dropped", "merged"]
