@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from videorouter.data_builders.rejects import Reject, write_rejects
 from videorouter.data_builders.sources.encoding import utf8_lines
@@ -154,7 +154,8 @@ def _listed_videos(listed: Path) -> tuple[dict[str, str], list[Reject]]:
             row = _Listed.model_validate(json.loads(text) if text.startswith("{") else {"video": text})
         except (ValueError, RecursionError) as error:
             raw = line.decode(errors="replace")[:2000]
-            rejects.append(Reject(f"{listed.name}:{number}", "source", "malformed", str(error), raw))
+            problem = str(error).encode(errors="backslashreplace").decode()
+            rejects.append(Reject(f"{listed.name}:{number}", "source", "malformed", problem, raw))
             continue
         split = row.split or UNSPLIT
         if splits.setdefault(row.video, split) != split:
@@ -173,5 +174,5 @@ def sample_key(video: str) -> str:
 class _Listed(BaseModel):
     """A line of a JSONL list; other fields are ignored, so that a file of questions is a list, too."""
 
-    video: str
+    video: str = Field(min_length=1)  # which also refuses halves of characters
     split: Split | None = None

@@ -13,6 +13,10 @@ def check_question(question: VideoQuestion) -> None:
     for name in ("id", "video", "question"):
         if not getattr(question, name).strip():
             raise Malformed(f"`{name}` is blank")
+    try:
+        question.model_dump_json()
+    except ValueError as error:  # JSON may spell halves of characters
+        raise Malformed("a text of it holds half of a character, which no file can") from error
     if question.options is not None:
         _check_options(question.options)
     for start, end in question.evidence or []:

@@ -5,7 +5,7 @@ A broken row never stops a file.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from rich.table import Table
 from videorouter.data_builders.rejects import Reject, write_rejects
 from videorouter.data_builders.sources import activitynet, llava_video, moment_retrieval, nextqa, own_formats, tacos
 from videorouter.data_builders.sources.checks import check_question
-from videorouter.data_builders.sources.files import json_entries, json_lines, json_list_or_lines
+from videorouter.data_builders.sources.files import json_entries, json_lines, json_list_or_lines, writable
 from videorouter.data_builders.sources.rows import LONGEST_RAW, Converted, Fix, Malformed, Row
 from videorouter.registry import Registry
 from videorouter.shards.schema import VideoQuestion
@@ -95,7 +95,7 @@ def convert(path: Path, source: str) -> Conversion:
                 if isinstance(item, Fix):
                     done.fixes.append(item)
                 elif isinstance(item, Reject):
-                    done.rejects.append(item)
+                    done.rejects.append(_as_written(item))
                 elif item.id in seen:
                     problem = f"question id occurs twice in {path.name}"
                     done.rejects.append(Reject(item.id, "source", "duplicate", problem))
@@ -198,6 +198,12 @@ def _checked(row: Row, question: VideoQuestion) -> Converted:
     except Malformed as error:
         return Reject(row.where, "source", error.verdict, f"question {question.id}: {error}", row.raw[:LONGEST_RAW])
     return question
+
+
+def _as_written(reject: Reject) -> Reject:
+    """JSON may spell halves of characters, which no file can hold: they are replaced."""
+    texts = {"item": reject.item, "reason": reject.reason, "raw": reject.raw}
+    return replace(reject, **{name: writable(text) for name, text in texts.items() if text is not None})
 
 
 def _problems(error: ValidationError) -> str:

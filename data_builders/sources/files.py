@@ -51,7 +51,7 @@ def json_entries(path: Path) -> Iterator[Row | Reject]:
     if not isinstance(entries, dict):
         raise Malformed(f"a JSON object is expected, it holds {json_kind(entries)}")
     for number, (name, entry) in enumerate(entries.items(), start=1):
-        yield Row(f"{path.name}:{_writable(name)}", number, entry, as_raw(entry))
+        yield Row(f"{path.name}:{writable(name)}", number, entry, as_raw(entry))
 
 
 def read_json(path: Path) -> Any:
@@ -64,9 +64,9 @@ def read_json(path: Path) -> Any:
 
 def as_raw(content: Any) -> str:
     """Content as a reject keeps it."""
-    return _writable(json.dumps(content, ensure_ascii=False)[:LONGEST_RAW])
+    return writable(json.dumps(content, ensure_ascii=False)[:LONGEST_RAW])
 
 
-def _writable(text: str) -> str:
-    """JSON may spell halves of characters, which no file can hold."""
+def writable(text: str) -> str:
+    """Text without the halves of characters that JSON may spell and no file can hold."""
     return text.encode(errors="replace").decode()

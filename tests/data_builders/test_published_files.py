@@ -1,4 +1,4 @@
-"""Annotation files in the forms in which they are published and saved: all of their rows are read, or the file is refused by name."""
+"""Annotation files as they are published and saved: all of their rows are read, or the file is refused by name."""
 
 import csv
 import io
@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from videorouter.data_builders.building.plan import list_videos
+from videorouter.data_builders.rejects import read_rejects, write_rejects
 from videorouter.data_builders.sources.conversion import convert
 from videorouter.data_builders.sources.option_text import written_options
 from videorouter.data_builders.videos import FrameConfig, VideoFolder
 
-NEXTQA = "video,frame_count,width,height,question,answer,qid,type,a0,a1,a2,a3,a4".split(",")
+NEXTQA = ["video", "frame_count", "width", "height", "question", "answer", "qid", "type", "a0", "a1", "a2", "a3", "a4"]
 KINDS = ("CW", "CH", "TN", "TC", "TP", "DO", "DL", "DC")
 AWKWARD = ('says "go, now"', "first line\nsecond, line", "a, b", '"', "it's", "\u2028", "caf\u00e9")
 
@@ -93,6 +94,7 @@ LLAVA = {
     "conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}],
 }
 MOMENT = {"qid": 1, "query": "He runs.", "duration": 9, "vid": "AB1", "relevant_windows": [[0, 2]]}
+DESCRIBED = {"duration": 9, "timestamps": [[0, 9]], "sentences": ["So."]}
 FORMS: dict[str, tuple[str, str, str]] = {  # a file's name and content, by the source's
     "jsonl": ("questions_jsonl", "q.jsonl", json.dumps(OWN)),
     "list": ("llava_video", "q.json", json.dumps([LLAVA])),
@@ -101,7 +103,7 @@ FORMS: dict[str, tuple[str, str, str]] = {  # a file's name and content, by the 
     "text": ("charades_sta", "sta.txt", "AB1 0.2 9.8##a person drinks.\n"),
     "text in lines": ("charades_sta", "sta.jsonl", json.dumps(MOMENT)),
     "segments": ("segments", "a.segments.json", json.dumps({"segments": [{"clip": "c", "start": 0, "end": 3}]})),
-    "captions": ("activitynet_captions", "val.json", json.dumps({"v": {"duration": 9, "timestamps": [[0, 9]], "sentences": ["So."]}})),
+    "captions": ("activitynet_captions", "val.json", json.dumps({"v": DESCRIBED})),
 }  # fmt: skip
 
 
@@ -129,7 +131,9 @@ def test_utf_16_is_refused_by_name(form: str, encoding: str, tmp_path: Path) -> 
 
 
 def test_lists_and_maps_of_videos_may_begin_with_a_mark(tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_bytes("caf\u00e9.mp4\r\n\r\n".encode("utf-8-sig") + '{"video": "b.mp4", "split": "val"}\n'.encode())
+    (tmp_path / "list.txt").write_bytes(
+        "caf\u00e9.mp4\r\n\r\n".encode("utf-8-sig") + b'{"video": "b.mp4", "split": "val"}\n'
+    )
     assert list_videos(tmp_path / "list.txt", tmp_path) == ({"caf\u00e9.mp4": "train", "b.mp4": "val"}, [])
     (tmp_path / "list.txt").write_bytes("a.mp4\n".encode("utf-16"))
     with pytest.raises(ValueError, match="UTF-16 text: save it as UTF-8"):
@@ -178,8 +182,13 @@ FORMS_OF_OPTIONS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("before", ["", "Options: ", "Options:\n"])
 @pytest.mark.parametrize("join", ["\n", " ", ", ", "; "])
 @pytest.mark.parametrize("form", FORMS_OF_OPTIONS)
-def test_options_are_found_however_they_are_written(form: str, join: str, before: str, ask: str, tmp_path: Path) -> None:
-    written = join.join(f"{FORMS_OF_OPTIONS[form](letter)} {text}" for letter, text in zip("ABC", ("red hat", "a 2", "Mr. B"), strict=True))
+def test_options_are_found_however_they_are_written(
+    form: str, join: str, before: str, ask: str, tmp_path: Path
+) -> None:
+    written = join.join(
+        f"{FORMS_OF_OPTIONS[form](letter)} {text}"
+        for letter, text in zip("ABC", ("red hat", "a 2", "Mr. B"), strict=True)
+    )
     question = f"What is it?{chr(10) if join == chr(10) else ' '}{before}{written}{ask}"
     found = written_options(question)
     assert found is not None
@@ -219,6 +228,7 @@ def test_tacos_counts_in_frames(tmp_path: Path) -> None:
 REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "a blank question": ({"question": " \t"}, "`question` is blank"),
     "a blank video": ({"video": " "}, "`video` is blank"),
+    "half of a character": ({"answer": "\ud800"}, "half of a character"),
     "no options": ({"options": []}, "`options` is empty"),
     "a blank option": ({"options": ["x", " "]}, "an option is blank"),
     "an option twice": ({"options": ["x", "y", "X "]}, "stands more than once"),
@@ -256,7 +266,27 @@ def test_no_source_takes_evidence_from_before_its_video(span: str, tmp_path: Pat
     for source, (name, content) in files.items():
         (tmp_path / name).write_text(content)
         done = convert(tmp_path / name, source)
-        assert ([], ["bad_span"]) == (done.questions, [reject.verdict for reject in done.rejects]), source
+        assert (done.questions, [reject.verdict for reject in done.rejects]) == ([], ["bad_span"]), source
+
+
+def test_halves_of_characters_are_put_aside_and_written_down(tmp_path: Path) -> None:
+    """JSON spells them, and no file can hold them: neither a question nor the list of what was left out."""
+    half = "\ud800"
+    entry = {"duration": 9, "timestamps": [[0, 9], [-1, 2]], "sentences": [half, half]}
+    files = {
+        "questions_jsonl": [OWN | {"options": [half, "x"]}, OWN | {"id": half}],
+        "activitynet_captions": [{half: entry}],
+        "activitynet_qa": [[{"video_name": "v", "question": "Is it?", "question_id": half}]],
+        "qvhighlights": [MOMENT | {"query": half}],
+        "llava_video": [LLAVA | {"id": half}],
+    }
+    (tmp_path / "x_a.json").write_text("[]")
+    for source, rows in files.items():
+        (tmp_path / "x_q.json").write_text("\n".join(map(json.dumps, rows)))
+        done = convert(tmp_path / "x_q.json", source)
+        assert not done.questions
+        write_rejects(tmp_path / "rejects.jsonl", done.rejects)
+        assert list(read_rejects(tmp_path / "rejects.jsonl")) == done.rejects != [], source
 
 
 def test_shards_of_earlier_releases_may_hold_what_is_refused_now() -> None:
