@@ -27,7 +27,7 @@ from videorouter.registry import Registry
 from videorouter.usage import ArgumentParser
 
 ABOUT_QUESTIONS = ("questions", "source", "exclude", "near_duplicates")
-FLAGS = ("--new_run", "--retry_failed", "--retry_refused", "--retry_invalid", "--necessity")
+FLAGS = ("--new_run", "--retry_failed", "--retry_refused", "--retry_invalid", "--necessity", "--allow_outside")
 COMMANDS: dict[str, Callable[[dict[str, Any]], int]] = {
     "annotate": commands.annotate,
     "generate": commands.generate,

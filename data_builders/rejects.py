@@ -41,7 +41,7 @@ class Reject:
         return self.stage != "filter"
 
 
-RETRYABLE = frozenset({"missing", "timeout", "out_of_memory", "server_error", "died", "error"})
+RETRYABLE = frozenset({"missing", "outside", "timeout", "out_of_memory", "server_error", "died", "error"})
 """Verdicts that may be gone at the next attempt."""
 REFUSED = frozenset({"refused", "filtered"})
 """Verdicts of what the endpoint would not answer."""

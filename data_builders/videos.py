@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from videorouter.data_builders.teacher.request import DataUrl, Picture, data_url
-from videorouter.json_files import read_object
+from videorouter.data_builders.video_paths import VideoPaths
 from videorouter.routers.backbones.frame_shape import Aspect, smart_resize
 from videorouter.shards import jpeg
 from videorouter.shards.schema import VideoRecord
 from videorouter.video.decode import sample_frames
-from videorouter.video.errors import MissingVideo, TooShortVideo
+from videorouter.video.errors import TooShortVideo
 from videorouter.video.frames import SampledFrames, Sizing
 from videorouter.video.sampling import SAMPLERS
 from videorouter.video.verdict_cache import VerdictCache
 from videorouter.video.worker import DecodePool
-
-EXTENSIONS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 
 
 @dataclass
@@ -29,6 +27,7 @@ class FrameConfig:
     Args:
         videos: folder that questions' video paths are relative to
         video_map: JSON file {name in the annotations: file under `videos`}, where they differ
+        allow_outside: also take videos that lie outside of that folder: absolute paths, `..`, symbolic links that lead out
         frames: frames sampled a video
         frame_size: side in pixels of the square stored frame: what the base model reads
         aspect: `own` keeps the frames' aspect ratio, at most as many pixels as that square has; for models that see it (Qwen-VL)
@@ -43,6 +42,7 @@ class FrameConfig:
 
     videos: Path
     video_map: Path | None = None
+    allow_outside: bool = False
     frames: int = 64
     frame_size: int = 448
     aspect: Aspect = "square"
@@ -114,16 +114,12 @@ class VideoFolder:
     def __init__(self, config: FrameConfig, verdicts: VerdictCache | None = None) -> None:
         self.config = config
         self.verdicts = verdicts
-        self._names: dict[str, str] = read_object(config.video_map) if config.video_map else {}
+        self._paths = VideoPaths(config.videos, config.video_map, config.allow_outside)
         self._pool = DecodePool(config.decoders, config.memory)
 
     def find(self, name: str) -> Path:
-        """The file of a video: mapped, as given, or with a usual extension. Raises `MissingVideo`."""
-        given = self.config.videos / self._names.get(name, name)
-        for candidate in (given, *(given.with_name(given.name + extension) for extension in EXTENSIONS)):
-            if candidate.is_file():
-                return candidate
-        raise MissingVideo(given, f"no such file, nor with {', '.join(EXTENSIONS)} added; see --video_map")
+        """The file of a video. Raises `MissingVideo`, `OutsideVideo`."""
+        return self._paths.find(name)
 
     def prepare(self, name: str) -> PreparedVideo:
         """Decode and encode one video. Raises `VideoError`."""

@@ -85,11 +85,11 @@ def _check_asked(count: int, size: Sizing | None) -> None:
 
 
 def _check_readable(path: Path) -> None:
-    if not path.is_file():
-        raise MissingVideo(path, "no such file")
     try:
+        if not path.is_file():
+            raise MissingVideo(path, "no such file")
         with path.open("rb") as file:
             if not file.read(1):
                 raise EmptyVideo(path, "the file has zero bytes")
-    except OSError as error:  # permissions, a share that is away: says nothing about what is in the file
+    except OSError as error:  # permissions, too long a name, a share that is away: says nothing about its content
         raise MissingVideo(path, f"it cannot be opened: {error.strerror}") from error

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from videorouter.video.containers import HEAD, is_plain, refuse_lists
+from videorouter.video.containers import HEAD, is_flash, is_plain, refuse_lists
 from videorouter.video.frames import SampledFrames, Sizing, resize_frames
 
 Choose = Callable[[Sequence[float]], list[int]]
-"""From the start of every frame, in seconds from the first, to the indices of the frames wanted."""
+"""From the start of every frame that decodes, in seconds from the file's first, to the indices of the frames wanted."""
 
 
 class Decoder(Protocol):
@@ -82,8 +82,9 @@ class DecordDecoder:
         with path.open("rb") as file:
             head = file.read(HEAD)
             refuse_lists(path, head)
-            if not is_plain(head):  # its ffmpeg cannot be told which containers it may take a file for
-                raise ValueError("asked only for mp4, mov, mkv, webm, avi and flv")
+            if not is_plain(head) or is_flash(head):
+                # Its ffmpeg cannot be told which containers it may take a file for; of FLV it counts frames from the wrong one.
+                raise ValueError("asked only for mp4, mov, mkv, webm and avi")
             file.seek(0)
             with _standard_error_closed():  # what it cannot open it writes there itself, past its own log level
                 # By number: a file's name could be a pattern or a protocol to it.
@@ -94,6 +95,8 @@ class DecordDecoder:
         starts, end = stamps[:, 0] - stamps[0, 0], float(stamps[-1, 1] - stamps[0, 0])
         if not np.all(np.diff(starts) > 0):
             raise ValueError("its timestamps do not increase: the header may count frames that do not decode")
+        if stamps[0, 0] < 0:
+            raise ValueError("it counts frames that are not shown")
         indices = choose(starts.tolist())
         frames = reader.get_batch(indices).asnumpy()
         shape = frames.shape[1:3]

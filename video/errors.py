@@ -26,6 +26,12 @@ class MissingVideo(VideoError):
     permanent = False
 
 
+class OutsideVideo(MissingVideo):
+    """A path that leads out of the folder in which videos are looked for."""
+
+    verdict = "outside"
+
+
 class EmptyVideo(VideoError):
     """A file of zero bytes, or a container without frames."""
 

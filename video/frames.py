@@ -9,11 +9,11 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class SampledFrames:
-    """`frames` uint8 RGB `[T, H, W, 3]`; frame i is frame `indices[i]` of the file, shown at `seconds[i]`.
+    """`frames` uint8 RGB `[T, H, W, 3]`; frame i is frame `indices[i]` of those that decode, shown at `seconds[i]`.
 
-    `total` counts the frames that are really there, `promised` those the header counts (None where it does not say); `duration`
-    is in seconds, `fps` the mean rate. `shape` is (height, width) of the file's frames, upright, before they were resized; None
-    where `frames` are as they were.
+    Seconds count from the file's first frame, also where that one is damaged. `total` counts the frames that are really there,
+    `promised` those the header counts (None where it does not say); `duration` is in seconds, `fps` the mean rate. `shape` is
+    (height, width) of the file's frames, upright, before they were resized; None where `frames` are as they were.
     """
 
     frames: np.ndarray

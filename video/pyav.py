@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from videorouter.video.containers import HEAD, OPTIONS, is_plain, local_url, refuse_lists
+from videorouter.video.clock import ASSUMED_LENGTH
+from videorouter.video.containers import HEAD, OPTIONS, is_plain, local_url, refuse_lists, sound_only
 from videorouter.video.errors import EmptyVideo, ForbiddenContainer
 from videorouter.video.frames import Sizing, resize_frames
 
 STRICT = {"err_detect": "explode"}
 """Damage is an error: ffmpeg would otherwise paint over it from other frames, and show those pictures as the damaged ones."""
-ASSUMED_LENGTH = 0.04
-"""Seconds a frame is assumed to last where the file does not say."""
 
 
 def frame_shape(path: Path) -> tuple[int, int]:
@@ -33,12 +32,21 @@ def opened(path: Path, threads: str) -> Iterator[tuple[Any, Any]]:
     Raises `ForbiddenContainer`, `EmptyVideo` and PyAV's errors.
     """
     with _opened_container(path) as container:
-        stream: Any = container.streams.best("video")
+        stream = _moving_pictures(container)
         if stream is None:
             raise EmptyVideo(path, "it has no video stream")
         stream.thread_type = threads
         stream.codec_context.options = STRICT
         yield container, stream
+
+
+def _moving_pictures(container: Any) -> Any:
+    """The video stream that ffmpeg prefers among those that are no cover of an album or film; None where there is none."""
+    from av.stream import Disposition
+
+    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    best = container.streams.best("video")
+    return best if best in moving else next(iter(moving), None)
 
 
 def _opened_container(path: Path) -> Any:
@@ -47,6 +55,8 @@ def _opened_container(path: Path) -> Any:
     with path.open("rb") as file:
         head = file.read(HEAD)
     refuse_lists(path, head)
+    if sound_only(head):
+        raise EmptyVideo(path, "it is an audio file, with no frames beside perhaps a cover")
     try:
         return av.open(local_url(path), options=OPTIONS)
     except av.error.ArgumentError as error:  # how libavformat says that a container is not in the list

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from videorouter.video.clock import times_of_another_order
 from videorouter.video.decoder import Choose, sampled
 from videorouter.video.frames import SampledFrames, Sizing
 from videorouter.video.pyav import FrameArray, end_of, opened, promised_frames
@@ -58,6 +59,7 @@ class _PacketIndex:
 def _packet_index(path: Path) -> _PacketIndex:
     """Raises `EmptyVideo` and `ValueError` where packets do not tell: damaged ones, or without timestamps of their own."""
     lengths: dict[int, int] = {}
+    stored: list[tuple[int, int | None]] = []
     keys = set()
     with opened(path, "NONE") as (container, stream):
         for packet in container.demux(stream):
@@ -66,8 +68,11 @@ def _packet_index(path: Path) -> _PacketIndex:
             if packet.is_corrupt or packet.pts is None or packet.pts in lengths:
                 raise ValueError("a packet is damaged, has no timestamp or one that another has")
             lengths[packet.pts] = packet.duration or 0
+            stored.append((packet.pts, packet.dts))
             if packet.is_keyframe:
                 keys.add(packet.pts)
+        if times_of_another_order(container, stream.codec_context, stored):
+            raise ValueError("its packets have no times of presentation")
         tick, promised = float(stream.time_base), promised_frames(stream)
     stamps = sorted(lengths)
     keyframes = [index for index, stamp in enumerate(stamps) if stamp in keys]

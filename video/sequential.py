@@ -1,13 +1,14 @@
 """Frames counted as they decode, from the first to the last: slower, and believes nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from videorouter.video.clock import Clock
 from videorouter.video.decoder import Choose, sampled
 from videorouter.video.errors import EmptyVideo
 from videorouter.video.frames import SampledFrames, Sizing
-from videorouter.video.pyav import ASSUMED_LENGTH, FrameArray, end_of, opened, promised_frames
+from videorouter.video.pyav import FrameArray, end_of, opened, promised_frames
 
 
 class SequentialDecoder:
@@ -28,29 +29,25 @@ class SequentialDecoder:
 
 
 def _timestamps(path: Path) -> tuple[list[float], float, int | None]:
-    """Where frames start and the last ends, in seconds from the first, and what the header counts. Raises `EmptyVideo`."""
-    starts: list[float] = []
-    length = 0.0
+    """Where frames start and the last ends, in seconds, and what the header counts. Raises `EmptyVideo`."""
     with opened(path, "SLICE") as (container, stream):
-        promised = promised_frames(stream)
-        for frame in _decoding(container, stream):
-            after = starts[-1] + (length or ASSUMED_LENGTH) if starts else 0.0
-            told = frame.time is not None and (not starts or frame.time > starts[-1] + 1e-6)
-            starts.append(frame.time if told else after)
-            length = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+        promised, clock = promised_frames(stream), Clock(float(stream.time_base))
+        for frame in _decoding(container, stream, clock.read):
+            clock.show(frame)
+    starts = clock.starts()
     if not starts:
         raise EmptyVideo(path, "no frame of it decodes")
-    starts = [start - starts[0] for start in starts]  # some containers start their clock elsewhere
-    return starts, end_of(starts, length), promised
+    return starts, end_of(starts, clock.last_length()), promised
 
 
-def _decoding(container: Any, stream: Any) -> Iterator[Any]:
-    """All frames that decode. After a packet that does not, none is right before the next keyframe."""
+def _decoding(container: Any, stream: Any, read: Callable[[Any], None] = lambda packet: None) -> Iterator[Any]:
+    """All frames that decode; `read` is told of every packet. After one that does not, none is right before the next keyframe."""
     from av.error import InvalidDataError
 
     decoded, damaged = 0, None
     try:
         for packet in container.demux(stream):
+            read(packet)
             if packet.size and damaged and not packet.is_keyframe:
                 continue
             try:

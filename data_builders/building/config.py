@@ -15,9 +15,9 @@ class BuildConfig:
         questions: annotation file
         out: folder of the data set
         source: its format: questions_jsonl, llava_video, nextqa, nextgqa, qvhighlights, charades_sta, activitynet_qa,
-            activitynet_captions, segments or video_pairs
+            activitynet_captions, tacos, segments or video_pairs
         videos_per_shard: samples a shard
-        exclude: file with ids of videos to leave out (benchmarks'), one a line
+        exclude: file with ids of videos to leave out, one a line, or a benchmark's own rows (JSON, JSONL, CSV, parquet)
         near_duplicates: questions about one video whose words overlap by this share (0-1) are asked once; null keeps all
     """
 

@@ -4,17 +4,20 @@ work and of resume.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field
 
 from videorouter.data_builders.rejects import Reject, write_rejects
-from videorouter.data_builders.videos import EXTENSIONS
+from videorouter.data_builders.sources.encoding import utf8_lines
+from videorouter.data_builders.video_paths import writable_name
 from videorouter.shards.schema import Split, VideoQuestion
 from videorouter.shards.writer import is_finished, shard_path, write_atomically
+from videorouter.video.containers import EXTENSIONS
 
 UNSPLIT = "train"
 """The split of questions and videos that name none."""
@@ -110,36 +113,55 @@ def plan_videos(
 
 
 def list_videos(listed: Path | None, folder: Path) -> tuple[dict[str, str], list[Reject]]:
-    """Split by video, in order, and the lines that name none.
+    """Split by video, in order, and the lines or files that name none.
 
     `listed` has a line a video: a path relative to `folder`, or a JSON object with `video` and perhaps `split`. Without it all
-    files of `folder`, at any depth, that end like videos are taken. Raises `ValueError` where there is no video at all.
+    files of `folder`, at any depth, that end like videos are taken. Raises `ValueError` where there is no video at all, and where
+    the list is no UTF-8.
     """
-    splits: dict[str, str] = {}
-    rejects: list[Reject] = []
-    if listed is None:
-        found = (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in EXTENSIONS)
-        splits = {path.relative_to(folder).as_posix(): UNSPLIT for path in found}
-    else:
-        for number, line in enumerate(listed.read_text(encoding="utf-8").splitlines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                row = _Listed.model_validate(
-                    json.loads(line) if line.lstrip().startswith("{") else {"video": line.strip()}
-                )
-            except (ValueError, ValidationError) as error:
-                rejects.append(Reject(f"{listed.name}:{number}", "source", "malformed", str(error), line[:2000]))
-                continue
-            split = row.split or UNSPLIT
-            if splits.setdefault(row.video, split) != split:
-                raise ValueError(
-                    f"{listed}:{number}: video {row.video} is in splits {splits[row.video]} and {split}: leakage"
-                )
+    splits, rejects = _videos_below(folder) if listed is None else _listed_videos(listed)
     if not splits:
         raise ValueError(
             f"no video in {listed or folder}: give --video_list, or videos ending in {', '.join(EXTENSIONS)}"
         )
+    return splits, rejects
+
+
+def _videos_below(folder: Path) -> tuple[dict[str, str], list[Reject]]:
+    splits: dict[str, str] = {}
+    rejects: list[Reject] = []
+
+    def unread(error: OSError) -> None:
+        where = writable_name(os.path.relpath(error.filename, folder))
+        rejects.append(Reject(where, "source", "missing", f"this folder cannot be read: {error.strerror}"))
+
+    names = [Path(root, name) for root, _, files in os.walk(folder, onerror=unread) for name in files]
+    for path in sorted(path for path in names if path.suffix.lower() in EXTENSIONS):
+        name = path.relative_to(folder).as_posix()
+        if (told := writable_name(name)) == name:
+            splits[name] = UNSPLIT
+        else:
+            rejects.append(Reject(told, "source", "malformed", "its name is not UTF-8: rename it"))
+    return splits, rejects
+
+
+def _listed_videos(listed: Path) -> tuple[dict[str, str], list[Reject]]:
+    splits: dict[str, str] = {}
+    rejects: list[Reject] = []
+    for number, line in utf8_lines(listed):
+        try:
+            text = line.decode().strip()
+            row = _Listed.model_validate(json.loads(text) if text.startswith("{") else {"video": text})
+        except (ValueError, RecursionError) as error:
+            raw = line.decode(errors="replace")[:2000]
+            problem = str(error).encode(errors="backslashreplace").decode()
+            rejects.append(Reject(f"{listed.name}:{number}", "source", "malformed", problem, raw))
+            continue
+        split = row.split or UNSPLIT
+        if splits.setdefault(row.video, split) != split:
+            raise ValueError(
+                f"{listed}:{number}: video {row.video} is in splits {splits[row.video]} and {split}: leakage"
+            )
     return splits, rejects
 
 
@@ -152,5 +174,5 @@ def sample_key(video: str) -> str:
 class _Listed(BaseModel):
     """A line of a JSONL list; other fields are ignored, so that a file of questions is a list, too."""
 
-    video: str
+    video: str = Field(min_length=1)  # which also refuses halves of characters
     split: Split | None = None

@@ -28,6 +28,7 @@ PLACES = {
     "out",
     "config",
     "videos",
+    "allow_outside",
     "base_url",
     "key_variable",
     "prices",

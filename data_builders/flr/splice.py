@@ -17,8 +17,10 @@ from videorouter.data_builders.building.labeller import Labelled, Labeller, labe
 from videorouter.data_builders.building.plan import UNSPLIT, VideoJob
 from videorouter.data_builders.flr.spans import frames_in_spans
 from videorouter.data_builders.teacher.teacher import Teacher
-from videorouter.data_builders.videos import EXTENSIONS, PreparedVideo, VideoFolder, prepared
+from videorouter.data_builders.video_paths import writable_name
+from videorouter.data_builders.videos import PreparedVideo, VideoFolder, prepared
 from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion
+from videorouter.video.containers import EXTENSIONS
 from videorouter.video.decode import frames_at, sample_frames
 from videorouter.video.errors import MissingVideo
 from videorouter.video.frames import SampledFrames
@@ -61,7 +63,7 @@ def clips_to_join(videos: VideoFolder, questions: Sequence[VideoQuestion]) -> li
         with suppress(MissingVideo):  # decoding it gives the verdict
             found.add(videos.find(name))
     files = (path for path in videos.config.videos.iterdir() if path.suffix.lower() in EXTENSIONS)
-    return sorted(named | {path.name for path in files if path not in found})
+    return sorted(named | {writable_name(path.name) for path in files if path not in found})
 
 
 def join_clips(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from videorouter.data_builders.rejects import Reject
 from videorouter.data_builders.sources.files import json_list
-from videorouter.data_builders.sources.rows import Converted, Malformed, Row, checked_spans
+from videorouter.data_builders.sources.moments import described_moments
+from videorouter.data_builders.sources.rows import Converted, Malformed, Row
 from videorouter.shards.schema import VideoQuestion
 
 QA_LICENCE = "Apache-2.0"
@@ -70,31 +71,9 @@ def qa_questions(row: Row) -> Iterator[Converted]:
 
 
 def caption_questions(row: Row) -> Iterator[Converted]:
-    """The sentences of an entry `{VIDEO: {"duration", "timestamps": [[start, end], ...], "sentences": [...]}}`.
+    """The sentences of an entry `{VIDEO: {"duration", "timestamps": [[start, end], ...], "sentences": [...]}}`, in seconds.
 
-    A sentence is the query and its timestamps, clamped to the video's length, are its evidence, as in temporal grounding work
-    on these captions; one with a bad span is a `Reject` and the others stay. Raises `Malformed`.
+    Raises `Malformed`.
     """
     video = row.where.partition(":")[2]
-    duration, timestamps, sentences = row.seconds("duration"), row.items("timestamps"), row.items("sentences")
-    if len(timestamps) != len(sentences):
-        raise Malformed(f"{len(sentences)} sentences with {len(timestamps)} timestamps")
-    for number, (span, sentence) in enumerate(zip(timestamps, sentences, strict=True)):
-        name = f"activitynet_captions-{video}-{number}"
-        try:
-            if not isinstance(sentence, str) or not sentence.strip():
-                raise Malformed(f"sentence {number} is empty or no text")
-            spans, fixes = checked_spans(name, [span], duration)
-        except Malformed as error:
-            yield Reject(f"{row.where}:{number}", "source", error.verdict, str(error), f"{span} {sentence}")
-            continue
-        yield from fixes
-        yield VideoQuestion(
-            id=name,
-            video=video,
-            question=sentence.strip(),
-            task_type="temporal_grounding",
-            evidence=spans,
-            source="activitynet_captions",
-            licence=CAPTIONS_LICENCE,
-        )
+    yield from described_moments(row, video, row.seconds("duration"), "activitynet_captions", CAPTIONS_LICENCE)

@@ -5,7 +5,7 @@ A broken row never stops a file.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from videorouter.data_builders.rejects import Reject, write_rejects
-from videorouter.data_builders.sources import activitynet, llava_video, moment_retrieval, nextqa, own_formats
-from videorouter.data_builders.sources.files import json_entries, json_lines, json_list_or_lines
-from videorouter.data_builders.sources.rows import LONGEST_RAW, Converted, Malformed, Row, SpanFix
+from videorouter.data_builders.sources import activitynet, llava_video, moment_retrieval, nextqa, own_formats, tacos
+from videorouter.data_builders.sources.checks import check_question
+from videorouter.data_builders.sources.files import json_entries, json_lines, json_list_or_lines, writable
+from videorouter.data_builders.sources.rows import LONGEST_RAW, Converted, Fix, Malformed, Row
 from videorouter.registry import Registry
 from videorouter.shards.schema import VideoQuestion
 from videorouter.shards.writer import write_atomically
@@ -42,6 +43,7 @@ _OWN = {
     "charades_sta": Source(moment_retrieval.charades_rows, moment_retrieval.charades_questions),
     "activitynet_qa": Source(activitynet.qa_rows, activitynet.qa_questions),
     "activitynet_captions": Source(json_entries, activitynet.caption_questions),
+    "tacos": Source(json_entries, tacos.questions),
     "segments": Source(own_formats.segment_rows, own_formats.segment_questions),
     "video_pairs": Source(own_formats.video_pair_rows, own_formats.video_pair_questions),
 }
@@ -51,14 +53,14 @@ SOURCES = Registry("videorouter.sources", "source", _OWN)
 
 @dataclass
 class Conversion:
-    """What became of a file's `rows`: questions (several a row in some formats), rejects, and spans that were changed."""
+    """What became of a file's `rows`: questions (several a row in some formats), rejects, and what was changed."""
 
     path: Path
     source: str
     rows: int = 0
     questions: list[VideoQuestion] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
-    fixes: list[SpanFix] = field(default_factory=list)
+    fixes: list[Fix] = field(default_factory=list)
 
     @property
     def clamped(self) -> int:
@@ -69,6 +71,11 @@ class Conversion:
     def dropped(self) -> int:
         """Spans left out of questions that keep others; where none is left the question is a reject, `bad_span`."""
         return sum(fix.how == "dropped" for fix in self.fixes)
+
+    @property
+    def merged(self) -> int:
+        """Options that stood twice in a published row, and are kept once."""
+        return sum(fix.how == "merged" for fix in self.fixes)
 
 
 def convert(path: Path, source: str) -> Conversion:
@@ -85,10 +92,10 @@ def convert(path: Path, source: str) -> Conversion:
         for row in source_format.rows(path):
             done.rows += 1
             for item in _of_row(source_format, row):
-                if isinstance(item, SpanFix):
+                if isinstance(item, Fix):
                     done.fixes.append(item)
                 elif isinstance(item, Reject):
-                    done.rejects.append(item)
+                    done.rejects.append(_as_written(item))
                 elif item.id in seen:
                     problem = f"question id occurs twice in {path.name}"
                     done.rejects.append(Reject(item.id, "source", "duplicate", problem))
@@ -145,16 +152,16 @@ def rejects_beside(out: Path) -> Path:
 
 
 def print_conversions(conversions: Sequence[Conversion], console: Console | None = None) -> None:
-    """A table with a line a file: rows, questions, spans clamped and dropped, rejects by verdict; then each source's licences."""
+    """A table with a line a file: rows, questions, spans clamped and dropped, options merged, rejects by verdict; then licences."""
     table = Table(title="annotation files")
     table.add_column("file", overflow="fold")
     table.add_column("source", no_wrap=True)
-    for name in ("rows", "questions", "clamped", "dropped"):
+    for name in ("rows", "questions", "clamped", "dropped", "merged"):
         table.add_column(name, justify="right")
     table.add_column("rejects")
     licences: dict[str, set[str]] = {}
     for done in conversions:
-        counts = (len(done.questions), done.clamped, done.dropped)
+        counts = (len(done.questions), done.clamped, done.dropped, done.merged)
         verdicts = Counter(reject.verdict for reject in done.rejects).most_common()
         licences.setdefault(done.source, set()).update(q.licence or "unstated" for q in done.questions)
         table.add_row(
@@ -176,11 +183,27 @@ def _of_row(source_format: Source, row: Row | Reject) -> Iterator[Converted]:
         yield row
         return
     try:
-        yield from source_format.questions(row)
+        for item in source_format.questions(row):
+            yield _checked(row, item) if isinstance(item, VideoQuestion) else item
     except ValidationError as error:
         yield Reject(row.where, "source", "malformed", _problems(error), row.raw[:LONGEST_RAW])
     except Malformed as error:
         yield Reject(row.where, "source", error.verdict, str(error), row.raw[:LONGEST_RAW])
+
+
+def _checked(row: Row, question: VideoQuestion) -> Converted:
+    """The question, or why it is none: the others of its row stay."""
+    try:
+        check_question(question)
+    except Malformed as error:
+        return Reject(row.where, "source", error.verdict, f"question {question.id}: {error}", row.raw[:LONGEST_RAW])
+    return question
+
+
+def _as_written(reject: Reject) -> Reject:
+    """JSON may spell halves of characters, which no file can hold: they are replaced."""
+    texts = {"item": reject.item, "reason": reject.reason, "raw": reject.raw}
+    return replace(reject, **{name: writable(text) for name, text in texts.items() if text is not None})
 
 
 def _problems(error: ValidationError) -> str:

@@ -7,16 +7,11 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.videos import EXTENSIONS
+from videorouter.data_builders.sources.excluded import read_excluded, video_names
 from videorouter.shards.schema import VideoQuestion
 
 THRESHOLD = 0.9
 _ARTICLES = frozenset({"a", "an", "the"})
-_YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
-_CUT_OUT = re.compile(r"([A-Za-z0-9_-]{11})_\d+(?:\.\d+)?_\d+(?:\.\d+)?")
-_ADDRESS = re.compile(r"(?:[?&]v=|youtu\.be/|/embed/|/shorts/)([A-Za-z0-9_-]{11})")
-_PREFIXES = ("v_", "ytb_")
-"""Of ActivityNet's files, and of LLaVA-Video-178K's from YouTube."""
 
 
 def decontaminate(
@@ -24,12 +19,12 @@ def decontaminate(
 ) -> tuple[list[VideoQuestion], list[Reject]]:
     """The questions that may be used, in order, and a `Reject` for each other one (ours).
 
-    `excluded_ids` lists benchmark videos, one a line (verdict `excluded`; see `video_names` for what matches).
+    `excluded_ids` lists benchmark videos (verdict `excluded`; see `read_excluded` for the forms, `video_names` for what matches).
     A question is a `near_duplicate` where an earlier one about the *same video*, with the same options, the same answer and,
     where both have evidence, overlapping spans, has word sets with a Jaccard similarity of at least `threshold`; None keeps
     them. Words are compared without case, punctuation and articles.
 
-    Raises `ValueError` for a list that is missing or empty, and for a threshold outside (0, 1].
+    Raises `ValueError` for a list that is missing, empty or does not read, and for a threshold outside (0, 1].
     """
     if threshold is not None and not 0 < threshold <= 1:
         raise ValueError(f"the threshold of near duplicates is {threshold}: give one above 0 and up to 1")
@@ -53,44 +48,9 @@ def decontaminate(
     return list(kept.values()), [rejects[place] for place in sorted(rejects)]
 
 
-def read_excluded(path: Path) -> dict[str, str]:
-    """Names of excluded videos, each with its line; blank lines and lines that begin with `#` are left out.
-
-    Raises `ValueError` where there is no such file, or nothing in it.
-    """
-    if not path.is_file():
-        raise ValueError(f"no list of excluded videos at {path}")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    names = {name: line for line in lines if not line.startswith("#") for name in _file_names(line)}
-    if not names:
-        raise ValueError(f"{path} excludes nothing: one video id a line is expected")
-    return names
-
-
-def video_names(video: str) -> set[str]:
-    """The names a video may be excluded by, from its path, file name, id or YouTube address; case counts.
-
-    The file's name without a video's extension; that without a leading `v_` or `ytb_`; the YouTube id of a part cut out of a
-    video (`{id}_{start}_{end}`) and of an address; a folder that is a YouTube id (clips of one video, `{id}/split_2.mp4`).
-    """
-    return _file_names(video) | {folder for folder in video.split("/")[:-1] if _YOUTUBE_ID.fullmatch(folder)}
-
-
 def words(question: str) -> frozenset[str]:
     """The words of a question without case, punctuation and articles."""
     return frozenset(re.findall(r"\w+", question.casefold())) - _ARTICLES
-
-
-def _file_names(video: str) -> set[str]:
-    if address := _ADDRESS.search(video):
-        return {address[1]}
-    name = video.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    for extension in EXTENSIONS:
-        if name.lower().endswith(extension):
-            name = name[: -len(extension)]
-    names = {name, *(name.removeprefix(prefix) for prefix in _PREFIXES)}
-    names |= {cut[1] for plain in names if (cut := _CUT_OUT.fullmatch(plain))}
-    return names - {""}
 
 
 def _near_duplicates(questions: Mapping[int, VideoQuestion], threshold: float) -> Iterator[tuple[int, VideoQuestion]]:

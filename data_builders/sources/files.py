@@ -1,34 +1,30 @@
-"""The rows of an annotation file, each with its place in the file: text, JSON lines, JSON or CSV."""
+"""The rows of an annotation file, each with its place in the file: text, JSON lines or JSON."""
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.sources.encoding import utf8_content, utf8_lines
 from videorouter.data_builders.sources.rows import LONGEST_RAW, Malformed, Row, json_kind
 
 
 def text_rows(path: Path) -> Iterator[Row | Reject]:
     """The lines of a text file that are not blank; bytes that are no UTF-8 are replaced."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield Row(f"{path.name}:{number}", number, line.strip(), line.strip())
+    for number, content in utf8_lines(path):
+        line = content.decode(errors="replace").strip()
+        yield Row(f"{path.name}:{number}", number, line, line)
 
 
 def json_lines(path: Path) -> Iterator[Row | Reject]:
     """The objects of a JSONL file; a line that is no JSON is a `Reject`."""
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            where, raw = f"{path.name}:{number}", line.decode(errors="replace").rstrip("\r\n")
-            try:
-                yield Row(where, number, json.loads(line), raw)
-            except (ValueError, RecursionError) as error:
-                yield Reject(where, "source", "malformed", f"not JSON ({error})", raw[:LONGEST_RAW])
+    for number, line in utf8_lines(path):
+        where, raw = f"{path.name}:{number}", line.decode(errors="replace")
+        try:
+            yield Row(where, number, json.loads(line), raw)
+        except (ValueError, RecursionError) as error:
+            yield Reject(where, "source", "malformed", f"not JSON ({error})", raw[:LONGEST_RAW])
 
 
 def json_list(path: Path) -> Iterator[Row | Reject]:
@@ -46,8 +42,7 @@ def json_list_or_lines(path: Path) -> Iterator[Row | Reject]:
 
 def first_byte(path: Path) -> bytes:
     """The first byte of a file that is not blank; none in an empty file."""
-    with path.open("rb") as file:
-        return next((line.lstrip()[:1] for line in file if line.strip()), b"")
+    return next((line.lstrip()[:1] for _, line in utf8_lines(path)), b"")
 
 
 def json_entries(path: Path) -> Iterator[Row | Reject]:
@@ -56,52 +51,22 @@ def json_entries(path: Path) -> Iterator[Row | Reject]:
     if not isinstance(entries, dict):
         raise Malformed(f"a JSON object is expected, it holds {json_kind(entries)}")
     for number, (name, entry) in enumerate(entries.items(), start=1):
-        yield Row(f"{path.name}:{_writable(name)}", number, entry, as_raw(entry))
-
-
-def csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[Row | Reject]:
-    """The rows of a CSV file with a header, as objects by column; a row of another width is a `Reject`.
-
-    A row is one line, so that an open quote spoils its own row and not all that follow. Raises `Malformed` where the header
-    lacks one of `columns`.
-    """
-    header: list[str] | None = None
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        for number, line in enumerate(lines, start=1):
-            where, raw = f"{path.name}:{number}", line.rstrip("\r\n")
-            if not raw.strip():
-                continue
-            try:
-                values = next(csv.reader([raw], strict=True))
-            except csv.Error as error:
-                yield Reject(where, "source", "malformed", f"not a CSV row ({error})", raw[:LONGEST_RAW])
-                continue
-            if header is None:
-                header = values
-                if missing := [column for column in columns if column not in header]:
-                    raise Malformed(f"its header lacks {', '.join(missing)}")
-            elif len(values) != len(header):
-                problem = f"{len(values)} fields where the header has {len(header)}"
-                yield Reject(where, "source", "malformed", problem, raw[:LONGEST_RAW])
-            else:
-                yield Row(where, number, dict(zip(header, values, strict=True)), raw)
-    if header is None:
-        raise Malformed("it is empty: a header is expected")
+        yield Row(f"{path.name}:{writable(name)}", number, entry, as_raw(entry))
 
 
 def read_json(path: Path) -> Any:
     """A whole JSON file. Raises `Malformed` naming it."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(utf8_content(path))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"{path.name} is not JSON ({error})") from error
 
 
 def as_raw(content: Any) -> str:
     """Content as a reject keeps it."""
-    return _writable(json.dumps(content, ensure_ascii=False)[:LONGEST_RAW])
+    return writable(json.dumps(content, ensure_ascii=False)[:LONGEST_RAW])
 
 
-def _writable(text: str) -> str:
-    """JSON may spell halves of characters, which no file can hold."""
+def writable(text: str) -> str:
+    """Text without the halves of characters that JSON may spell and no file can hold."""
     return text.encode(errors="replace").decode()

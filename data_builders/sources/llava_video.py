@@ -4,8 +4,8 @@ Assumed of the format:
 
 * `conversations` are turns `{"from": "human" | "gpt", "value"}` in pairs. Each pair is a question of its own: what was said before
   is not needed to understand it. `<image>` and `<video>` are placeholders, and dropped.
-* Multiple choice has its options on lines `A. ...` (or `(A) ...`, `A) ...`) in the order of the alphabet, with the question before
-  them and, after them, how to answer, which is dropped as is a line `Options:`. The reply is a letter, with or without the option.
+* Multiple choice has its options after the question, as `written_options` finds them: line by line or in line. The reply is a
+  letter, with or without the option; where options are in line, a reply that chooses none says that they were running text.
 * `id` names a video, not a question: rows of several files and of the same file share it.
 * Captions have the same rows; they are recognised by the name of their file, which the data set's card gives as `*cap*.json`, or by
   an id or `data_source` with `cap` between its underscores.
@@ -19,6 +19,7 @@ from typing import Any
 
 from videorouter.data_builders.rejects import Reject
 from videorouter.data_builders.sources.files import as_raw
+from videorouter.data_builders.sources.option_text import written_options
 from videorouter.data_builders.sources.rows import Converted, Malformed, Row
 from videorouter.routers.answering.parser import parse_choice
 from videorouter.routers.systems.query import letters
@@ -26,8 +27,6 @@ from videorouter.shards.schema import VideoQuestion
 
 LICENCE = "Apache-2.0, academic research and education only, OpenAI usage policy (LLaVA-Video-178K's dataset card)"
 _PLACEHOLDER = re.compile(r"<(?:image|video)>")
-_OPTION = re.compile(r"^\s*(?:\(([A-Z])\)|([A-Z])[.)])\s*(.*\S)\s*$")
-_LEAD_IN = re.compile(r"\s*\bOptions\s*:\s*$")
 _CAPTION = re.compile(r"(?:^|[_-])cap(?:tions?)?(?:[_-]|$)")
 
 
@@ -45,7 +44,7 @@ def questions(row: Row) -> Iterator[Converted]:
     for number in range(0, len(turns), 2):
         try:
             asked, answer = _said(turns, number, "human"), _said(turns, number + 1, "gpt")
-            question, options = (asked, None) if captions else _choices(asked)
+            question, options = (asked, None) if captions else _choices(asked, answer)
             if options is not None:
                 answer = _chosen(answer, options)
         except Malformed as error:
@@ -75,23 +74,14 @@ def _said(turns: list[Any], number: int, speaker: str) -> str:
     return text
 
 
-def _choices(asked: str) -> tuple[str, list[str] | None]:
-    """The question, and its options where at least A and B are on lines of their own, one after another."""
-    lines = asked.splitlines()
-    found = [_OPTION.match(line) for line in lines]
-    marks = [match and (match[1] or match[2]) for match in found]
-    for start in range(len(lines) - 1):
-        if marks[start : start + 2] == ["A", "B"]:
-            options = []
-            for mark, letter, match in zip(marks[start:], letters(["?"] * 26), found[start:], strict=False):
-                if mark != letter or match is None:
-                    break
-                options.append(match[3])
-            question = _LEAD_IN.sub("", "\n".join(lines[:start])).strip()
-            if not question:
-                raise Malformed("options without a question before them")
-            return question, options
-    return asked, None
+def _choices(asked: str, reply: str) -> tuple[str, list[str] | None]:
+    """The question and its options, None where it has none. Raises `Malformed` for options without a question."""
+    written = written_options(asked)
+    if written is None or (written.in_line and parse_choice(reply, written.options) is None):
+        return asked, None
+    if not written.question:
+        raise Malformed("options without a question before them")
+    return written.question, written.options
 
 
 def _chosen(answer: str, options: list[str]) -> str:

@@ -1,24 +1,33 @@
 """NExT-QA and NExT-GQA: multiple choice in CSV, in NExT-GQA with the spans that answer a question.
 
-Columns: `video_id`, `question`, `answer`, `qid` (a number within its video), `type` (CW, CH causal; TN, TC, TP temporal; DO, DL,
-DC descriptive), `a0` ... `a4`. `answer` is an option's text, as in NExT-GQA's files, or the number of the option (0-4), as in
-NExT-QA's own: which of the two a file means is what most of its answers are. `frame_count`, `width` and `height` are not
+Columns: `video` (NExT-QA's own repository) or `video_id` (NExT-GQA), `question`, `answer`, `qid` (a number within its video),
+`type` (CW, CH causal; TN, TC, TP temporal; DO, DL, DC descriptive), `a0` ... `a4`. `frame_count`, `width` and `height` are not
 used: no frame rate comes with them.
+
+`answer` is the number of an option (0-4) in NExT-QA's own files, and an option's text in NExT-GQA's. One file means one of the two,
+and a digit does not tell which: options of counts may be digits, too. Only rows that make sense one way tell: a digit that
+is no option's text says numbers, a text that is an option says texts. What more of them say is what the file means; where none
+does, the header tells: `video` comes with numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.sources.files import csv_rows, read_json
-from videorouter.data_builders.sources.rows import Converted, Malformed, Row, checked_spans, json_kind
+from videorouter.data_builders.sources.checks import plain_option
+from videorouter.data_builders.sources.csv_file import csv_rows
+from videorouter.data_builders.sources.files import read_json
+from videorouter.data_builders.sources.rows import Converted, Fix, Malformed, Row, checked_spans, json_kind
 from videorouter.shards.schema import VideoQuestion
 
 LICENCE = "MIT (annotations, as the NExT-GQA repository states)"
 OPTIONS = ("a0", "a1", "a2", "a3", "a4")
+ROUNDING = 0.5
+"""Seconds before their video at which spans of NExT-GQA may begin: 36 of its test split begin 0.1 or 0.2 s early."""
 NUMBERS = ("0", "1", "2", "3", "4")
-COLUMNS = ("video_id", "question", "answer", "qid", "type", *OPTIONS)
+VIDEO = ("video_id", "video")
+COLUMNS = ("question", "answer", "qid", "type", *OPTIONS)
 TASKS = {
     "CW": "causal_why",
     "CH": "causal_how",
@@ -34,19 +43,36 @@ TASKS = {
 def rows(path: Path) -> Iterator[Row | Reject]:
     """The rows of the CSV file, answers as text. Raises `Malformed` where its header lacks a column."""
     found = list(csv_rows(path, COLUMNS))
-    answers = [row.content["answer"].strip() for row in found if isinstance(row, Row)]
-    numbered = 2 * sum(answer in NUMBERS for answer in answers) > len(answers)
+    read = [row for row in found if isinstance(row, Row)]
+    name = next((name for name in VIDEO if read and name in read[0].content), None)
+    if read and name is None:
+        raise Malformed(f"its header lacks {' or '.join(VIDEO)}")
+    numbered = _answers_are_numbers(read, otherwise=name == "video")
     for row in found:
-        if numbered and isinstance(row, Row) and row.content["answer"].strip() in NUMBERS:
-            chosen = row.content[OPTIONS[int(row.content["answer"])]]
-            yield Row(row.where, row.number, {**row.content, "answer": chosen}, row.raw)
+        if isinstance(row, Row):
+            answer = row.content["answer"].strip()
+            chosen = row.content[OPTIONS[int(answer)]] if numbered and answer in NUMBERS else answer
+            yield Row(row.where, row.number, {**row.content, "video_id": row.content[name], "answer": chosen}, row.raw)
         else:
             yield row
 
 
+def _answers_are_numbers(rows: Sequence[Row], otherwise: bool) -> bool:
+    """Whether a file's answers are numbers of options, not their texts; `otherwise` where no row tells."""
+    numbers = texts = 0
+    for row in rows:
+        answer = row.content["answer"].strip()
+        is_text = answer in (row.content[column].strip() for column in OPTIONS)
+        numbers += answer in NUMBERS and not is_text
+        texts += is_text and answer not in NUMBERS
+    return numbers > texts if numbers != texts else otherwise
+
+
 def questions(row: Row) -> Iterator[Converted]:
     """The question of a row, without evidence. Raises `Malformed`."""
-    yield _multiple_choice(row, "nextqa")
+    question, fixes = _multiple_choice(row, "nextqa")
+    yield from fixes
+    yield question
 
 
 def grounded_rows(path: Path) -> Iterator[Row | Reject]:
@@ -74,8 +100,9 @@ def grounded_questions(row: Row) -> Iterator[Converted]:
 
     Raises `Malformed`, also where that file lacks the question.
     """
-    question = _multiple_choice(row, "nextgqa")
+    question, merged = _multiple_choice(row, "nextgqa")
     if row.content["grounding"] is None:
+        yield from merged
         yield question
         return
     grounding = Row(row.where, row.number, row.content["grounding"], row.raw)
@@ -85,13 +112,16 @@ def grounded_questions(row: Row) -> Iterator[Converted]:
         duration = grounding.seconds("duration")
     except Malformed as error:
         raise Malformed(f"in the spans of video {question.video}: {error}") from error
-    kept, fixes = checked_spans(question.id, spans, duration)
-    yield from fixes
+    kept, fixes = checked_spans(question.id, spans, duration, ROUNDING)
+    yield from (*merged, *fixes)
     yield question.model_copy(update={"evidence": kept})
 
 
-def _multiple_choice(row: Row, source: str) -> VideoQuestion:
-    """The question of a row, without evidence. Raises `Malformed`."""
+def _multiple_choice(row: Row, source: str) -> tuple[VideoQuestion, list[Fix]]:
+    """The question of a row, without evidence. An option that stands twice, as in a few rows of every split, is kept once.
+
+    Raises `Malformed`.
+    """
     options = [row.text(column) for column in OPTIONS]
     answer = row.text("answer")
     if answer not in options:
@@ -99,13 +129,17 @@ def _multiple_choice(row: Row, source: str) -> VideoQuestion:
     kind = row.text("type")
     if kind not in TASKS:
         raise Malformed(f"`type` is {kind!r}: there are {', '.join(TASKS)}")
-    return VideoQuestion(
-        id=f"{source}-{row.text('video_id')}-{row.text('qid')}",
+    name = f"{source}-{row.text('video_id')}-{row.text('qid')}"
+    plain = [plain_option(option) for option in options]
+    again = [place for place, option in enumerate(plain) if option in plain[:place]]
+    question = VideoQuestion(
+        id=name,
         video=row.text("video_id"),
         question=row.text("question"),
-        options=options,
-        answer=answer,
+        options=[option for place, option in enumerate(options) if place not in again],
+        answer=options[plain.index(plain_option(answer))],
         task_type=TASKS[kind],
         source=source,
         licence=LICENCE,
     )
+    return question, [Fix(name, "merged", f"the option {options[place]!r} stands twice") for place in again]

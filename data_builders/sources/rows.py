@@ -58,42 +58,51 @@ class Row:
 
     def seconds(self, name: str) -> float:
         """A field as a length in seconds. Raises `Malformed` unless it is finite and above 0."""
+        return self.positive(name, "a length in seconds")
+
+    def positive(self, name: str, what: str) -> float:
+        """A field as a number. Raises `Malformed`, which says `what` it should be, unless it is finite and above 0."""
         found = self.field(name)
         try:
-            length = math.nan if isinstance(found, bool) else float(found)
+            number = math.nan if isinstance(found, bool) else float(found)
         except (TypeError, ValueError, OverflowError):
-            length = math.nan
-        if not 0 < length < math.inf:
-            raise Malformed(f"`{name}` is {found!r}, not a length in seconds")
-        return length
+            number = math.nan
+        if not 0 < number < math.inf:
+            raise Malformed(f"`{name}` is {found!r}, not {what}")
+        return number
 
 
 @dataclass(frozen=True)
-class SpanFix:
-    """A span of a question that was cut to the video (`clamped`) or left out (`dropped`); `item` is the question's id."""
+class Fix:
+    """What was changed about a question, by its id in `item`: a span cut to the video (`clamped`) or left out (`dropped`), an
+    option that stood twice (`merged`)."""
 
     item: str
-    how: Literal["clamped", "dropped"]
+    how: Literal["clamped", "dropped", "merged"]
     reason: str
 
 
-Converted = VideoQuestion | Reject | SpanFix
+Converted = VideoQuestion | Reject | Fix
 """What a row is converted to: several of these in some formats."""
 
 
-def checked_spans(item: str, spans: Sequence[Any], duration: float | None = None) -> tuple[Spans, list[SpanFix]]:
+def checked_spans(
+    item: str, spans: Sequence[Any], duration: float | None = None, rounding: float = 0.0
+) -> tuple[Spans, list[Fix]]:
     """The spans `[start, end)` in seconds that are some, within `[0, duration]` where the length is known; and the changes made.
 
-    Raises `Malformed` with the verdict `bad_span` where none is left.
+    What begins up to `rounding` seconds before the video begins with it. Raises `Malformed` with the verdict `bad_span` for what
+    begins earlier or is not two numbers: such a clock is not the video's; and where no span is left.
     """
     kept: Spans = []
-    fixes: list[SpanFix] = []
+    fixes: list[Fix] = []
     problems = []
     for span in spans:
         numbers = _numbers(span)
         if numbers is None:
-            problems.append(f"the span {span!r} is not two numbers")
-            continue
+            raise Malformed(f"the span {span!r} is not two numbers", "bad_span")
+        if numbers[0] < -rounding:
+            raise Malformed(f"the span {numbers[0]}-{numbers[1]} s begins before the video", "bad_span")
         start, end = max(numbers[0], 0.0), numbers[1] if duration is None else min(numbers[1], duration)
         if not numbers[0] < numbers[1]:
             problems.append(f"the span {numbers[0]}-{numbers[1]} s is empty or reversed")
@@ -103,10 +112,10 @@ def checked_spans(item: str, spans: Sequence[Any], duration: float | None = None
             kept.append((start, end))
             if (start, end) != numbers:
                 reason = f"the span {numbers[0]}-{numbers[1]} s became {start}-{end} s"
-                fixes.append(SpanFix(item, "clamped", reason))
+                fixes.append(Fix(item, "clamped", reason))
     if not kept:
         raise Malformed("; ".join(problems) or "it has no spans", "bad_span")
-    return kept, fixes + [SpanFix(item, "dropped", problem) for problem in problems]
+    return kept, fixes + [Fix(item, "dropped", problem) for problem in problems]
 
 
 def json_kind(value: Any) -> str:

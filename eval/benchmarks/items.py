@@ -9,8 +9,8 @@ from typing import Any
 
 from videorouter.routers.systems.query import Truth
 from videorouter.shards.policy import Policy
+from videorouter.video.containers import EXTENSIONS
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 _OWN_LETTER = re.compile(r"^\s*(?:\(([A-Z])\)|([A-Z])[.:)])\s*")
 
 
@@ -164,7 +164,7 @@ class VideoFiles:
         self._found: dict[str, Path] = {}
         for place in reversed(places):
             if (folder / place).is_dir():
-                files = (file for file in sorted((folder / place).iterdir()) if file.suffix.lower() in VIDEO_SUFFIXES)
+                files = (file for file in sorted((folder / place).iterdir()) if file.suffix.lower() in EXTENSIONS)
                 self._found |= {key: file for file in files for key in (file.stem, file.name)}
 
     def path(self, name: str) -> Path:

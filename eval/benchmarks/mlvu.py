@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from videorouter.eval.benchmarks.items import (
-    VIDEO_SUFFIXES,
     Benchmark,
     Item,
     Published,
@@ -21,6 +20,7 @@ from videorouter.eval.benchmarks.items import (
     json_list,
     parquet_rows,
 )
+from videorouter.video.containers import EXTENSIONS
 
 SPLITS: Final = ("dev", "test")  # the mirror calls it test
 COUNTS: Final = {
@@ -121,7 +121,7 @@ def _videos(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for place in ("MLVU/video", "video", "videos", "MLVU_all"):
         for file in sorted((folder / place).rglob("*")) if (folder / place).is_dir() else ():
-            if file.suffix.lower() in VIDEO_SUFFIXES:
+            if file.suffix.lower() in EXTENSIONS:
                 found[f"{file.parent.name}/{file.name}"] = file
                 found.setdefault(file.name, file)
     return found

@@ -6,11 +6,11 @@ import re
 from typing import Final, Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from videorouter.video.containers import EXTENSIONS
+
 Kind = Literal["video", "picture", "audio", "tensor"]
-VIDEO_ENDINGS: Final = (
-    *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".flv", ".wmv"),
-    *(".ogv", ".3gp"),
-)
+VIDEO_ENDINGS: Final = tuple(ending for ending in EXTENSIONS if ending != ".gif")
+"""A GIF by its ending is a picture, as its first bytes say of most."""
 _LOOKED_AT: Final = 1024
 """Characters of a data URL's content: enough for two packets of an MPEG transport stream."""
 _STILL_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif")
