@@ -38,6 +38,7 @@ class RunConfig(Caps):
         ray_address: of a running ray cluster; without it ray starts on this machine
         shard_range: `FIRST:END` of the planned shards, for schedulers; caps count for the run folder, over all runs in it
         dry_run: label this many videos only, spread evenly, and estimate the rest; their answers are kept
+        tokens_per_second: of one GPU of the teacher, in and out, from which a dry run says GPU-hours
         new_run: put the results of a folder begun with another configuration aside, and start over in it
         retry_failed: build finished shards again that put items aside for what may be gone now (missing, timeout, ...)
         tolerate: share of failed items (0-1) up to which the exit code is still 0
@@ -48,6 +49,7 @@ class RunConfig(Caps):
     ray_address: str | None = None
     shard_range: str | None = None
     dry_run: int = 0
+    tokens_per_second: float | None = None
     new_run: bool = False
     retry_failed: bool = False
     tolerate: float = 0.0

@@ -217,3 +217,29 @@ async def _probe_all(
 
 def _line(one: Probed) -> str:
     return _PROBED.dump_json(one).decode() + "\n"
+
+
+async def probe_unrecorded(
+    chosen: Mapping[str, Sequence[VideoQuestion]],
+    frames: FrameSource,
+    prober: Prober,
+    judge: Teacher,
+    config: ProbeConfig,
+) -> list[Probed | Reject]:
+    """Probe questions by video as a build does, and keep no more than the answers. Raises as `run_probing`."""
+    return await _probe_all(chosen, frames, prober, judge, config, _NoLog(), lambda _: None)
+
+
+def make_prober(config: ProbeConfig, teacher: Teacher) -> Prober:
+    """Who answers. Raises as `run_probing`."""
+    return _prober(config, teacher)
+
+
+class _NoLog(ProbeLog):
+    """Forgets what it is told."""
+
+    def __init__(self) -> None:
+        self.found = {}
+
+    def add(self, one: Probed) -> None:
+        """Not kept."""
