@@ -95,7 +95,7 @@ class Estimate:
             hours = (tokens[0].value + tokens[1].value) / tokens_per_second / 3600
             lines.append(f"{hours:,.2f} GPU-hours at {tokens_per_second:,.0f} tokens a second, in and out")
         if self.shards:
-            lines.append(f"shards: {_scaled(self.shards, 1e-9).told(',.2f')} GB")
+            lines.append(f"shards: {self.shards.told(',.2f', 1e-9)} GB")
         if self.sampled < 2 <= self.videos:
             lines.append("one video tells nothing of others: give --dry_run 8 or more for an interval")
         failed = [reject for reject in self.rejects if reject.failed]
@@ -179,10 +179,6 @@ def _row(
     requests = max(1, sum(need.used.requests for need in needs))
     need, of_paid = (total(one, weights, all_weights, unit=sum(one) / requests) for one in (used, paid))
     return Row(name, sum(used), need, left_to_pay(need, of_paid, sum(used), sum(paid), before), form)
-
-
-def _scaled(interval: Interval, by: float) -> Interval:
-    return Interval(interval.value * by, interval.low * by, interval.high * by)
 
 
 def _chosen(jobs: Sequence[ShardJob], places: Sequence[int]) -> list[tuple[ShardJob, list[tuple[int, VideoJob]]]]:

@@ -1,20 +1,23 @@
-"""From a sample of videos to all of them, with 95 % intervals (Cochran, Sampling Techniques, ch. 6: the ratio estimate).
+"""From a sample of videos to all of them, with 95 % intervals (after the ratio estimate: Cochran, Sampling Techniques, ch. 6).
 
 What a video costs grows with its questions, and how many each one has is known: costs are extrapolated by question, not by
-video, and only what videos differ in beside that makes the interval wide. It is Student's t, as samples are small, with the
-finite population correction, as a sample of all videos leaves nothing open. A sample whose videos all cost the same does not
-show that all others do: one of them is taken to have differed by one unit, such as a request that was repeated (ours).
+video, and only what videos differ in beside that makes the interval wide. Its scatter is Student's t, as samples are small, and
+a sample of all videos leaves nothing open. What a small sample may not have met is thought of (ours): that some of the others
+need nothing, as they cannot be read, and that videos which all cost the same may differ by one unit, such as a repeated request.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-T_95 = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
-"""Two-sided 95 % points of Student's t by degrees of freedom, from 1."""
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS: Final = 4000
+NEED_NOTHING: Final = (0.2, 5.0)
+"""Videos that need nothing, and others, which are taken to have been seen before the sample."""
+Draws = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,14 @@ class Interval:
 
     @classmethod
     def exactly(cls, value: float) -> "Interval":
+        """Where nothing is open."""
         return cls(value, value, value)
+
+    @classmethod
+    def of_draws(cls, drawn: Draws, least: float, sample: int) -> "Interval":
+        """The middle 95 % of what was drawn from so many videos, which is known to be no less than `least`."""
+        low, value, high = (max(least, float(one)) for one in np.percentile(drawn, (2.5, 50, 97.5)))
+        return cls(value, low, math.inf if sample < 2 else high)
 
     def __add__(self, more: float) -> "Interval":
         return Interval(self.value + more, self.low + more, self.high + more)
@@ -37,11 +47,12 @@ class Interval:
         slack = 1e-9 * max(1.0, abs(value))
         return self.low - slack <= value <= self.high + slack
 
-    def told(self, form: str = ",.0f") -> str:
-        """`VALUE (LOW-HIGH)`, or the value alone where it is exact."""
-        if self.low == self.high:
-            return f"{self.value:{form}}"
-        return f"{self.value:{form}} ({self.low:{form}}-{'?' if math.isinf(self.high) else format(self.high, form)})"
+    def told(self, form: str = ",.0f", scale: float = 1.0) -> str:
+        """`VALUE (LOW-HIGH)`, or the value alone where it is exact; each times `scale`."""
+        value, low, high = (f"{one * scale:{form}}" for one in (self.value, self.low, self.high))
+        if low == high:
+            return value
+        return f"{value} ({low}-{'?' if math.isinf(self.high) else high})"
 
 
 def spread(of: int, count: int) -> list[int]:
@@ -52,29 +63,36 @@ def spread(of: int, count: int) -> list[int]:
 
 def total(values: Sequence[float], weights: Sequence[float], all_weights: Sequence[float], unit: float = 1) -> Interval:
     """The sum over all videos of what is `values` on a sample of them; weights (questions) are of the sample and of all."""
-    seen, count = sum(values), len(values)
-    others, rest = len(all_weights) - count, sum(all_weights) - sum(weights)
+    seen, others = sum(values), len(all_weights) - len(values)
     if others == 0:
         return Interval.exactly(seen)
-    ratio, scatter = ratio_and_scatter(values, weights, unit)
-    value = seen + ratio * rest
-    if count < 2:
-        return Interval(value, seen, math.inf)
+    rest = sum(all_weights) - sum(weights)
+    drawn = drawn_total(np.random.default_rng(0), values, weights, np.full(DRAWS, others), np.full(DRAWS, rest), unit)
+    return Interval.of_draws(drawn, seen, len(values))
+
+
+def drawn_total(
+    random: np.random.Generator,
+    values: Sequence[float],
+    weights: Sequence[float],
+    others: NDArray[np.int64],
+    rest: Draws,
+    unit: float = 1,
+    some_need_nothing: bool = True,
+) -> Draws:
+    """`DRAWS` sums over a sample and so many `others` of together the weight `rest`, each of them if none needs nothing."""
+    some = [(value, weight) for value, weight in zip(values, weights, strict=True) if value > 0]
+    if not some:
+        return np.zeros(DRAWS)
+    ratio = sum(value for value, _ in some) / sum(weight for _, weight in some)
+    squares = sum((value - ratio * weight) ** 2 for value, weight in some)
+    scatter, freedom = math.sqrt(max(squares, unit**2) / max(1, len(some) - 1)), max(1, len(some) - 1)
+    nothing, something = NEED_NOTHING
+    share = random.beta(nothing + len(values) - len(some), something + len(some), DRAWS)
+    busy = others - random.binomial(others, share if some_need_nothing else 0.0)
     # What is open is the sum over the others: their own scatter, and that of the ratio.
-    half = t_95(count - 1) * scatter * math.sqrt(others * len(all_weights) / count)
-    return Interval(value, max(seen, value - half), value + half)
-
-
-def ratio_and_scatter(values: Sequence[float], weights: Sequence[float], unit: float = 1) -> tuple[float, float]:
-    """Value a weight, and the standard deviation of a video's value around it, at least that of one `unit` in one video."""
-    ratio = sum(values) / sum(weights) if sum(weights) else 0.0
-    squares = sum((value - ratio * weight) ** 2 for value, weight in zip(values, weights, strict=True))
-    return ratio, math.sqrt(max(squares, unit**2) / max(1, len(values) - 1))
-
-
-def t_95(freedom: int) -> float:
-    """The two-sided 95 % point of Student's t."""
-    return T_95[freedom - 1] if freedom <= len(T_95) else 1.96 + 2.4 / freedom
+    scale = scatter * np.sqrt(busy * (1 + busy / len(some)))
+    return sum(values) + ratio * rest * busy / np.maximum(1, others) + random.standard_t(freedom, DRAWS) * scale
 
 
 def left_to_pay(need: Interval, of_paid: Interval, used: float, paid: float, kept: float) -> Interval:

@@ -6,23 +6,18 @@ those of the sample, a Bayesian bootstrap over its videos with little weight for
 interval is that of the needs that follow.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from videorouter.data_builders.building.estimate import COUNTED, Row, usage_of
-from videorouter.data_builders.building.extrapolation import Interval, left_to_pay, ratio_and_scatter
+from videorouter.data_builders.building.extrapolation import DRAWS, Draws, Interval, drawn_total, left_to_pay
 from videorouter.data_builders.building.metering import Need, together
 from videorouter.data_builders.teacher.config import Price, Usage
-
-DRAWS: Final = 4000
-Draws = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -60,38 +55,38 @@ def probing_rows(
     random = np.random.default_rng(0)
     probes = sum((drawn_probes(random, split, per_category) for split in splits), np.zeros(DRAWS))
     known = len(sample) == videos
+    done = sum(video.probes for video in sample)
     whole = together(need for video in sample for need in (video.categories, video.probing))
+
+    def needed(part: str, measure: Callable[[Usage], float]) -> Interval:
+        """What all videos need, by what is `used` or `paid` of the sample's needs."""
+        of_part = attrgetter(part)
+        seen = measure(of_part(whole))
+        if known:
+            return Interval.exactly(seen)
+        unit = seen / max(1, whole.used.requests)
+        told = [video for video in sample if video.texts]
+        categories, asked = [measure(of_part(video.categories)) for video in told], [video.texts for video in told]
+        rest, others = np.full(DRAWS, float(texts - sum(asked))), np.full(DRAWS, videos - len(sample))
+        drawn = drawn_total(random, categories, asked, others, rest, unit, some_need_nothing=False)
+        tried = [video for video in sample if video.probes]
+        rest = np.maximum(0.0, probes - done)
+        others = np.rint(rest / max(1, done) * len(tried)).astype(np.int64)
+        probing = [measure(of_part(video.probing)) for video in tried]
+        drawn += drawn_total(random, probing, [video.probes for video in tried], others, rest, unit)
+        return Interval.of_draws(drawn, seen, len(sample))
 
     def row(name: str, measure: Callable[[Usage], float], form: str) -> Row:
         used, paid = measure(whole.used), measure(whole.paid)
-        needs = []
-        for part, seen in (("used", used), ("paid", paid)):
-            unit = seen / max(1, whole.used.requests)
-            asked = [
-                (
-                    [measure(attrgetter(part)(video.categories)) for video in sample],
-                    [video.texts for video in sample],
-                    np.full(DRAWS, float(texts)),
-                ),
-                (
-                    [measure(attrgetter(part)(video.probing)) for video in sample if video.probes],
-                    [video.probes for video in sample if video.probes],
-                    probes,
-                ),
-            ]
-            drawn = sum((_drawn_total(random, *one, unit) for one in asked), np.zeros(DRAWS))
-            needs.append(Interval.exactly(seen) if known else _interval(drawn, seen, len(sample)))
-        need, of_paid = needs
-        return Row(name, used, need, left_to_pay(need, of_paid, used, paid, measure(before)), form)
+        need = needed("used", measure)
+        return Row(name, used, need, left_to_pay(need, needed("paid", measure), used, paid, measure(before)), form)
 
     rows = [row(name, partial(usage_of, count=count), ",.0f") for name, count in COUNTED.items()]
     if price is not None:
         rows.append(row("dollars", price.usd, ",.2f"))
-    done = sum(video.probes for video in sample)
     rows.append(Row("categories asked", sum(video.texts for video in sample), Interval.exactly(texts)))
-    rows.append(
-        Row("questions probed", done, Interval.exactly(done) if known else _interval(probes, done, len(sample)))
-    )
+    of_probes = Interval.exactly(done) if known else Interval.of_draws(probes, done, len(sample))
+    rows.append(Row("questions probed", done, of_probes))
     return rows
 
 
@@ -107,22 +102,3 @@ def drawn_probes(random: np.random.Generator, split: Split, per_category: int) -
     chosen = np.minimum(totals, per_category)
     both = np.where(totals == chosen, split.probed, random.hypergeometric(split.probed, totals - split.probed, chosen))
     return (chosen + split.probed - both).sum(axis=1).astype(float)
-
-
-def _drawn_total(
-    random: np.random.Generator, values: Sequence[float], weights: Sequence[int], all_weight: Draws, unit: float
-) -> Draws:
-    """The sum over all of what is `values` on videos with these weights, for every draw of the weight of all."""
-    count, weight = len(values), sum(weights)
-    if not weight:
-        return np.zeros(DRAWS)
-    ratio, scatter = ratio_and_scatter(values, weights, unit)
-    rest = np.maximum(0.0, all_weight - weight)
-    scale = scatter * np.sqrt(rest / weight * (1 + rest / weight) * count)
-    return sum(values) + ratio * rest + random.standard_t(max(1, count - 1), DRAWS) * scale
-
-
-def _interval(drawn: Draws, seen: float, videos: int) -> Interval:
-    """The middle 95 %; one video tells nothing of others."""
-    low, value, high = (float(one) for one in np.percentile(drawn, (2.5, 50, 97.5)))
-    return Interval(max(seen, value), max(seen, low), math.inf if videos < 2 else max(seen, high))
