@@ -57,6 +57,12 @@ class RunConfig(Caps):
     def __post_init__(self) -> None:
         if self.executor not in ("local", "ray"):
             raise ValueError(f"unknown executor {self.executor!r}: there are local and ray")
+        if self.dry_run < 0:
+            raise ValueError(f"dry_run is {self.dry_run}: give the number of videos to label, such as 8")
+        if self.tokens_per_second is not None and self.tokens_per_second <= 0:
+            raise ValueError(
+                f"tokens_per_second is {self.tokens_per_second}: give what one GPU gets through, such as 5000"
+            )
         if self.workers < 1:
             raise ValueError(f"workers must be at least 1, not {self.workers}")
         self.slice_of(0)

@@ -117,6 +117,12 @@ class Ledger:
         with self._writing() as connection:
             connection.executemany("DELETE FROM done WHERE part = ?", [(part,) for part in parts])
 
+    def forget_all_done(self) -> None:
+        """The folder starts over; what was spent stays."""
+        with self._writing() as connection:
+            connection.execute(_TABLES[1])
+            connection.execute("DELETE FROM done")
+
     def spent_on(self, parts: Collection[str], model: str) -> Usage:
         """What the answers of one model for these parts cost."""
         wanted = set(parts)

@@ -20,19 +20,18 @@ from videorouter.data_builders.rejects import Reject
 from videorouter.data_builders.sources.conversion import convert, no_question
 from videorouter.data_builders.sources.decontamination import decontaminate
 from videorouter.shards.schema import VideoQuestion
-from videorouter.shards.writer import unfinished_name
 
 AT_ONCE = 20_000
 """Questions in memory, or as many as one video has where that is more."""
 
 
 def write_index(path: Path, made_from: str, config: BuildConfig) -> None:
-    """Write the index of what `config` names, whole or not at all.
+    """Write the index of what `config` names, whole or not at all; by one process at a time.
 
     Raises `ValueError` as `questions_to_label` and `decontaminate`, and where a video is in two splits.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = unfinished_name(path)
+    unfinished = path.with_name(f".{path.name}.unfinished")
     console = Console(markup=False, stderr=True)
     try:
         with _Waiting(path.parent) as waiting, console.status(f"indexing the questions of {config.questions}"):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from videorouter.data_builders.building.config import RunConfig
 from videorouter.data_builders.building.ledger import ANSWERS, LEDGER, Ledger
@@ -67,8 +67,8 @@ def open_folder(
             fingerprint, record = claim_folder(out, recorded, run.new_run, alone)
             model = teacher.model if teacher else None
             ledger = Ledger.open(out, teacher.prices if teacher else None, run, model)
-            if run.shard_range:
-                _share(lock)
+            if run.shard_range:  # let the other jobs in; within the turn nobody else takes the lock
+                assert locked(lock, SHARED)
         with log_in(out):
             yield RunFolder(out, fingerprint, record, ledger, run, teacher)
 
@@ -114,19 +114,17 @@ def _remove_left_behind(out: Path) -> None:
         remove_unfinished(folder)
 
 
-def _share(lock: TextIO) -> None:
-    """Let the other jobs in; within the turn nobody else takes the lock."""
-    assert locked(lock, SHARED)
-
-
 def _move_to_earlier(out: Path) -> None:
     """Move everything but what was paid and `earlier` itself; the record goes last, so that a kill leaves it to be repeated."""
     aside = out / EARLIER / str(sum(1 for _ in (out / EARLIER).glob("*/" + RECORD)))
     aside.mkdir(parents=True, exist_ok=True)
-    kept = {EARLIER, ANSWERS, LEDGER, RECORD, INDEX}
+    kept = {EARLIER, ANSWERS, RECORD}
     for path in sorted(out.iterdir()):
-        if path.name not in kept and not path.name.startswith(LEDGER) and not path.name.endswith(LOCK):
+        is_shared = path.name.startswith((LEDGER, INDEX, f".{INDEX}")) or path.name.endswith(LOCK)
+        if path.name not in kept and not is_shared:
             path.replace(aside / path.name)
+    if (out / LEDGER).is_file():
+        Ledger(out).forget_all_done()
     (out / RECORD).replace(aside / RECORD)
 
 

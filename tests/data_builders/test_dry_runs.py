@@ -5,10 +5,12 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from videorouter.data_builders.__main__ import main
+from videorouter.data_builders.building.config import RunConfig
 from videorouter.data_builders.building.ledger import Ledger
 
 NUMBER = re.compile(r"([\d,]+)(?: \(([\d,]+)-([\d,?]+)\))?")
@@ -108,6 +110,12 @@ def test_a_dry_run_that_is_refused_says_why_and_exits_as_a_build_does(
         codes = [main([*build, "--dry-run", "2"]), main(build)]
         assert codes == [4, 4]
         assert capfd.readouterr().err.count(nobody) >= 2
+
+
+@pytest.mark.parametrize("wrong", [{"dry_run": -1}, {"tokens_per_second": 0.0}])
+def test_numbers_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="give "):
+        RunConfig(**wrong)
 
 
 @pytest.mark.slow
