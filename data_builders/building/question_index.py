@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -109,9 +110,13 @@ def open_index(path: Path, made_from: str) -> QuestionIndex | None:
     """The index at `path`, where there is one that reads and was made from these inputs."""
     try:
         file = path.open("rb")
+    except OSError:
+        return None
+    with suppress(OSError, ValueError):  # of another version, or damaged
         end = file.seek(-PLACE_DIGITS - 1, os.SEEK_END)
         start = int(file.read(PLACE_DIGITS))
         contents = Contents.model_validate_json(os.pread(file.fileno(), end - start, start))
-    except (OSError, ValueError):  # none, or of another version
-        return None
-    return QuestionIndex(contents, path.parent, file) if contents.made_from == made_from else None
+        if contents.made_from == made_from:
+            return QuestionIndex(contents, path.parent, file)
+    file.close()
+    return None

@@ -74,7 +74,7 @@ def probing_rows(
         others = np.rint(rest / max(1, done) * len(tried)).astype(np.int64)
         probing = [measure(of_part(video.probing)) for video in tried]
         drawn += drawn_total(random, probing, [video.probes for video in tried], others, rest, unit)
-        return Interval.of_draws(drawn, seen, len(sample))
+        return Interval.of_draws(drawn, seen, len(sample) if tried or not probes.any() else 0)
 
     def row(name: str, measure: Callable[[Usage], float], form: str) -> Row:
         used, paid = measure(whole.used), measure(whole.paid)

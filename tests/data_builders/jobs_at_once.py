@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 import openai  # noqa: F401 - imported once, before the processes are made
 
@@ -16,23 +17,28 @@ BEGIN = 0.5
 """Seconds after the last process was made."""
 
 
-def start(commands: list[list[str]]) -> list[int]:
-    """Exit codes, in order."""
-    parser()  # what is imported on the way is imported once
+def at_one_moment(works: Sequence[Callable[[], int | None]]) -> list[int]:
+    """Do each in a forked process, all beginning together; their exit codes (0 for None), 99 where one raised."""
     begin = time.monotonic() + BEGIN
     children = []
-    for command in commands:
+    for work in works:
         child = os.fork()
         if child == 0:
             code = 99
             try:
                 time.sleep(max(0.0, begin - time.monotonic()))
-                code = main(command)
+                code = work() or 0
             finally:
                 sys.stdout.flush()
                 os._exit(code)
         children.append(child)
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def start(commands: Sequence[list[str]]) -> list[int]:
+    """The exit codes of command lines of `data_builders`."""
+    parser()  # what is imported on the way is imported once
+    return at_one_moment([lambda command=command: main(command) for command in commands])  # type: ignore[misc]
 
 
 if __name__ == "__main__":

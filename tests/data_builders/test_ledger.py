@@ -1,12 +1,11 @@
 """The ledger's sums are right whoever writes it, and at whatever moment."""
 
 import random
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from multiprocessing import get_context
 from pathlib import Path
 
+from tests.data_builders.jobs_at_once import at_one_moment
 from videorouter.data_builders.building.ledger import ANSWERS, LEDGER, Caps, Ledger
 from videorouter.data_builders.teacher.config import Usage
 from videorouter.data_builders.teacher.journal import Journal, spent_in
@@ -44,27 +43,10 @@ def test_a_sum_that_comes_late_takes_nothing_back(tmp_path: Path) -> None:
     assert ledger.spent_on(["train-1"], "m") == ledger.spent_on(["train-0"], "n") == Usage()
 
 
-def at_one_moment(work: Callable[[], None], processes: int) -> list[int | None]:
-    """Run `work` in forked processes that begin together; their exit codes."""
-    context = get_context("fork")
-    ready = context.Barrier(processes)
-
-    def run() -> None:
-        ready.wait()
-        work()
-
-    running = [context.Process(target=run) for _ in range(processes)]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join(60)
-    return [process.exitcode for process in running]
-
-
 def test_processes_may_open_a_new_ledger_at_one_moment(tmp_path: Path) -> None:
     for number in range(5):
         out = tmp_path / str(number)
-        assert at_one_moment(lambda out=out: opened(out).record_done("part", 1, 2, 3), 8) == [0] * 8  # type: ignore[misc]
+        assert at_one_moment([lambda out=out: opened(out).record_done("part", 1, 2, 3)] * 8) == [0] * 8  # type: ignore[misc]
         assert opened(out).totals().questions == 2
 
 

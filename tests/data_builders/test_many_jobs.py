@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from tests.data_builders.jobs_at_once import at_one_moment
+from videorouter.data_builders.building.config import RunConfig
 from videorouter.data_builders.building.ledger import Ledger
-from videorouter.data_builders.building.run_folder import RECORD
+from videorouter.data_builders.building.run_folder import RECORD, open_folder
 from videorouter.shards.verify import verify
 from videorouter.shards.writer import write_atomically
 
@@ -73,55 +77,77 @@ def test_four_jobs_that_start_at_one_moment_make_what_one_build_does(
     assert_as_alone(out, alone)
 
 
-def test_of_two_configurations_at_one_moment_one_is_refused(world: Path, teacher: str, tmp_path: Path) -> None:
+def opens(out: Path, threshold: int, tries: int, part: str | None = "0:1", new_run: bool = False) -> Callable[[], int]:
+    """Opens the folder and works in it until `tries` processes have tried to; 1 where it is refused."""
+    tried = out.with_name(f"{out.name}-tried")
+    tried.mkdir(exist_ok=True)
+
+    def work() -> int:
+        mine = tried / f"{os.getpid()}"
+        try:
+            with open_folder(out, {"threshold": threshold}, RunConfig(shard_range=part, new_run=new_run), None):
+                mine.write_text("")
+                while len(list(tried.iterdir())) < tries:
+                    time.sleep(0.01)
+        except ValueError as error:
+            mine.write_text(str(error))
+            return 1
+        return 0
+
+    return work
+
+
+def refusals(out: Path) -> set[str]:
+    """What was said to those that were refused."""
+    return {path.read_text() for path in out.with_name(f"{out.name}-tried").iterdir()} - {""}
+
+
+def test_of_several_configurations_at_one_moment_one_is_taken(tmp_path: Path) -> None:
+    for number in range(4):
+        out, wanted = tmp_path / str(number), (50, 60, 70) * 4
+        codes = at_one_moment([opens(out, threshold, len(wanted)) for threshold in wanted])
+        claimed = json.loads((out / RECORD).read_text())["threshold"]
+        assert codes == [0 if threshold == claimed else 1 for threshold in wanted]
+        assert all(" was begun with another configuration (" in told for told in refusals(out))
+
+
+def test_jobs_of_a_new_run_put_the_old_one_aside_once_and_never_under_others(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    jobs = [
-        annotate(world, out, teacher, "--shard-range", part, "--threshold", threshold)
-        for part, threshold in zip(ranges(6, 4), ("50", "60", "50", "60"), strict=True)
-    ]
-    codes, told = at_once(jobs)
-    claimed = json.loads((out / RECORD).read_text())["threshold"]
-    assert codes == ([0, 1, 0, 1] if claimed == 50 else [1, 0, 1, 0]), told
-    assert told.count("was begun with another configuration") == 2
+    assert at_one_moment([opens(out, 50, 1)]) == [0]
+    (out / "train-00000.tar").write_text("a shard")
+    assert at_one_moment([opens(out, 60, 7, new_run=True)] * 6) == [0] * 6
+    assert [path.name for path in (out / "earlier").iterdir()] == ["0"]
+    assert (out / "earlier" / "0" / "train-00000.tar").is_file()
+    assert sorted(at_one_moment([opens(out, 70, 9, new_run=True), opens(out, 80, 9, new_run=True)])) == [0, 1]
+    assert any("jobs of another configuration work in" in told for told in refusals(out))
 
 
-def test_jobs_of_a_new_run_put_the_old_one_aside_once(world: Path, teacher: str, alone: Path, tmp_path: Path) -> None:
-    out, others = tmp_path / "out", ranges(6, 4)
-    assert at_once([annotate(world, out, teacher, "--shard-range", part) for part in others])[0] == [0] * 4
-    anew = [annotate(world, out, teacher, "--shard-range", part, "--threshold", "60", "--new-run") for part in others]
-    assert at_once(anew)[0] == [0] * 4
-    assert shards(out / "earlier" / "0") == shards(alone)
-    assert not (out / "earlier" / "1").exists()
-    assert not verify(out).problems
+def test_a_build_of_all_shards_excludes_others(tmp_path: Path) -> None:
+    assert sorted(at_one_moment([opens(tmp_path / "out", 50, 4, part=None)] * 4)) == [0, 1, 1, 1]
 
 
-def test_what_a_killed_build_was_writing_is_removed_by_the_next(world: Path, teacher: str, tmp_path: Path) -> None:
+def test_what_a_killed_build_was_writing_is_removed_by_the_next(tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "rejects").mkdir(parents=True)
     for left in (out / ".train-00000.tar.0123456789abcdef.part", out / "rejects" / ".x.jsonl.00.part"):
         left.write_text("half")
-    assert at_once([annotate(world, out, teacher)])[0] == [0]
+    assert opens(out, 50, 1)() == 0
     assert [path.name for path in out.rglob(".*.part")] == []
 
 
 def test_files_that_several_write_at_one_moment_are_whole(tmp_path: Path) -> None:
-    path, writers = tmp_path / "build.json", []
-    for letter in "abcdef":
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                for _ in range(50):
-                    write_atomically(path, letter * 50_000)
-                code = 0
-            finally:
-                os._exit(code)
-        writers.append(child)
-    while any(os.waitpid(child, os.WNOHANG) == (0, 0) for child in writers[:1]):
-        if path.is_file():
-            text = path.read_text()
-            assert text == text[0] * 50_000
-    assert [os.waitpid(child, 0)[1] for child in writers[1:]] == [0] * 5
+    path = tmp_path / "build.json"
+
+    def writes(letter: str) -> Callable[[], None]:
+        def work() -> None:
+            for _ in range(30):
+                write_atomically(path, letter * 50_000)
+                text = path.read_text()
+                assert text == text[0] * 50_000
+
+        return work
+
+    assert at_one_moment([writes(letter) for letter in "abcdef"]) == [0] * 6
     assert [each.name for each in tmp_path.iterdir()] == ["build.json"]
 
 
