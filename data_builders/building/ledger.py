@@ -13,7 +13,8 @@ from threading import Lock
 
 from videorouter.data_builders.teacher.config import Price, Usage, read_prices
 from videorouter.data_builders.teacher.errors import BudgetSpent
-from videorouter.data_builders.teacher.journal import Journal, spent_in
+from videorouter.data_builders.teacher.journal import Journal
+from videorouter.data_builders.teacher.journal_spending import spent_in
 
 LEDGER = "ledger.sqlite"
 ANSWERS = "answers"

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
@@ -96,6 +97,25 @@ async def categorise(
     replies = await map_concurrently(ask, questions, teacher.config.concurrency, finished)
     categories = {q.id: r for q, r in zip(questions, replies, strict=True) if isinstance(r, QuestionCategory)}
     return categories, [reply for reply in replies if isinstance(reply, Reject)]
+
+
+async def probe_unrecorded(
+    chosen: Mapping[str, Sequence[VideoQuestion]],
+    frames: FrameSource,
+    prober: Prober,
+    judge: Teacher,
+    config: ProbeConfig,
+) -> list[Probed | Reject]:
+    """Probe questions by video as a build does, and keep no more than the answers. Raises as `run_probing`."""
+    with TemporaryDirectory() as folder:
+        return await _probe_all(
+            chosen, frames, prober, judge, config, ProbeLog(Path(folder) / UNFINISHED), lambda _: None
+        )
+
+
+def make_prober(config: ProbeConfig, teacher: Teacher) -> Prober:
+    """Who answers. Raises as `run_probing`."""
+    return _prober(config, teacher)
 
 
 def to_probe(
@@ -217,29 +237,3 @@ async def _probe_all(
 
 def _line(one: Probed) -> str:
     return _PROBED.dump_json(one).decode() + "\n"
-
-
-async def probe_unrecorded(
-    chosen: Mapping[str, Sequence[VideoQuestion]],
-    frames: FrameSource,
-    prober: Prober,
-    judge: Teacher,
-    config: ProbeConfig,
-) -> list[Probed | Reject]:
-    """Probe questions by video as a build does, and keep no more than the answers. Raises as `run_probing`."""
-    return await _probe_all(chosen, frames, prober, judge, config, _NoLog(), lambda _: None)
-
-
-def make_prober(config: ProbeConfig, teacher: Teacher) -> Prober:
-    """Who answers. Raises as `run_probing`."""
-    return _prober(config, teacher)
-
-
-class _NoLog(ProbeLog):
-    """Forgets what it is told."""
-
-    def __init__(self) -> None:
-        self.found = {}
-
-    def add(self, one: Probed) -> None:
-        """Not kept."""

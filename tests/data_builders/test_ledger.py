@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.data_builders.jobs_at_once import at_one_moment
 from videorouter.data_builders.building.ledger import ANSWERS, LEDGER, Caps, Ledger
 from videorouter.data_builders.teacher.config import Usage
-from videorouter.data_builders.teacher.journal import Journal, spent_in
+from videorouter.data_builders.teacher.journal import Journal
+from videorouter.data_builders.teacher.journal_spending import spent_in
 
 
 def opened(out: Path) -> Ledger:
