@@ -16,10 +16,13 @@ from videorouter.data_builders.audit.page import write_audit
 from videorouter.data_builders.building.again import asked_again
 from videorouter.data_builders.building.build import Notes, build
 from videorouter.data_builders.building.config import BuildConfig, RunConfig
+from videorouter.data_builders.building.indexing import index_questions
 from videorouter.data_builders.building.labeller import Recipe
 from videorouter.data_builders.building.plan import list_videos, plan_shards, plan_videos
+from videorouter.data_builders.building.question_index import questions_hash
 from videorouter.data_builders.building.reporting import DONE, QUARANTINED, Outcome, print_outcome, print_stop
 from videorouter.data_builders.building.run_folder import RunFolder, content_hash, open_folder
+from videorouter.data_builders.building.turns import turn
 from videorouter.data_builders.flr.annotate import (
     SCORES,
     AnnotateConfig,
@@ -45,6 +48,7 @@ from videorouter.data_builders.flr.splice import (
     clips_to_join,
     join_clips,
 )
+from videorouter.data_builders.qtr.dry_run import PROBING_LOCK, estimate_labels
 from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.labeller import PolicyRecipe
 from videorouter.data_builders.qtr.outcomes import PolicyConfig, Probing, outcome_notes, print_probing
@@ -66,6 +70,7 @@ from videorouter.shards.schema import VideoQuestion
 from videorouter.shards.sidecar import finished_manifest
 from videorouter.video.errors import VideoError
 
+QTR_PROMPTS = ("frame_scores", "answer", "question_category", "judge_answer")
 Options = dict[str, Any]
 Section = TypeVar("Section")
 Questions = tuple[list[VideoQuestion], list[Reject]]
@@ -85,7 +90,7 @@ def generate(options: Options) -> int:
     teacher, config = _section(TeacherConfig, options["teacher"]), _section(GenerateConfig, options)
     out, listed = Path(options["out"]), options["video_list"]
     splits, rejects = list_videos(Path(listed) if listed else None, frames.videos)
-    recorded = _recorded(options, (), PROMPTS) | {"listed": content_hash(json.dumps(splits).encode())}
+    recorded = _recorded(options, questions_hash([]), PROMPTS) | {"listed": content_hash(json.dumps(splits).encode())}
     with open_folder(out, recorded, run, teacher) as folder:
         jobs = plan_videos(splits, out, options["videos_per_shard"])
         licences = [config.licence or "unstated"]
@@ -115,7 +120,7 @@ def splice(options: Options) -> int:
                 rejects.append(Reject(clip, "video", error.verdict, str(error)))
     timelines = join_clips(durations, _section(SpliceConfig, options), {q.video: q.split for q in about_clips})
     notes = {"timelines": {name: [asdict(placed) for placed in timeline] for name, timeline in timelines.items()}}
-    recorded = _recorded(options, about_clips) | {"clips": durations}
+    recorded = _recorded(options, questions_hash(about_clips)) | {"clips": durations}
     with open_folder(config.out, recorded, _section(RunConfig, options), None) as folder:
         questions = (ask_of_joined(timelines, about_clips), rejects)
         return _build(folder, config, questions, SpliceRecipe(timelines), frames, lambda _: notes)
@@ -126,13 +131,16 @@ def qtr(options: Options) -> int:
     config, frames = _section(BuildConfig, options), _section(FrameConfig, options)
     teacher, policies = _section(TeacherConfig, options["teacher"]), _section(PolicyConfig, options)
     questions, rejects = _questions(config)
-    recorded = _recorded(options, questions, ["frame_scores", "answer", "question_category", "judge_answer"])
+    recorded = _recorded(options, questions_hash(questions), QTR_PROMPTS)
     relevance = Path(options["relevance"]) if options["relevance"] else None
     with open_folder(config.out, recorded, _section(RunConfig, options), teacher) as folder:
         probe_again(config.out, folder.ledger, asked_again(folder.run))
         scoring, probing = _section(ScoringConfig, options), _section(ProbeConfig, options)
+        if folder.run.dry_run:
+            return _shown(folder, estimate_labels(folder, frames, questions, relevance, scoring, probing, policies))
         try:
-            categories, probed, failed = _probe(folder, frames, questions, relevance, scoring, probing, policies)
+            with turn(config.out / PROBING_LOCK, f"probing the questions of {config.questions}"):
+                categories, probed, failed = _probe(folder, frames, questions, relevance, scoring, probing, policies)
         except TeacherStopped as error:
             print_stop(error)
             return Outcome(stopped=error).exit_code
@@ -196,11 +204,12 @@ def _label(
     prompts: Sequence[str] = (),
     notes: Notes | None = None,
 ) -> int:
-    """Label the questions of an annotation file."""
-    config, run = _section(BuildConfig, options), _section(RunConfig, options)
-    questions = _questions(config)
-    with open_folder(config.out, _recorded(options, questions[0], prompts), run, teacher) as folder:
-        return _build(folder, config, questions, recipe, _section(FrameConfig, options), notes)
+    """Label the questions of an annotation file, each by itself."""
+    config, frames = _section(BuildConfig, options), _section(FrameConfig, options)
+    index = index_questions(config)
+    recorded = _recorded(options, index.hash, prompts)
+    with open_folder(config.out, recorded, _section(RunConfig, options), teacher) as folder:
+        return _shown(folder, build(folder, index.jobs, recipe, frames, index.rejects, index.licences, notes))
 
 
 def _build(
@@ -224,20 +233,20 @@ def _shown(folder: RunFolder, outcome: Outcome) -> int:
 
 
 def _questions(config: BuildConfig) -> Questions:
-    """The questions of the annotation file that may be used, and all that may not."""
+    """The questions that may be used, and all that may not, in memory: where they are weighed against each other."""
     questions, rejects = questions_to_label(config.questions, config.source)
     kept, left_out = decontaminate(questions, config.exclude, config.near_duplicates)
     return kept, [*rejects, *left_out]
 
 
-def _recorded(options: Options, questions: Sequence[VideoQuestion], prompts: Sequence[str] = ()) -> Options:
-    """The configuration as it is fingerprinted: all options, questions and files by content, and the hashes of the prompts."""
+def _recorded(options: Options, questions: str, prompts: Sequence[str] = ()) -> Options:
+    """The configuration as it is fingerprinted: all options, the hash of the questions, files by content, prompts by hash."""
     files = {
         name: content_hash(Path(options[name]).read_bytes())
         for name in ("video_map", "exclude")
         if options.get(name) and Path(options[name]).is_file()
     }
-    files["questions"] = content_hash("".join(question.model_dump_json() for question in questions).encode())
+    files["questions"] = questions
     if options.get("relevance"):
         files["relevance"] = finished_manifest(Path(options["relevance"])).fingerprint
     if options.get("local_base"):

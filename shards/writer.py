@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import secrets
 import tarfile
 import zlib
 from collections.abc import Iterable
@@ -38,7 +39,7 @@ def write_shard(path: Path, samples: Iterable[ShardSample], fingerprint: str) ->
         raise FinishedShard("a finished shard is never overwritten", shard=path, remedy="delete it to build it again")
     path.parent.mkdir(parents=True, exist_ok=True)
     entries: dict[str, SampleEntry] = {}
-    unfinished = _unfinished(path)
+    unfinished = unfinished_name(path)
     try:
         with unfinished.open("wb") as file:
             with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
@@ -66,18 +67,28 @@ def write_shard(path: Path, samples: Iterable[ShardSample], fingerprint: str) ->
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old or the new one, never a part."""
-    unfinished = _unfinished(path)
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    _take_place(unfinished, path)
+    """Write a text file so that a reader sees the old or the new one, never a part; of several writers the last one stays."""
+    unfinished = unfinished_name(path)
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        _take_place(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
-def _unfinished(path: Path) -> Path:
-    """Hidden, and with an ending that no reader asks for."""
-    return path.with_name(f".{path.name}.part")
+def unfinished_name(path: Path) -> Path:
+    """A name beside `path` that no other writer has: hidden, and with an ending that no reader asks for."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writers that were killed left in `folder`; only for who knows that nobody writes there."""
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)
 
 
 def _take_place(unfinished: Path, path: Path) -> None:

@@ -39,6 +39,7 @@ class RunConfig(Caps):
         ray_address: of a running ray cluster; without it ray starts on this machine
         shard_range: `FIRST:END` of the planned shards, for schedulers; caps count for the run folder, over all runs in it
         dry_run: label this many videos only, spread evenly, and estimate the rest; their answers are kept
+        tokens_per_second: of one GPU of the teacher, in and out, from which a dry run says GPU-hours
         new_run: put the results of a folder begun with another configuration aside, and start over in it
         retry_failed: build finished shards again that put items aside for what may be gone now (missing, timeout, ...)
         retry_refused: build finished shards again that put items aside because the endpoint refused or filtered them
@@ -52,6 +53,7 @@ class RunConfig(Caps):
     ray_address: str | None = None
     shard_range: str | None = None
     dry_run: int = 0
+    tokens_per_second: float | None = None
     new_run: bool = False
     retry_failed: bool = False
     retry_refused: bool = False
@@ -62,6 +64,12 @@ class RunConfig(Caps):
     def __post_init__(self) -> None:
         if self.executor not in ("local", "ray"):
             raise ValueError(f"unknown executor {self.executor!r}: there are local and ray")
+        if self.dry_run < 0:
+            raise ValueError(f"dry_run is {self.dry_run}: give the number of videos to label, such as 8")
+        if self.tokens_per_second is not None and self.tokens_per_second <= 0:
+            raise ValueError(
+                f"tokens_per_second is {self.tokens_per_second}: give what one GPU gets through, such as 5000"
+            )
         if self.workers < 1:
             raise ValueError(f"workers must be at least 1, not {self.workers}")
         if self.refused_in_a_row < 0:

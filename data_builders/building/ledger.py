@@ -5,8 +5,8 @@ one cap holds for all workers, whatever the executor.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -14,14 +14,24 @@ from threading import Lock
 from videorouter.data_builders.teacher.config import Price, Usage, read_prices
 from videorouter.data_builders.teacher.errors import BudgetSpent
 from videorouter.data_builders.teacher.journal import Journal
+from videorouter.data_builders.teacher.journal_spending import spent_in
 
 LEDGER = "ledger.sqlite"
 ANSWERS = "answers"
-_TABLES = """
-CREATE TABLE IF NOT EXISTS spent (part TEXT, model TEXT, requests INTEGER, images INTEGER, tokens_in INTEGER,
-    tokens_out INTEGER, estimated INTEGER, PRIMARY KEY (part, model));
-CREATE TABLE IF NOT EXISTS done (part TEXT PRIMARY KEY, videos INTEGER, questions INTEGER, failures INTEGER);
-"""
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS spent (part TEXT, model TEXT, requests INTEGER, images INTEGER, tokens_in INTEGER, "
+    "tokens_out INTEGER, estimated INTEGER, PRIMARY KEY (part, model))",
+    "CREATE TABLE IF NOT EXISTS done (part TEXT PRIMARY KEY, videos INTEGER, questions INTEGER, failures INTEGER)",
+)
+_SPENT = """INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (part, model) DO UPDATE
+    SET requests = excluded.requests, images = excluded.images, tokens_in = excluded.tokens_in,
+        tokens_out = excluded.tokens_out, estimated = excluded.estimated
+    WHERE excluded.requests >= spent.requests"""
+_DONE = """INSERT INTO done VALUES (?, ?, ?, ?) ON CONFLICT (part) DO UPDATE
+    SET videos = excluded.videos, questions = excluded.questions, failures = excluded.failures
+    WHERE excluded.videos >= done.videos"""
+_BUSY = 600.0
+"""Seconds that a turn at the file is waited for: each is short, but a hundred jobs may want one."""
 
 _ONE_AT_A_TIME = Lock()
 """Threads of one process take turns: SQLite would let them sleep and try again, for up to a tenth of a second."""
@@ -71,13 +81,15 @@ class Ledger:
             raise ValueError(f"--max_usd needs the price of {model!r}: give --teacher.prices a table that names it")
         out.mkdir(parents=True, exist_ok=True)
         with ledger._writing() as connection:
-            connection.executescript(_TABLES)
+            for table in _TABLES:  # one by one: a script would end the transaction first
+                connection.execute(table)
             known = {part for (part,) in connection.execute("SELECT DISTINCT part FROM spent")}
         for path in sorted((out / ANSWERS).glob("*.sqlite")):
             # The ledger was lost, or a kill came between the two files, or before the journal was closed.
             if path.stem not in known or path.with_name(f"{path.name}-journal").exists():
-                with suppress(ValueError), closing(ledger.journal(path.stem)):
-                    pass
+                spent = spent_in(path)
+                if spent is not None:
+                    ledger.record_spent(path.stem, spent)
         return ledger
 
     def journal(self, part: str) -> Journal:
@@ -89,22 +101,37 @@ class Ledger:
         return journal
 
     def record_spent(self, part: str, spent: Mapping[str, Usage]) -> None:
-        """Set what a part has spent, by model."""
+        """Set what a part has spent, by model; what is paid stays paid, so that a smaller sum comes too late."""
         rows = [
             (part, model, u.requests, u.images, u.tokens_in, u.tokens_out, u.estimated) for model, u in spent.items()
         ]
         with self._writing() as connection:
-            connection.executemany("INSERT OR REPLACE INTO spent VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany(_SPENT, rows)
 
     def record_done(self, part: str, videos: int, questions: int, failures: int) -> None:
-        """Set how far a part is."""
+        """Set how far a part is; what is said of fewer videos than are known already comes too late, and counts for nothing."""
         with self._writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO done VALUES (?, ?, ?, ?)", (part, videos, questions, failures))
+            connection.execute(_DONE, (part, videos, questions, failures))
 
     def forget_done(self, parts: Sequence[str]) -> None:
         """Parts start over; what they spent stays."""
         with self._writing() as connection:
             connection.executemany("DELETE FROM done WHERE part = ?", [(part,) for part in parts])
+
+    def forget_all_done(self) -> None:
+        """The folder starts over; what was spent stays."""
+        with self._writing() as connection:
+            connection.execute(_TABLES[1])
+            connection.execute("DELETE FROM done")
+
+    def spent_on(self, parts: Collection[str], model: str) -> Usage:
+        """What the answers of one model for these parts cost."""
+        wanted = set(parts)
+        with closing(self._connect()) as connection:
+            rows = connection.execute(
+                "SELECT part, requests, images, tokens_in, tokens_out, estimated FROM spent WHERE model = ?", (model,)
+            ).fetchall()
+        return sum((Usage(*counts) for part, *counts in rows if part in wanted), Usage())
 
     def totals(self) -> Totals:
         """Sums over all parts."""
@@ -135,7 +162,7 @@ class Ledger:
                 raise BudgetSpent(f"{usd:.4f} dollars are spent in {self.out}, --max_usd is {self.caps.max_usd:g}")
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.out / LEDGER, timeout=60, isolation_level=None)
+        connection = sqlite3.connect(self.out / LEDGER, timeout=_BUSY, isolation_level=None)
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
@@ -144,5 +171,4 @@ class Ledger:
         with _ONE_AT_A_TIME, closing(self._connect()) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
-            if connection.in_transaction:
-                connection.execute("COMMIT")
+            connection.execute("COMMIT")

@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, overload
 
 from pydantic import BaseModel, Field
 
@@ -33,12 +34,47 @@ class VideoJob:
     split: str = UNSPLIT
 
 
+class StoredVideos(Sequence[VideoJob]):
+    """The videos of a shard, read each time they are asked for, so that a plan of millions of questions is small.
+
+    `counts` is known without reading: the questions of each video. Another process is sent the videos themselves.
+    """
+
+    def __init__(self, counts: Sequence[int], read: Callable[[], Sequence[VideoJob]]) -> None:
+        self.counts = counts
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @overload
+    def __getitem__(self, place: int) -> VideoJob: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[VideoJob]: ...
+
+    def __getitem__(self, place: int | slice) -> VideoJob | Sequence[VideoJob]:
+        return self._read()[place]
+
+    def __iter__(self) -> Iterator[VideoJob]:
+        return iter(self._read())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (list(self),)
+
+
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard to write: its path and its videos."""
+    """One shard to write: its path, which tells it from others, and its videos."""
 
     path: Path
-    videos: tuple[VideoJob, ...]
+    videos: Sequence[VideoJob] = field(compare=False)
+
+    @property
+    def counts(self) -> Sequence[int]:
+        """The questions of each video."""
+        stored = self.videos
+        return stored.counts if isinstance(stored, StoredVideos) else [len(video.questions) for video in stored]
 
     @property
     def rejects(self) -> Path:
@@ -82,11 +118,7 @@ def plan_shards(questions: Sequence[VideoQuestion], out: Path, videos_per_shard:
     by_video: dict[str, list[VideoQuestion]] = {}
     splits: dict[str, str] = {}
     for question in questions:
-        split = question.split or UNSPLIT
-        if splits.setdefault(question.video, split) != split:
-            raise ValueError(
-                f"video {question.video} has questions in splits {splits[question.video]} and {split}: leakage"
-            )
+        one_split(splits, question.video, question.split or UNSPLIT)
         by_video.setdefault(question.video, []).append(question)
     return plan_videos(splits, out, videos_per_shard, by_video)
 
@@ -98,18 +130,30 @@ def plan_videos(
     questions: Mapping[str, Sequence[VideoQuestion]] | None = None,
 ) -> list[ShardJob]:
     """Videos (split by name) in their order, `videos_per_shard` to a shard, splits apart; their questions, if there are any."""
-    jobs = []
-    for split in sorted(set(splits.values())):
-        videos = [
-            VideoJob(sample_key(video), video, tuple((questions or {}).get(video, ())), split)
-            for video in splits
-            if splits[video] == split
-        ]
-        jobs += [
-            ShardJob(shard_path(out, split, start // videos_per_shard), tuple(videos[start : start + videos_per_shard]))
-            for start in range(0, len(videos), videos_per_shard)
-        ]
-    return jobs
+    asked = questions or {}
+    return [
+        ShardJob(
+            shard_path(out, split, number),
+            tuple(VideoJob(sample_key(video), video, tuple(asked.get(video, ())), split) for video in videos),
+        )
+        for split, number, videos in in_shards(splits, videos_per_shard)
+    ]
+
+
+def in_shards(splits: Mapping[str, str], videos_per_shard: int) -> Iterator[tuple[str, int, list[str]]]:
+    """Split, number within it and videos of every shard, for the split of each video by name."""
+    by_split: dict[str, list[str]] = {}
+    for video, split in splits.items():
+        by_split.setdefault(split, []).append(video)
+    for split, videos in sorted(by_split.items()):
+        for number, start in enumerate(range(0, len(videos), videos_per_shard)):
+            yield split, number, videos[start : start + videos_per_shard]
+
+
+def one_split(splits: dict[str, str], video: str, split: str) -> None:
+    """Note the split of a video. Raises `ValueError` where it is in another one already."""
+    if splits.setdefault(video, split) != split:
+        raise ValueError(f"video {video} has questions in splits {splits[video]} and {split}: leakage")
 
 
 def list_videos(listed: Path | None, folder: Path) -> tuple[dict[str, str], list[Reject]]:

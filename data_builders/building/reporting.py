@@ -79,7 +79,7 @@ def print_outcome(folder: RunFolder, outcome: Outcome) -> None:
     console = Console(markup=False, highlight=False, soft_wrap=True)
     if folder.run.dry_run:
         if outcome.estimate:
-            console.print(outcome.estimate.table())
+            outcome.estimate.show(console, folder.run.tokens_per_second)
     else:
         _print_totals(console, folder, outcome)
     if outcome.stopped:

@@ -1,9 +1,9 @@
 """A run folder, opened for one build: locked, held to one configuration, with its ledger.
 
-A changed configuration is refused with the difference, never mixed in.
+A changed configuration is refused with the difference, never mixed in. Of jobs that start at one moment each in its turn claims
+the folder, so that the first one's configuration is all of theirs.
 """
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,20 @@ from typing import Any
 
 from videorouter.data_builders.building.config import RunConfig
 from videorouter.data_builders.building.ledger import ANSWERS, LEDGER, Ledger
+from videorouter.data_builders.building.question_index import INDEX
+from videorouter.data_builders.building.turns import ALONE, SHARED, locked, opened_to_lock, turn
 from videorouter.data_builders.teacher.config import TeacherConfig
 from videorouter.data_builders.teacher.parameters import USUAL
+from videorouter.json_files import read_object
 from videorouter.run_log import log_in
-from videorouter.shards.writer import write_atomically
+from videorouter.shards.writer import remove_unfinished, write_atomically
 
 RECORD = "build.json"
 EARLIER = "earlier"
 LOCK = ".lock"
+"""Held by whoever works in the folder: alone, or shared by jobs of a shard range each."""
+TURNS = ".turns.lock"
+"""Held for moments, by whoever claims the folder."""
 # What may differ between two runs into one folder, because it changes no label: where things lie, how fast they go, what they
 # may cost, and how they are run.
 PLACES = {
@@ -62,32 +68,40 @@ def open_folder(
     What is done while it is open is logged in its `run.log`. Raises `ValueError` where another build works in it (runs with a
     shard range share it), where it belongs to another configuration, or where a cap in dollars has no price.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, (fcntl.LOCK_SH if run.shard_range else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ValueError(
-                f"another build works in {out}: wait for its end, or give every one of them a --shard_range"
-            ) from error
-        fingerprint, record = claim_folder(out, recorded, run.new_run)
-        model = teacher.model if teacher else None
-        ledger = Ledger.open(out, teacher.prices if teacher else None, run, model)
+    with opened_to_lock(out / LOCK) as lock:
+        with turn(out / TURNS, f"opening {out}"):
+            alone = locked(lock, ALONE)
+            if not alone and not (run.shard_range and locked(lock, SHARED)):
+                raise ValueError(
+                    f"another build works in {out}: wait for its end, or give every one of them a --shard_range"
+                )
+            if alone:
+                _remove_left_behind(out)
+            fingerprint, record = claim_folder(out, recorded, run.new_run, alone)
+            model = teacher.model if teacher else None
+            ledger = Ledger.open(out, teacher.prices if teacher else None, run, model)
+            if run.shard_range:  # let the other jobs in; within the turn nobody else takes the lock
+                assert locked(lock, SHARED)
         with log_in(out):
             yield RunFolder(out, fingerprint, record, ledger, run, teacher)
 
 
-def claim_folder(out: Path, config: Mapping[str, Any], new_run: bool = False) -> tuple[str, dict[str, Any]]:
+def claim_folder(
+    out: Path, config: Mapping[str, Any], new_run: bool = False, alone: bool = True
+) -> tuple[str, dict[str, Any]]:
     """Claim `out` for `config`: its fingerprint and the flat record of what was fingerprinted.
 
-    Where an earlier run's configuration differs, `new_run` moves what it made to `out/earlier/N`; without it `ValueError` is
-    raised, showing the difference. Answers already paid stay: they are found by what was asked.
+    Where an earlier run's configuration differs, `new_run` moves what it made to `out/earlier/N`, and raises `ValueError` where
+    others work in it, that is, not `alone`; without it `ValueError` is raised, showing the difference. Answers already paid
+    stay: they are found by what was asked.
     """
     wanted = json.loads(json.dumps(_without(config), sort_keys=True, default=str))
     record = out / RECORD
     if record.is_file():
-        earlier = json.loads(record.read_text(encoding="utf-8"))
+        earlier = read_object(record, "put the folder aside, or build into another --out")
         changed = sorted(name for name in {*wanted, *earlier} if wanted.get(name) != earlier.get(name))
+        if changed and new_run and not alone:
+            raise ValueError(f"jobs of another configuration work in {out}: wait for their end to begin anew")
         if changed and new_run:
             _move_to_earlier(out)
         elif changed:
@@ -96,8 +110,9 @@ def claim_folder(out: Path, config: Mapping[str, Any], new_run: bool = False) ->
                 f"{out} was begun with another configuration ({told}): choose another --out, undo, or "
                 "give --new_run to put what it made aside and begin anew"
             )
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(record, json.dumps(wanted, indent=2, sort_keys=True))
+    if not record.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(record, json.dumps(wanted, indent=2, sort_keys=True))
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest(), wanted
 
 
@@ -106,14 +121,23 @@ def content_hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _remove_left_behind(out: Path) -> None:
+    """Remove what was being written when an earlier build was killed."""
+    for folder in (out, out / "rejects"):
+        remove_unfinished(folder)
+
+
 def _move_to_earlier(out: Path) -> None:
     """Move everything but what was paid and `earlier` itself; the record goes last, so that a kill leaves it to be repeated."""
     aside = out / EARLIER / str(sum(1 for _ in (out / EARLIER).glob("*/" + RECORD)))
     aside.mkdir(parents=True, exist_ok=True)
-    kept = {EARLIER, ANSWERS, LEDGER, LOCK, RECORD}
+    kept = {EARLIER, ANSWERS, RECORD}
     for path in sorted(out.iterdir()):
-        if path.name not in kept and not path.name.startswith(LEDGER):
+        is_shared = path.name.startswith((LEDGER, INDEX, f".{INDEX}")) or path.name.endswith(LOCK)
+        if path.name not in kept and not is_shared:
             path.replace(aside / path.name)
+    if (out / LEDGER).is_file():
+        Ledger(out).forget_all_done()
     (out / RECORD).replace(aside / RECORD)
 
 

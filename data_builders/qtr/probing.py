@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -101,6 +102,25 @@ async def categorise(
     replies = await map_concurrently(ask, questions, teacher.config.concurrency, finished)
     categories = {q.id: r for q, r in zip(questions, replies, strict=True) if isinstance(r, QuestionCategory)}
     return categories, [reply for reply in replies if isinstance(reply, Reject)]
+
+
+async def probe_unrecorded(
+    chosen: Mapping[str, Sequence[VideoQuestion]],
+    frames: FrameSource,
+    prober: Prober,
+    judge: Teacher,
+    config: ProbeConfig,
+) -> list[Probed | Reject]:
+    """Probe questions by video as a build does, and keep no more than the answers. Raises as `run_probing`."""
+    with TemporaryDirectory() as folder:
+        return await _probe_all(
+            chosen, frames, prober, judge, config, ProbeLog(Path(folder) / UNFINISHED), lambda _: None
+        )
+
+
+def make_prober(config: ProbeConfig, teacher: Teacher) -> Prober:
+    """Who answers. Raises as `run_probing`."""
+    return _prober(config, teacher)
 
 
 def to_probe(

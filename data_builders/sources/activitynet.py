@@ -24,6 +24,11 @@ QA_TASKS = (
 )
 
 
+def beside(path: Path) -> tuple[Path]:
+    """The file of answers that belongs to `X_q.json`."""
+    return (path.with_name(path.name.replace("_q.json", "_a.json")),)
+
+
 def qa_rows(path: Path) -> Iterator[Row | Reject]:
     """One row a question of `X_q.json`, with its entry in `X_a.json` beside it as `answered` (null where there is none).
 
@@ -31,12 +36,12 @@ def qa_rows(path: Path) -> Iterator[Row | Reject]:
     1 spatial relationship, 2 temporal relationship, and 3-8 free questions by their answer: yes or no, colour, object,
     location, number, other. Raises `Malformed` where one of the files is missing or no JSON list.
     """
-    beside = path.with_name(path.name.replace("_q.json", "_a.json"))
-    if beside == path or not beside.is_file():
+    (answers_file,) = beside(path)
+    if answers_file == path or not answers_file.is_file():
         raise Malformed("questions are X_q.json with the answers X_a.json beside it")
     answers = {
         str(entry.content["question_id"]): entry.content
-        for entry in json_list(beside)
+        for entry in json_list(answers_file)
         if isinstance(entry, Row) and isinstance(entry.content, dict) and "question_id" in entry.content
     }
     for row in json_list(path):

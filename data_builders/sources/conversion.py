@@ -27,21 +27,23 @@ class Source:
     """One annotation format.
 
     `rows` reads the rows of a file, unreadable ones as `Reject`s, and raises `Malformed` where it is no such file. `questions`
-    converts a row, and raises `Malformed` or pydantic's `ValidationError` where it holds no question.
+    converts a row, and raises `Malformed` or pydantic's `ValidationError` where it holds no question. `beside` names the
+    files that are read with one, whether they are there or not: a build looks at their contents to know its questions again.
     """
 
     rows: Callable[[Path], Iterator[Row | Reject]]
     questions: Callable[[Row], Iterator[Converted]]
+    beside: Callable[[Path], Sequence[Path]] = lambda path: ()
 
 
 _OWN = {
     "questions_jsonl": Source(json_lines, own_formats.question_of_line),
     "llava_video": Source(json_list_or_lines, llava_video.questions),
     "nextqa": Source(nextqa.rows, nextqa.questions),
-    "nextgqa": Source(nextqa.grounded_rows, nextqa.grounded_questions),
+    "nextgqa": Source(nextqa.grounded_rows, nextqa.grounded_questions, nextqa.beside),
     "qvhighlights": Source(json_lines, moment_retrieval.qvhighlights_questions),
     "charades_sta": Source(moment_retrieval.charades_rows, moment_retrieval.charades_questions),
-    "activitynet_qa": Source(activitynet.qa_rows, activitynet.qa_questions),
+    "activitynet_qa": Source(activitynet.qa_rows, activitynet.qa_questions, activitynet.beside),
     "activitynet_captions": Source(json_entries, activitynet.caption_questions),
     "tacos": Source(json_entries, tacos.questions),
     "segments": Source(own_formats.segment_rows, own_formats.segment_questions),
@@ -78,15 +80,17 @@ class Conversion:
         return sum(fix.how == "merged" for fix in self.fixes)
 
 
-def convert(path: Path, source: str) -> Conversion:
+def convert(path: Path, source: str, keep: Callable[[VideoQuestion], None] | None = None) -> Conversion:
     """All questions of an annotation file, in order, and what there is to say about the rest of it.
 
-    A question id that occurs twice is kept once. Raises `ValueError` for an unknown source or a file that is not there.
+    A question id that occurs twice is kept once. With `keep` each question is given to it, and no list of them is made.
+    Raises `ValueError` for an unknown source or a file that is not there.
     """
     source_format = SOURCES.named(source)
     if not path.is_file():
         raise ValueError(f"no annotation file at {path}")
     done = Conversion(path, source)
+    keep = keep or done.questions.append
     seen: set[str] = set()
     try:
         for row in source_format.rows(path):
@@ -101,7 +105,7 @@ def convert(path: Path, source: str) -> Conversion:
                     done.rejects.append(Reject(item.id, "source", "duplicate", problem))
                 else:
                     seen.add(item.id)
-                    done.questions.append(item)
+                    keep(item)
     except Malformed as error:
         done.rejects.append(Reject(path.name, "source", error.verdict, str(error)))
     return done
@@ -117,9 +121,14 @@ def questions_to_label(path: Path, source: str) -> tuple[list[VideoQuestion], li
     """`read_questions` of a file that a build is about. Raises `ValueError` for one without any question, too."""
     questions, rejects = read_questions(path, source)
     if not questions:
-        first = f", the first ({rejects[0].item}): {rejects[0].reason}" if rejects else ""
-        raise ValueError(f"{path} holds no question of {source}: {len(rejects)} rows are wrong{first}")
+        raise no_question(path, source, rejects)
     return questions, rejects
+
+
+def no_question(path: Path, source: str, rejects: Sequence[Reject]) -> ValueError:
+    """The error for a file without any question: how many rows are wrong, and how the first one is."""
+    first = f", the first ({rejects[0].item}): {rejects[0].reason}" if rejects else ""
+    return ValueError(f"{path} holds no question of {source}: {len(rejects)} rows are wrong{first}")
 
 
 def convert_file(path: Path, source: str, out: Path, split: str | None = None) -> Conversion:

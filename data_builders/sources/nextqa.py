@@ -75,18 +75,23 @@ def questions(row: Row) -> Iterator[Converted]:
     yield question
 
 
+def beside(path: Path) -> tuple[Path]:
+    """The file of spans that belongs to `X.csv`."""
+    return (path.with_name(f"gsub_{path.stem}.json"),)
+
+
 def grounded_rows(path: Path) -> Iterator[Row | Reject]:
     """The rows of `X.csv`, each with the `grounding` of its video from `gsub_X.json` beside it (null without such a file).
 
     That is `{VIDEO: {"duration": seconds, "location": {QID: [[start, end], ...]}, "fps"}}`. `train.csv` comes without spans.
     Raises `Malformed` where its header lacks a column, or `gsub_X.json` is no JSON object.
     """
-    beside = path.with_name(f"gsub_{path.stem}.json")
+    (spans,) = beside(path)
     grounding: dict[str, Any] | None = None
-    if beside.is_file():
-        grounding = read_json(beside)
+    if spans.is_file():
+        grounding = read_json(spans)
         if not isinstance(grounding, dict):
-            raise Malformed(f"a JSON object is expected in {beside.name}, it holds {json_kind(grounding)}")
+            raise Malformed(f"a JSON object is expected in {spans.name}, it holds {json_kind(grounding)}")
     for row in rows(path):
         if isinstance(row, Row):
             found = None if grounding is None else grounding.get(row.content["video_id"], {})
