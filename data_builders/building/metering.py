@@ -71,17 +71,11 @@ class MeteredTeacher(Teacher):
         self.__dict__.update(vars(teacher))
         self._meter = meter
 
-    @property
-    def _answers(self) -> Journal:
-        return self._journal
-
-    async def _answer(self, request: Request, *kind: str) -> str:
-        kept = self._answers.find(request.key)
-        raw = await super()._answer(request, *kind)
-        answer = self._answers.find(request.key)
-        if answer is not None:  # a run that is being stopped retires answers
-            self._meter.note(request, answer.usage, paid=kept is None)
-        return raw
+    async def _answer(self, request: Request, kind: str) -> Answer:
+        kept = self._shared.journal.find(request.key)
+        answer = await super()._answer(request, kind)
+        self._meter.note(request, answer.usage, paid=kept is None)
+        return answer
 
 
 def body_bytes(request: Request) -> int:

@@ -128,7 +128,7 @@ class TeacherClient:
     async def _give_up_on_request(self, endpoint: Endpoint, problem: Problem) -> None:
         """Raise `TeacherFailure` where the endpoint is available and it is this request that fails; else let it wait."""
         self._failed_in_a_row += 1
-        if await endpoint.is_there() and self._failed_in_a_row <= FAILURES_IN_A_ROW:
+        if await endpoint.is_there(self.config.timeout) and self._failed_in_a_row <= FAILURES_IN_A_ROW:
             times = f"the teacher failed {self.config.attempts + 1} times on this request"
             raise TeacherFailure(f"{times}: {problem.text}", "", problem.shape)
 

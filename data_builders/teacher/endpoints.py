@@ -24,7 +24,7 @@ from videorouter.data_builders.teacher.exchange import (
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds until an endpoint without a connection is tried again: first, and at last."""
 SIGN_OF_LIFE = 10.0
-"""Seconds in which an endpoint must say that it is there."""
+"""Seconds at most in which an endpoint must say that it is there."""
 COMPLETIONS = "/chat/completions"
 _NAMES_A_KEY = re.compile("key|auth|token|secret|cookie|sig", re.IGNORECASE)
 
@@ -58,10 +58,10 @@ class Endpoint:
         self.answered, self._wait = True, FIRST_WAIT
         return response
 
-    async def is_there(self) -> bool:
-        """Whether it answers at all, be it that it has no list of models."""
+    async def is_there(self, seconds: float) -> bool:
+        """Whether it answers at all within that time, be it that it has no list of models."""
         try:
-            return (await exchange(self.client, "GET", self._at("/models"), SIGN_OF_LIFE)).status < 500
+            return (await exchange(self.client, "GET", self._at("/models"), min(SIGN_OF_LIFE, seconds))).status < 500
         except TooLarge:
             return True
         except (Unreached, Unanswered):

@@ -222,8 +222,8 @@ def _checked(
 
     Raises `TeacherRefusal` or `TeacherFiltered`: asking again is no use.
     """
-    if (error := withheld(answer.ending, answer.raw)) is not None:
-        raise error
+    if (no_reply := withheld(answer.ending, answer.raw)) is not None:
+        raise no_reply
     try:
         return check(schema.model_validate_json(json_text(answer.raw))), None, ""
     except ValidationError as error:
