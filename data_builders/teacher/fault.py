@@ -8,9 +8,12 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeVar
 
 from videorouter.data_builders.teacher.errors import TeacherRefuses
 from videorouter.data_builders.teacher.hints import what_to_change
+
+Key = TypeVar("Key")
 
 VIDEOS = 8
 """Distinct videos that are refused alike, one after another, until the run is taken to be at fault."""
@@ -19,7 +22,7 @@ REMEMBERED = 200
 _DOUBTS = 1000
 """Most refusals that are looked back on."""
 _VIDEOS_AT_WORK = 4096
-"""Of how many (kind, video) it is known that they passed: more than are worked on at a time."""
+"""Of how many (kind, video) it is known that refusals are their own: more than are worked on at a time."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +51,28 @@ class Met:
 
 @dataclass
 class Heard:
-    """What the requests of one shard came to: by (kind, video) the most pictures of one that passed, and what was met."""
+    """What the requests of one shard came to.
+
+    By (kind, video) the most pictures of one that passed, by kind the most of one that was answered now, and what was met.
+    """
 
     passed: dict[tuple[str, str], int] = field(default_factory=dict)
+    answered: dict[str, int] = field(default_factory=dict)
     met: list[Met] = field(default_factory=list)
 
-    def succeeded(self, kind: str, video: str, size: int) -> None:
-        """A request of `kind` with `size` pictures had a good answer."""
-        self.passed[kind, video] = max(size, self.passed.get((kind, video), 0))
+    def succeeded(self, asking: Asking, kept: bool) -> None:
+        """A good answer came, or was `kept` from before."""
+        _raise(self.passed, (asking.kind, asking.video), asking.size)
+        if not kept:
+            _raise(self.answered, asking.kind, asking.size)
 
 
 class Streaks:
     """Counts refusals; one a process, picklable: a copy goes on by itself from what this one knows.
 
     A good answer ends the streaks of its kind, but for those of requests with more pictures than it had: a limit on pictures
-    refuses large requests alone. It counts wherever it comes from, so that good answers that are kept speak for their video.
+    refuses large requests alone. What it clears is the videos' own from then on. One that is kept from before says nothing of
+    the endpoint as it is, and speaks for its own video alone.
     """
 
     def __init__(self, videos: int | None = None, most: int = VIDEOS) -> None:
@@ -72,7 +82,7 @@ class Streaks:
         self._begun = 0
         self._pending: dict[int, str] = {}
         self._open: list[Met] = []
-        self._passed: dict[tuple[str, str], int] = {}
+        self._own: dict[tuple[str, str], int] = {}
         self._largest: dict[str, int] = {}
         self._asked: dict[str, set[str]] = {}
         self._recent: deque[Met | None] = deque(maxlen=REMEMBERED)
@@ -94,10 +104,12 @@ class Streaks:
             self._asked.setdefault(kind, set()).add(video)
         return Asking(self._begun, kind, video, size)
 
-    def succeeded(self, asking: Asking) -> None:
-        """A good answer came, or was kept."""
+    def succeeded(self, asking: Asking, kept: bool = False) -> None:
+        """A good answer came, or was `kept` from before."""
         self._recent.append(None)
         self._pass(asking.kind, asking.video, asking.size)
+        if not kept:
+            self._clear(asking.kind, asking.size)
         self.left(asking)
 
     def met(self, asking: Asking, met: Met, at_once: int) -> None:
@@ -127,6 +139,8 @@ class Streaks:
         """Count what another process heard about a shard, its good answers first. Raises `TeacherRefuses`."""
         for (kind, video), size in heard.passed.items():
             self._pass(kind, video, size)
+        for kind, size in heard.answered.items():
+            self._clear(kind, size)
         for kind, video in (*heard.passed, *((met.kind, met.video) for met in heard.met)):
             if self._is_small:
                 self._asked.setdefault(kind, set()).add(video)
@@ -154,22 +168,30 @@ class Streaks:
         return self.most > 0 and sum(met is not None for met in self._recent) > REMEMBERED // 2
 
     def _streak(self, like: Met) -> set[str]:
-        """The videos that met the same."""
-        return {met.video for met in self._open if (met.kind, met.shape) == (like.kind, like.shape)}
+        """The videos that met the same, where that is not known to be their own."""
+        same = (met for met in self._open if (met.kind, met.shape) == (like.kind, like.shape))
+        return {met.video for met in same if self._own.get((met.kind, met.video), -1) < met.size}
 
     def _pass(self, kind: str, video: str, size: int) -> None:
-        self._passed[kind, video] = max(size, self._passed.pop((kind, video), 0))
-        if len(self._passed) > _VIDEOS_AT_WORK:
-            del self._passed[next(iter(self._passed))]
-        self._largest[kind] = max(size, self._largest.get(kind, 0))
-        if self._open:
+        """A request about `video` passed: what others of its kind and size meet is the video's own."""
+        self._take_for_own(kind, video, size)
+        _raise(self._largest, kind, size)
+
+    def _clear(self, kind: str, size: int) -> None:
+        """The endpoint answered a request just now."""
+        cleared = [met for met in self._open if met.kind == kind and met.size <= size]
+        if cleared:
             self._open = [met for met in self._open if met.kind != kind or met.size > size]
-            if self._trials:
-                self._drop_trials()
+            for met in cleared:
+                self._take_for_own(kind, met.video, met.size)
+            self._drop_trials()
+
+    def _take_for_own(self, kind: str, video: str, size: int) -> None:
+        self._own[kind, video] = max(size, self._own.pop((kind, video), 0))
+        if len(self._own) > _VIDEOS_AT_WORK:
+            del self._own[next(iter(self._own))]
 
     def _meet(self, met: Met, at_once: int) -> None:
-        if self._passed.get((met.kind, met.video), -1) >= met.size:
-            return  # a request of this kind about this video was answered: it is this one's fault
         self._open = [*self._open[1 - _DOUBTS :], met]
         if 0 < self.most <= len(self._streak(met)):
             in_flight = islice(self._pending.items(), at_once)
@@ -178,8 +200,12 @@ class Streaks:
 
     def _drop_trials(self) -> None:
         """Forget the trials of streaks that were broken."""
-        complete = {(met.kind, met.shape) for met in self._open if len(self._streak(met)) >= self.most}
-        self._trials = {trial: awaited for trial, awaited in self._trials.items() if trial in complete}
+        first = {(met.kind, met.shape): met for met in self._open}
+        self._trials = {
+            trial: awaited
+            for trial, awaited in self._trials.items()
+            if trial in first and len(self._streak(first[trial])) >= self.most
+        }
 
     def _judge(self) -> None:
         if self.stopped is not None:
@@ -187,8 +213,9 @@ class Streaks:
         if self._moderated and (moderated := [met for met in self._recent if met is not None]):
             self._stop(moderated[-1], len({met.video for met in moderated}))
         for met in reversed(self._open):
-            if self._trials.get((met.kind, met.shape)) == set():
-                self._stop(met, len(self._streak(met)))
+            videos = len(self._streak(met)) if self._trials.get((met.kind, met.shape)) == set() else 0
+            if 0 < self.most <= videos:
+                self._stop(met, videos)
 
     def _stop(self, met: Met, videos: int) -> None:
         if met.moderation:
@@ -206,6 +233,11 @@ class Streaks:
 def keys_of(doubts: Iterable[Met]) -> list[str]:
     """Where the bad replies lie in the journal."""
     return [key for met in doubts for key in met.keys]
+
+
+def _raise(most: dict[Key, int], key: Key, size: int) -> None:
+    """Let `most` hold the largest size of `key`."""
+    most[key] = max(size, most.get(key, 0))
 
 
 def _counted(videos: int) -> str:

@@ -41,6 +41,14 @@ class _Shared:
     asking: dict[str, asyncio.Task[Answer]] = field(default_factory=dict)
 
 
+@dataclass
+class _Trace:
+    """The keys of the replies that one question to the teacher took, and whether the last was kept from before."""
+
+    keys: list[str] = field(default_factory=list)
+    kept: bool = False
+
+
 class Teacher:
     """The teacher as the labellers of one shard see it; `about` gives a view for one video."""
 
@@ -104,20 +112,20 @@ class Teacher:
         `TeacherRefusal`, `TeacherFiltered` or `TeacherFailure` where the endpoint refuses, filters or fails on this request, and
         `TeacherStopped` when there are no more answers.
         """
-        kind, bad = kind or schema.__name__, list[str]()
+        kind, trace = kind or schema.__name__, _Trace()
         request = Request(self.config.model, text, tuple(pictures), schema, parameters=self.config.parameters)
         asking = self._shared.streaks.began(kind, self.video, len(pictures))
         try:
-            checked = await self._valid(request, schema, check, kind, bad)
+            checked = await self._valid(request, schema, check, kind, trace)
         except TeacherReplyError as error:
-            error.keys = tuple(bad)
+            error.keys = tuple(trace.keys)
             self._met(asking, error)
             raise
         except BaseException:
             self._shared.streaks.left(asking)
             raise
-        self._shared.heard.succeeded(kind, self.video, len(pictures))
-        self._shared.streaks.succeeded(asking)
+        self._shared.heard.succeeded(asking, trace.kept)
+        self._shared.streaks.succeeded(asking, trace.kept)
         return checked
 
     async def draining(self, work: Awaitable[Checked]) -> Checked:
@@ -148,17 +156,15 @@ class Teacher:
         schema: type[ReplyModel],
         check: Callable[[ReplyModel], Checked],
         kind: str,
-        bad: list[str],
+        trace: "_Trace",
     ) -> Checked:
-        """The checked reply to a request, or to its one correction; `bad` takes the keys of replies that cannot be used."""
-        answer = await self._answer(request, kind)
-        bad.append(request.key)
+        """The checked reply to a request, or to its one correction."""
+        answer = await self._traced(request, kind, trace)
         checked, problem, _ = _checked(answer, schema, check)
         if problem is not None:
             correction = f"This reply is not valid: {problem}. Reply again, with JSON of the requested schema only."
             request = replace(request, correcting=(answer.raw, correction))
-            answer = await self._answer(request, kind)
-            bad.append(request.key)
+            answer = await self._traced(request, kind, trace)
             checked, problem, shape = _checked(answer, schema, check)
             if problem is not None:
                 error = unusable(answer.ending, answer.raw, schema.__name__, problem, request.most_tokens)
@@ -187,6 +193,12 @@ class Teacher:
         except TeacherRefuses as stop:
             self._shared.client.close(stop)
             raise
+
+    async def _traced(self, request: Request, kind: str, trace: "_Trace") -> Answer:
+        trace.kept = self._shared.journal.find(request.key) is not None
+        answer = await self._answer(request, kind)
+        trace.keys.append(request.key)
+        return answer
 
     async def _answer(self, request: Request, kind: str) -> Answer:
         """The reply: kept from before, in flight for another question, or asked for now."""

@@ -65,6 +65,23 @@ def test_a_video_of_which_a_request_was_answered_is_in_no_streak() -> None:
     refuse(streaks, *map(met, videos(20)))
 
 
+def test_what_was_cleared_is_not_counted_again() -> None:
+    streaks = Streaks()
+    refuse(streaks, *map(met, videos(7)))
+    answer(streaks, "v7")
+    refuse(streaks, *map(met, videos(7)), *[met(f"w{number}") for number in range(7)])
+
+
+def test_an_answer_that_was_kept_speaks_for_its_video_alone() -> None:
+    streaks = Streaks()
+    refuse(streaks, *map(met, videos(7)))
+    streaks.succeeded(streaks.began("scores", "w0", 1), kept=True)
+    refuse(streaks, met("w0"))
+    with pytest.raises(TeacherRefuses, match="8 videos"):
+        refuse(streaks, met("w1"))
+    assert {one.video for one in streaks.doubts} == {*videos(7), "w0", "w1"}
+
+
 def test_small_requests_do_not_speak_for_large_ones() -> None:
     streaks = Streaks()
     for video in videos(7):
@@ -141,11 +158,11 @@ def test_another_process_goes_its_own_way_and_tells_what_it_heard() -> None:
     with pytest.raises(TeacherRefuses):
         refuse(second, met("v7"))
     heard = Heard(met=[met("v7"), met("v8")])
-    heard.succeeded("scores", "v8", 1)
+    heard.succeeded(first.began("scores", "v9", 1), kept=False)
     first.replay(heard)  # its answer came between
-    assert {one.video for one in first.doubts} == {"v7"}
+    assert {one.video for one in first.doubts} == {"v7", "v8"}
     with pytest.raises(TeacherRefuses):
-        first.replay(Heard(met=[met(video) for video in videos(7)]))
+        first.replay(Heard(met=[met(f"w{number}") for number in range(6)]))
 
 
 def test_nothing_stops_a_run_that_is_told_so() -> None:
