@@ -44,12 +44,18 @@ def counting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_counting_video(tmp_path_factory.mktemp("clock") / "counting.mkv", fps=FPS, gop=24)
 
 
-def check_clock(decoder: Decoder, path: Path, moved: int = 0) -> None:
-    """Frame n is shown at n / FPS; the first of the file is frame `moved`."""
+def check_clock(decoder: Decoder, path: Path, moved: int = 0) -> int:
+    """Frame n is shown at n / FPS; the first of the file is frame `moved`. How many ways of asking it answers, and not refuses."""
+    answered = 0
     for wanted in (lambda starts: [*range(len(starts))], lambda starts: [1, len(starts) // 2, len(starts) - 1]):
-        sampled = decoder.read(path, wanted, None)
+        try:
+            sampled = decoder.read(path, wanted, None)
+        except ValueError:  # the next decoder is asked
+            continue
         seconds = [(number - moved) / FPS for number in shown(sampled)]
         assert sampled.seconds == pytest.approx(seconds, abs=2e-3), decoder.name
+        answered += 1
+    return answered
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -58,15 +64,7 @@ def test_every_decoder_that_reads_a_file_says_when_its_frames_are_shown(
 ) -> None:
     path = tmp_path / name
     ffmpeg("-itsoffset", "5" if name.startswith("late") else "0", "-i", counting, *FILES[name], path)
-    read = 0
-    for decoder in decoders():
-        try:
-            decoder.read(path, lambda starts: [0], None)
-        except ValueError:  # refuses: the next one is asked
-            continue
-        check_clock(decoder, path)
-        read += 1
-    assert read
+    assert sum(check_clock(decoder, path) for decoder in decoders()) >= 2
     assert sample_frames(path, 4).total == 60
     assert sample_frames(path, 4).duration == pytest.approx(60 / FPS, abs=2e-3)
 
@@ -74,7 +72,7 @@ def test_every_decoder_that_reads_a_file_says_when_its_frames_are_shown(
 @pytest.mark.parametrize("name", ["varying.avi", "varying.ts", "varying.mp4"])
 def test_frames_left_out_leave_a_gap(name: str, counting: Path, tmp_path: Path) -> None:
     ffmpeg("-i", counting, *X264, *VARYING, tmp_path / name)
-    check_clock(SequentialDecoder(), tmp_path / name)
+    assert check_clock(SequentialDecoder(), tmp_path / name) == 2
     assert shown(frames_at(tmp_path / name, [0.3, 0.81, 1.0, 2.1])) == [7, 20, 25, 50]
 
 
@@ -91,7 +89,7 @@ def test_a_stream_copied_out_of_avi_keeps_its_order(counting: Path, tmp_path: Pa
 def test_what_an_edit_list_hides_is_not_shown_and_not_counted(counting: Path, tmp_path: Path) -> None:
     ffmpeg("-i", counting, *X264, tmp_path / "whole.mp4")
     ffmpeg("-ss", "0.5", "-i", tmp_path / "whole.mp4", "-c", "copy", tmp_path / "cut.mp4")
-    check_clock(SequentialDecoder(), tmp_path / "cut.mp4", moved=13)
+    assert check_clock(SequentialDecoder(), tmp_path / "cut.mp4", moved=13) == 2
     with pytest.raises(ValueError, match="frames that are not shown"):
         DecordDecoder().read(tmp_path / "cut.mp4", lambda starts: [0], None)
 
@@ -107,7 +105,8 @@ def _damage(path: Path, first: int, last: int) -> None:
             data[place + 12 : place + 188] = bytes([0x55]) * 176
     else:
         for packet in packets[first:last]:
-            data[(packet.pos or 0) + 8 : (packet.pos or 0) + 8 + packet.size] = b"\x55" * packet.size
+            end = (packet.pos or 0) + packet.size
+            data[end - packet.size // 2 : end] = b"\x55" * (packet.size // 2)  # what begins a stream stays
     path.write_bytes(data)
 
 
@@ -123,10 +122,14 @@ def test_after_damage_the_clock_goes_on(
     _damage(path, *((0, 10) if where == "start" else (14, 20)))
     sampled = SequentialDecoder().read(path, lambda starts: [*range(len(starts))], None)
     assert 20 < sampled.total < 60
-    assert sampled.seconds == pytest.approx([number / FPS for number in shown(sampled)], abs=2e-3)
-    if where == "start":
-        assert sampled.seconds[0] > 0.3
-    assert sample_frames(path, 4).seconds[-1] == pytest.approx(shown(sample_frames(path, 4))[-1] / FPS, abs=2e-3)
+    undamaged = [
+        (second, number)
+        for second, number in zip(sampled.seconds, shown(sampled), strict=True)
+        if second >= 1 or (where == "middle" and second < 0.4)  # what is painted over in between shows no number
+    ]
+    assert len(undamaged) > 30
+    for second, number in undamaged:
+        assert second == pytest.approx(number / FPS, abs=2e-3)
 
 
 def test_seconds_are_those_of_the_packets(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from videorouter.video.errors import EmptyVideo
 
 CODECS = {
     **dict.fromkeys((".webm", ".ivf"), "libvpx"),
-    **dict.fromkeys((".mpg", ".mpeg", ".mpe", ".vob", ".m1v", ".m2v", ".mpv", ".mxf"), "mpeg2video"),
+    **dict.fromkeys((".mpg", ".mpeg", ".mpe", ".vob", ".m2v", ".mpv", ".mxf"), "mpeg2video"),
     **dict.fromkeys((".ogv", ".ogm"), "libtheora"),
     **dict.fromkeys((".wmv", ".asf"), "wmv2"),
     **dict.fromkeys((".rm", ".rmvb"), "rv20"),
     **dict.fromkeys((".265", ".h265", ".hevc"), "libx265"),
     **dict.fromkeys((".mjpg", ".mjpeg"), "mjpeg"),
+    ".m1v": "mpeg1video",
     ".avi": "mpeg4",
     ".divx": "mpeg4",
     ".gif": "gif",
