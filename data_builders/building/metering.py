@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from videorouter.data_builders.teacher.config import Usage
-from videorouter.data_builders.teacher.journal import Journal
+from videorouter.data_builders.teacher.journal import Answer
 from videorouter.data_builders.teacher.request import Request
 from videorouter.data_builders.teacher.teacher import Teacher
 
