@@ -161,16 +161,16 @@ def rejects_beside(out: Path) -> Path:
 
 
 def print_conversions(conversions: Sequence[Conversion], console: Console | None = None) -> None:
-    """A table with a line a file: rows, questions, spans clamped and dropped, options merged, rejects by verdict; then licences."""
+    """A table with a line a file: rows, questions, spans clamped and dropped, rejects by verdict; then options merged, licences."""
     table = Table(title="annotation files")
     table.add_column("file", overflow="fold")
     table.add_column("source", no_wrap=True)
-    for name in ("rows", "questions", "clamped", "dropped", "merged"):
+    for name in ("rows", "questions", "clamped", "dropped"):
         table.add_column(name, justify="right")
     table.add_column("rejects")
     licences: dict[str, set[str]] = {}
     for done in conversions:
-        counts = (len(done.questions), done.clamped, done.dropped, done.merged)
+        counts = (len(done.questions), done.clamped, done.dropped)
         verdicts = Counter(reject.verdict for reject in done.rejects).most_common()
         licences.setdefault(done.source, set()).update(q.licence or "unstated" for q in done.questions)
         table.add_row(
@@ -182,6 +182,9 @@ def print_conversions(conversions: Sequence[Conversion], console: Console | None
         )
     console = console or Console(markup=False, highlight=False)
     console.print(table)
+    for done in conversions:
+        if done.merged:
+            console.print(f"{done.path.name}: {done.merged} options that stood twice are kept once", soft_wrap=True)
     for source, stated in licences.items():
         if stated:
             console.print(f"licence of {source}: {'; '.join(sorted(stated))}", soft_wrap=True)

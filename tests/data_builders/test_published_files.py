@@ -252,7 +252,7 @@ def test_what_is_no_question_is_refused_with_its_reason(what: str, tmp_path: Pat
 
 @pytest.mark.parametrize("span", ["-2 3", "-4 -1", "nan 3"])
 def test_no_source_takes_evidence_from_before_its_video(span: str, tmp_path: Path) -> None:
-    windows = [[float(end) for end in span.split()], [1, 2]]
+    windows: list[list[float]] = [[float(end) for end in span.split()], [1, 2]]
     files: dict[str, tuple[str, str]] = {
         "charades_sta": ("sta.txt", f"AB1 {span}##he drinks."),
         "qvhighlights": ("q.jsonl", json.dumps(MOMENT | {"relevant_windows": windows})),
@@ -273,7 +273,7 @@ def test_halves_of_characters_are_put_aside_and_written_down(tmp_path: Path) -> 
     """JSON spells them, and no file can hold them: neither a question nor the list of what was left out."""
     half = "\ud800"
     entry = {"duration": 9, "timestamps": [[0, 9], [-1, 2]], "sentences": [half, half]}
-    files = {
+    files: dict[str, list[Any]] = {
         "questions_jsonl": [OWN | {"options": [half, "x"]}, OWN | {"id": half}],
         "activitynet_captions": [{half: entry}],
         "activitynet_qa": [[{"video_name": "v", "question": "Is it?", "question_id": half}]],
