@@ -70,7 +70,9 @@ class Estimate:
         for row in self.rows:
             left = row.left.told(row.form) if row.left else ""
             table.add_row(row.name, f"{row.sample:{row.form}}", row.all.told(row.form), left)
-        console.print(table, width=None if console.is_terminal else WIDTH)
+        if not console.is_terminal:
+            console.width = WIDTH
+        console.print(table)
         for line in self.lines(tokens_per_second):
             console.print(line)
 

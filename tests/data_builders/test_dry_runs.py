@@ -48,6 +48,7 @@ def subset(world: Path, out: Path, seed: int) -> Path:
 
 def command(builder: str, world: Path, questions: Path, out: Path, url: str) -> list[str]:
     common = ["--videos", str(world), "--teacher.base_url", url, "--out", str(out), "--videos_per_shard", "2"]
+    common += ["--frames", "16", "--window", "8"]
     if builder == "generate":
         return ["flr", "generate", "--config", "miniature/flr_generate", *common]
     asked = ["--questions", str(questions), *common]
