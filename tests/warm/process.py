@@ -83,7 +83,7 @@ def forked(
     """An interpreter's arguments, run by a process forked from the `parent` at a socket, with its three standard `files`."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(parent)
-    asked = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
+    asked: dict[str, Any] = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
     asked |= {"executable": str(executable), "session": session}
     message = json.dumps(asked).encode() + b"\n"
     sent = socket.send_fds(connection, [message], files)
