@@ -83,7 +83,7 @@ def forked(
     """An interpreter's arguments, run by a process forked from the `parent` at a socket, with its three standard `files`."""
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(parent)
-    asked = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
+    asked: dict[str, Any] = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
     asked |= {"executable": str(executable), "session": session}
     message = json.dumps(asked).encode() + b"\n"
     sent = socket.send_fds(connection, [message], files)
@@ -135,8 +135,11 @@ class WarmPython:
 
 def stand_in(parent: str, executable: str, arguments: Sequence[str]) -> int:
     """Run a program in place of this process, which is the `executable` that it was asked of: the exit code."""
+    passed_on = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    signal.pthread_sigmask(signal.SIG_BLOCK, passed_on)  # until there is whom to pass them on to
     process = forked(parent, arguments, os.getcwd(), os.environ, (0, 1, 2), executable)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    for number in passed_on:
         signal.signal(number, lambda number, _: process.send_signal(number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, passed_on)
     code = process.wait()
     return code if code >= 0 else 128 - code

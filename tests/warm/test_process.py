@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -40,7 +39,8 @@ def test_modules_and_scripts_are_run_and_errors_told(warm: WarmPython, tmp_path:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_it_and_is_told(warm: WarmPython, tmp_path: Path, number: int) -> None:
-    process = warm.start(["-c", WAIT], tmp_path, os.environ, sys.__stderr__, session=True)
+    with (tmp_path / "said").open("w") as said:
+        process = warm.start(["-c", WAIT], tmp_path, os.environ, said, session=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "waits\n"
     assert os.getsid(process.pid) == process.pid
@@ -68,5 +68,5 @@ def test_what_stands_in_for_python_passes_a_signal_on_and_is_not_outlived(warm: 
 
 def test_programs_of_a_program_run_in_the_same_way(warm: WarmPython, tmp_path: Path) -> None:
     code = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', sys.argv[1]]).returncode)"
-    asked = [warm.python, "-c", code, "import sys; sys.exit(5 if 'json.tool' in sys.modules else 6)"]
+    asked = [str(warm.python), "-c", code, "import sys; sys.exit(5 if 'json.tool' in sys.modules else 6)"]
     assert subprocess.run(asked, cwd=tmp_path).returncode == 5
