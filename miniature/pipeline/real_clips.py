@@ -52,7 +52,7 @@ def _build(data: Path, out: Path, stages: Stages) -> None:
     (out / "video_map.json").write_text(json.dumps({CHARADES_ID: CHARADES_FILE}))
     stages.run(
         "join real clips", "data_builders", "flr", "splice", "--config", "configs/build/flr_splice.yaml",
-        "--videos", clips, "--frames", "128", "--out", out / "splice",
+        "--videos", clips, "--allow_outside", "--frames", "128", "--out", out / "splice",
     )  # fmt: skip
     stages.run(
         "label a video that was joined before", "data_builders", "flr", "spans", "--config", "configs/build/flr_spans.yaml",

@@ -16,7 +16,7 @@ def make_videos(world: Path, folder: Path, count: int) -> Path:
     folder.mkdir()
     source = sorted((world / "videos").iterdir())[0]
     for number in range(count):
-        (folder / f"v{number:02d}.mp4").symlink_to(source)
+        (folder / f"v{number:02d}.mp4").hardlink_to(source)
     return folder
 
 

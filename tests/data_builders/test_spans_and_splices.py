@@ -79,7 +79,17 @@ def test_real_clips_join_into_a_shard(real_data: Path, tmp_path: Path) -> None:
         "flipping_a_pancake.mkv",
     ):
         os.symlink(real_data / "videos" / name, clips / name)
-    arguments = ["flr", "splice", "--videos", str(clips), "--clips_per_video", "4", "--frame_size", "56"]
+    arguments = [
+        "flr",
+        "splice",
+        "--videos",
+        str(clips),
+        "--allow_outside",
+        "--clips_per_video",
+        "4",
+        "--frame_size",
+        "56",
+    ]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     (sample,) = [ShardDataset(tmp_path / "out")[0]]
     assert len(sample.questions) == 4
