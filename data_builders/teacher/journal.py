@@ -118,8 +118,9 @@ class Journal:
         return dict(self._spent)
 
     def close(self) -> None:
-        """Close the file, so that another process may open it."""
-        self._connection.close()
+        """Close the file, so that another process may open it; what is being written is written first."""
+        with self._one_at_a_time:
+            self._connection.close()
 
     async def _write_waiting(self) -> None:
         while self._waiting:
