@@ -234,8 +234,8 @@ def _checked(
 
     Raises `TeacherRefusal` or `TeacherFiltered`: asking again is no use.
     """
-    if (error := withheld(answer.ending, answer.raw)) is not None:
-        raise error
+    if (refused := withheld(answer.ending, answer.raw)) is not None:
+        raise refused
     try:
         return check(schema.model_validate_json(json_text(answer.raw))), None, ""
     except ValidationError as error:
