@@ -4,7 +4,6 @@ Frames around a change of relevance can be scored a second time, centred on it, 
 relevant frames, to see that they are needed.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from itertools import pairwise
 from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
 from videorouter.data_builders.building.plan import VideoJob
 from videorouter.data_builders.flr.filters import NECESSITY_PROMPTS, check_marked_frames
+from videorouter.data_builders.teacher.concurrency import all_answered
 from videorouter.data_builders.teacher.replies import FrameScores
 from videorouter.data_builders.teacher.request import load_prompt, options_block
 from videorouter.data_builders.teacher.teacher import Teacher
@@ -93,7 +93,7 @@ class TeacherLabeller:
     async def _score_windows(
         self, video: PreparedVideo, question: VideoQuestion, ranges: Sequence[range]
     ) -> list["_Window"]:
-        return await asyncio.gather(*(self._score_window(video, question, chosen) for chosen in ranges))
+        return await all_answered(self._score_window(video, question, chosen) for chosen in ranges)
 
     async def _score_window(self, video: PreparedVideo, question: VideoQuestion, chosen: range) -> "_Window":
         text = SCORES.fill(

@@ -1,6 +1,5 @@
 """Video-FLR from videos alone: captions, questions asked backwards from them, filters (paper section 4, data; prompts ours)."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from videorouter.data_builders.building.plan import VideoJob
 from videorouter.data_builders.flr.filters import COHERENCE, COUNTERFACTUAL, FILTERS, PROPOSAL, Candidate, caption_lines
 from videorouter.data_builders.rejects import Reject, reject_of
 from videorouter.data_builders.teacher.answering import ANSWER, JUDGE
+from videorouter.data_builders.teacher.concurrency import all_answered
 from videorouter.data_builders.teacher.errors import TeacherReplyError
 from videorouter.data_builders.teacher.replies import FrameCaptions, ProposedQuestion, ProposedQuestions
 from videorouter.data_builders.teacher.request import load_prompt
@@ -101,7 +101,7 @@ class GenerateRecipe:
 async def caption_frames(teacher: Teacher, video: PreparedVideo, window: int) -> list[str]:
     """What every sampled frame shows, a line each; `window` frames a request. Raises as `Teacher.ask`."""
     starts = range(0, len(video.jpegs), window)
-    windows = await asyncio.gather(*(_caption_window(teacher, video, start, window) for start in starts))
+    windows = await all_answered(_caption_window(teacher, video, start, window) for start in starts)
     return [caption for captions in windows for caption in captions]
 
 

@@ -1,12 +1,12 @@
 """One probe: the same question under forced `global` and forced `fragment`, at equal tokens (an equal cap), and who answers it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from videorouter.data_builders.teacher.answering import answer_from, is_right
+from videorouter.data_builders.teacher.concurrency import all_answered
 from videorouter.data_builders.teacher.replies import VideoAnswer
 from videorouter.data_builders.teacher.request import DataUrl, Picture, data_url
 from videorouter.data_builders.teacher.teacher import Teacher
@@ -116,7 +116,7 @@ async def probe(
         return await is_right(judge.about(question.video), question, reply), reply.answer if reply.answerable else ""
 
     plans = {policy: config.plan(policy, relevant) for policy in POLICIES}
-    asked = dict(zip(POLICIES, await asyncio.gather(*(ask(plan) for plan in plans.values())), strict=True))
+    asked = dict(zip(POLICIES, await all_answered(ask(plan) for plan in plans.values()), strict=True))
     return Probed(
         question.id,
         solved={policy: right for policy, (right, _) in asked.items()},

@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
+
+from videorouter.data_builders.teacher.errors import TeacherReplyError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -68,6 +70,23 @@ class ConcurrencyLimit:
             if not turn.done():
                 self.in_flight += 1
                 turn.set_result(None)
+
+
+async def all_answered(asking: Iterable[Awaitable[Result]]) -> list[Result]:
+    """What all of one item's requests came to, once all have ended: none goes on behind the item's back.
+
+    Raises the first error that is more than a bad reply, or else the first bad reply's, with the journal's keys of all of them.
+    """
+    ended = await asyncio.gather(*asking, return_exceptions=True)
+    errors = [one for one in ended if isinstance(one, BaseException)]
+    bad = [error for error in errors if isinstance(error, TeacherReplyError)]
+    for error in errors:
+        if error not in bad:
+            raise error
+    if bad:
+        bad[0].keys = tuple(dict.fromkeys(key for error in bad for key in error.keys))
+        raise bad[0]
+    return [one for one in ended if not isinstance(one, BaseException)]
 
 
 async def map_concurrently(

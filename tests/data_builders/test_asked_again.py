@@ -86,6 +86,15 @@ def test_retrying_ends_even_where_all_are_refused_again(world: Path, tmp_path: P
     assert (build.shards("out"), build.quarantine("out")) == (before, aside)
 
 
+def test_all_bad_replies_about_a_question_are_asked_again_at_once(build: SmallBuild, teacher: ScriptedTeacher) -> None:
+    """Four windows of a frame each, every one of them answered badly."""
+    teacher.script = spoil_one
+    assert build.run(teacher.url, "out", "--window", "1") == 3
+    teacher.script, asked = lambda asked: None, len(teacher.seen)
+    assert build.run(teacher.url, "out", "--window", "1", "--retry_invalid") == 0
+    assert len(teacher.seen) == asked + 4
+
+
 def test_bad_replies_of_folders_without_keys_are_asked_again(build: SmallBuild, teacher: ScriptedTeacher) -> None:
     teacher.script = spoil_one
     assert build.run(teacher.url, "out") == 3
