@@ -39,8 +39,8 @@ def read_completion(request: Request, body: bytes) -> Answer | Complaint:
 
 
 def decoded(body: bytes) -> str:
-    """The text of a body: UTF-8, whatever its header says, and U+FFFD for what is not."""
-    return body.decode("utf-8-sig", errors="replace")
+    """The text of a body: of the Unicode encoding that it begins like, whatever its header says; U+FFFD for what is no text."""
+    return body.decode(json.detect_encoding(body), errors="replace")
 
 
 def _parsed(text: str) -> Any:

@@ -13,6 +13,7 @@ import pytest
 
 from videorouter.data_builders.__main__ import main
 from videorouter.data_builders.videos import PreparedVideo, VideoFolder
+from videorouter.shards.reader import ShardDataset
 from videorouter.shards.sidecar import read_sidecar
 from videorouter.shards.storage import Storage
 
@@ -74,6 +75,12 @@ def decoded_once() -> Iterator[None]:
 def shards(folder: Path) -> dict[str, bytes]:
     """The bytes of every finished shard of a data set."""
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.tar"))}
+
+
+def relevance(folder: Path) -> dict[str, list[bool]]:
+    """The labels of every question, without their reasons."""
+    questions = [one for sample in ShardDataset(folder) for one in sample.questions]
+    return {one.question.id: one.relevance.relevant for one in questions if one.relevance}
 
 
 def labelled(folder: Path) -> int:

@@ -107,7 +107,7 @@ def test_a_dry_run_that_is_refused_says_why_and_exits_as_a_build_does(
     nobody = "http://127.0.0.1:9/v1"
     for builder in ("annotate", "generate", "qtr"):
         build = command(builder, world, subset(world, tmp_path, 2), tmp_path / builder, nobody)
-        build += ["--teacher.patience", "0"]
+        build += ["--teacher.wait", "0"]
         codes = [main([*build, "--dry-run", "2"]), main(build)]
         assert codes == [4, 4]
         assert capfd.readouterr().err.count(nobody) >= 2

@@ -55,7 +55,8 @@ def test_a_lost_ledger_is_made_again_but_for_journals_that_are_held(tmp_path: Pa
     for part, requests in (("train-0", 2), ("train-1", 3)):
         with closing(Journal(tmp_path / ANSWERS / f"{part}.sqlite")) as journal:
             journal._connection.executemany(
-                "INSERT INTO answers VALUES (?, 'm', '{}', 1, 10, 1, 0)", [(str(number),) for number in range(requests)]
+                "INSERT INTO answers VALUES (?, 'm', '{}', 1, 10, 1, 0, NULL)",
+                [(str(number),) for number in range(requests)],
             )
     with closing(Journal(tmp_path / ANSWERS / "train-1.sqlite")):
         assert spent_in(tmp_path / ANSWERS / "train-1.sqlite") is None

@@ -122,6 +122,7 @@ MODES: list[Mode] = [
         "half a surrogate pair in the reason",
         (FINE, REFUSED),
         content(lambda t: t[:-2] + " \\ud83d" + t[-2:]),
+        reworded=True,
     ),
     mode(
         "surrogate_unescaped",
@@ -209,5 +210,11 @@ MODES: list[Mode] = [
         content(lambda t: t, good=True, finish="end_turn"),
     ),
     mode("finish_null", "no finish reason", FINE, content(lambda t: t, good=True, finish=None)),
-    mode("words_first_try", "words to the first try of each request", FINE, content(lambda t: "Hm."), first_try),
+    mode(
+        "words_first_try",
+        "words to the first try of each request",
+        (FINE, REFUSED),
+        content(lambda t: "Hm."),
+        first_try,
+    ),
 ]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.loopback.endpoint.asked import Asked, first_try
+from tests.loopback.endpoint.asked import Asked, every, first_try
 from tests.loopback.endpoint.mode import ASIDE, AWAY, FINE, REFUSED, Behaviour, Completion, Mode, mode, sends
 from tests.loopback.endpoint.refusals import ODD_CLIP, page
 from tests.loopback.endpoint.sent import Sent, response, told
@@ -50,10 +50,10 @@ def repeated_key(asked: Asked, good: Completion) -> Sent:
 MODES: list[Mode] = [
     mode(
         "inside_429_once",
-        "an error inside a 200, code 429, to the first try",
+        "an error inside a 200, code 429, to every seventh request",
         FINE,
         inside(429, "Provider returned error"),
-        first_try,
+        every(7),
     ),
     mode(
         "inside_502_once",
@@ -86,7 +86,7 @@ MODES: list[Mode] = [
     mode(
         "inside_text",
         "an error inside a 200 that is text alone",
-        REFUSED,
+        (ASIDE, AWAY),
         envelope(lambda c: {"error": "model runner has unexpectedly stopped"}),
     ),
     mode(
@@ -95,7 +95,7 @@ MODES: list[Mode] = [
         REFUSED,
         envelope(lambda c: {"object": "error", "message": "bad request", "type": "BadRequestError", "code": 400}),
     ),
-    mode("inside_detail", "`detail` inside a 200", REFUSED, envelope(lambda c: {"detail": "Not authenticated"})),
+    mode("inside_detail", "`detail` inside a 200", (ASIDE, AWAY), envelope(lambda c: {"detail": "Not authenticated"})),
     mode("inside_choice_once", "an error inside the choice, to the first try", FINE, choice(broken_off), first_try),
     mode(
         "inside_choice_for_one_clip",

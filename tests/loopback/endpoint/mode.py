@@ -22,7 +22,7 @@ class Mode:
     `told` says it in a line; `codes` are the exit codes a build under it may end with; `where` says which requests meet it;
     `everywhere` extends it to every other path; for `down_seconds` from its beginning nobody listens. `impatient` builds wait
     for a second, as the fault would keep them waiting for ever. `necessity` asks builds for the request with the most pictures, and
-    for the one without any.
+    for the one without any. What is `reworded` is said in other words: labels are the same, reasons are not.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Mode:
     down_seconds: float = 0.0
     impatient: bool = False
     necessity: bool = False
+    reworded: bool = False
 
 
 def mode(

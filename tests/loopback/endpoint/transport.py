@@ -203,6 +203,7 @@ MODES: list[Mode] = [
         "a body that is no UTF-8",
         (FINE, REFUSED),
         body(lambda data: response(data.replace(b"shows", b"\xe9\xff"))),
+        reworded=True,
     ),
     mode(
         "body_trailing", "words after the body's JSON", (FINE, REFUSED), body(lambda data: response(data + b"\n[done]"))
@@ -228,7 +229,7 @@ MODES: list[Mode] = [
         sends(lambda: Sent([b"SSH-2.0-OpenSSH_9.9\r\n"], "close")),
         everywhere=True,
     ),
-    mode("moved", "307 to another path, which answers", FINE, moved, everywhere=True),
+    mode("moved", "307 to another path, which answers", REFUSED, moved, everywhere=True),
     mode(
         "moved_in_a_circle",
         "307 to itself, to all",
