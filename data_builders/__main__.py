@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from videorouter.command_line import command, typed_command, underscored, with_config_paths
-from videorouter.data_builders import commands
 from videorouter.data_builders.building.config import BuildConfig, RunConfig
 from videorouter.data_builders.flr.annotate import AnnotateConfig, ScoringConfig
 from videorouter.data_builders.flr.generate import GenerateConfig
@@ -28,17 +27,6 @@ from videorouter.usage import ArgumentParser
 
 ABOUT_QUESTIONS = ("questions", "source", "exclude", "near_duplicates")
 FLAGS = ("--new_run", "--retry_failed", "--retry_refused", "--retry_invalid", "--necessity", "--allow_outside")
-COMMANDS: dict[str, Callable[[dict[str, Any]], int]] = {
-    "annotate": commands.annotate,
-    "generate": commands.generate,
-    "spans": commands.spans,
-    "splice": commands.splice,
-    "qtr": commands.qtr,
-    "convert": commands.convert,
-    "audit": commands.audit,
-}
-
-
 BUILDERS: Registry[Callable[[list[str]], int]] = Registry("videorouter.builders", "builder", {})
 """Builders of installed packages (entry points): each takes the words behind its name and returns an exit code."""
 
@@ -82,7 +70,10 @@ def main(arguments: list[str]) -> int:
     name, options = chosen.builder, chosen[chosen.builder]
     if name == "flr":
         name, options = options.kind, options[options.kind]
-    return COMMANDS[name](options.as_dict())
+    from videorouter.data_builders import commands  # help comes without them
+
+    run: Callable[[dict[str, Any]], int] = getattr(commands, name)
+    return run(options.as_dict())
 
 
 def _flags(arguments: list[str]) -> list[str]:

@@ -122,7 +122,7 @@ def test_a_build_that_is_killed_goes_on_and_pays_for_what_was_in_flight_alone(
     assert len(recorded.bodies) == paid
 
 
-def test_a_limit_on_tokens_that_the_context_has_no_room_for_ends_the_build(
+def test_a_limit_on_tokens_beyond_the_context_ends_the_build(
     options: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*options, "--teacher.max_tokens", "5000"]) == 6

@@ -26,8 +26,8 @@ INSIDE = {
     "routers": ("backbones", "routing", "systems", "checkpoints", "cost", "answering", "__main__"),
 }
 """Sub-packages from the lowest to the highest: each imports only itself and those before it."""
-ANYWHERE = {"command_line", "interruption", "json_files", "registry", "run_log", "usage"}
-"""Modules of `videorouter/` itself, which import no package."""
+ANYWHERE = {"__version__", "command_line", "interruption", "json_files", "registry", "run_log", "usage"}
+"""The version, and modules of `videorouter/` itself, which import no package."""
 
 
 def imported_modules(file: Path) -> Iterator[str]:

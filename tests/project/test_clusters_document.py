@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,8 +40,8 @@ def nodes(world: Path, teacher: str, tmp_path: Path) -> tuple[Path, dict[str, st
     for name, script in (("sbatch", SBATCH), ("srun", SRUN)):
         (commands / name).write_text(script)
         (commands / name).chmod(0o755)
-    for name in ("videos", "questions.jsonl"):
-        (shared / name).symlink_to(world / name)
+    shutil.copytree(world / "videos", shared / "videos")
+    shutil.copy(world / "questions.jsonl", shared)
     (tmp_path / "checkout").mkdir()
     checkout = linked_checkout(tmp_path / "checkout")
     told = {"SHARED": str(shared), "TEACHER": teacher, "CONFIG": "miniature/flr_annotate", "SHARDS_PER_JOB": "1"}

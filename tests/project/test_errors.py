@@ -264,7 +264,7 @@ CASES: list[tuple[str, str, int, str]] = [
     ("shard range in words", f"{LABEL} --shard-range some --questions world/questions.jsonl --out out/b", MISTAKE, "some"),
     ("build under a file", f"{LABEL} --questions world/questions.jsonl --out README/b", MISTAKE, "README"),
     ("build with other options", f"{LABEL} --questions world/questions.jsonl --out video-flr", MISTAKE, "video-flr"),
-    ("teacher that nobody serves", f"{LABEL} --questions world/questions.jsonl --teacher.patience 0.1 --teacher.attempts 1 --out out/gone", GONE, "127.0.0.1:9"),
+    ("teacher that nobody serves", f"{LABEL} --questions world/questions.jsonl --teacher.wait 0.1 --teacher.attempts 1 --out out/gone", GONE, "127.0.0.1:9"),
     ("teacher without an address", f"{LABEL} --questions world/questions.jsonl --teacher.base_url teacher --out out/b2 --teacher.patience 0.1", MISTAKE, "teacher"),
     ("prices that are not there", f"{LABEL} --questions world/questions.jsonl --teacher.prices nowhere.yaml --out out/b", MISTAKE, "nowhere.yaml"),
     ("prices of wrong syntax", f"{LABEL} --questions world/questions.jsonl --teacher.prices configs/syntax.yaml --max-usd 1 --out out/b", MISTAKE, "configs/syntax.yaml"),

@@ -20,13 +20,17 @@ LAYS_OUT = {
     "routers/answering/printing.py",
     "routers/cost/report.py",
     "data_builders/audit/agreement.py",
+    "data_builders/building/estimate.py",
+    "data_builders/building/rehearsal.py",
     "data_builders/building/reporting.py",
+    "data_builders/building/turns.py",
+    "data_builders/qtr/dry_run.py",
     "data_builders/qtr/outcomes.py",
     "data_builders/sources/conversion.py",
     "eval/running/printing.py",
     "eval/benchmarks/prepare.py",
 }
-"""Modules with a function `print_...` that a command calls with what it made."""
+"""Modules with a function that a command calls to print what it made, or what it waits for."""
 COMMANDS_OF_THE_MINIATURE = ("miniature/pipeline/", "miniature/study/")
 
 

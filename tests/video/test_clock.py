@@ -125,7 +125,7 @@ def test_after_damage_the_clock_goes_on(
     undamaged = [
         (second, number)
         for second, number in zip(sampled.seconds, shown(sampled), strict=True)
-        if second >= 1 or (where == "middle" and second < 0.4)  # what is painted over in between shows no number
+        if second >= 1 or (where == "middle" and second < 0.4)  # what is painted over in between cannot be read
     ]
     assert len(undamaged) > 30
     for second, number in undamaged:
