@@ -5,11 +5,10 @@ import copy
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from videorouter.data_builders.teacher.client import TeacherClient
 from videorouter.data_builders.teacher.config import TeacherConfig, Usage
 from videorouter.data_builders.teacher.endings import Ending, unusable, withheld
 from videorouter.data_builders.teacher.errors import TeacherFailure, TeacherRefuses, TeacherReplyError
@@ -19,6 +18,9 @@ from videorouter.data_builders.teacher.replies import Reply
 from videorouter.data_builders.teacher.reply_text import json_text
 from videorouter.data_builders.teacher.request import Picture, Request
 from videorouter.data_builders.teacher.sent import Sent
+
+if TYPE_CHECKING:
+    from videorouter.data_builders.teacher.client import TeacherClient
 
 LAST_ANSWERS = 3.0
 """Seconds that the answers in flight are awaited after Ctrl-C, which is to end a command within five."""
@@ -31,7 +33,7 @@ Checked = TypeVar("Checked")
 class _Shared:
     """What all views of one teacher share."""
 
-    client: TeacherClient
+    client: "TeacherClient"
     journal: Journal
     streaks: Streaks
     usage: Usage = field(default_factory=Usage)
@@ -55,12 +57,14 @@ class Teacher:
     def __init__(
         self,
         config: TeacherConfig,
-        client: TeacherClient | None = None,
+        client: "TeacherClient | None" = None,
         journal: Journal | None = None,
         streaks: Streaks | None = None,
     ) -> None:
         self.config = config
         self.video = ""
+        from videorouter.data_builders.teacher.client import TeacherClient  # help comes without an HTTP client
+
         self._shared = _Shared(client or TeacherClient(config), journal or Journal(), streaks or Streaks())
 
     @property
