@@ -214,8 +214,8 @@ def _checked(row: Row, question: VideoQuestion) -> Converted:
 
 def _as_written(reject: Reject) -> Reject:
     """JSON may spell halves of characters, which no file can hold: they are replaced."""
-    texts = {"item": reject.item, "reason": reject.reason, "raw": reject.raw}
-    return replace(reject, **{name: writable(text) for name, text in texts.items() if text is not None})
+    raw = None if reject.raw is None else writable(reject.raw)
+    return replace(reject, item=writable(reject.item), reason=writable(reject.reason), raw=raw)
 
 
 def _problems(error: ValidationError) -> str:
