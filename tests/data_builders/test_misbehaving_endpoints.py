@@ -22,6 +22,16 @@ from tests.loopback.endpoint.mode import Mode
 from tests.loopback.endpoint.modes import MODES
 from tests.loopback.misbehaving import MisbehavingEndpoint, misbehaving_endpoint
 
+WAITED_FOR = (
+    "busy_infinite", "busy_milliseconds", "busy_nan", "busy_negative", "busy_past", "busy_seconds", "busy_silent",
+    "busy_words", "busy_zero", "chunked_wrongly", "cloudflare_once", "conflict_once", "drip", "drip_of_the_head",
+    "failing_for_ever", "gateway_once", "gzip_broken", "head_huge", "inside_429_once", "inside_500_for_one_clip",
+    "inside_choice_for_one_clip", "inside_choice_once", "inside_detail", "inside_text", "length_too_long",
+    "length_twice", "loading_for_ever", "no_http", "overloaded_529_once", "overloaded_once", "reset_at_once",
+    "reset_in_the_body", "reset_in_the_body_once", "silent", "too_early_once", "too_slow_once",
+)  # fmt: skip
+"""Modes under which a build waits for seconds; their like are in every run."""
+
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[MisbehavingEndpoint]:
@@ -52,7 +62,13 @@ def undisturbed(
     return lambda options: built(*options)
 
 
-@pytest.mark.parametrize("mode", MODES.values(), ids=MODES.keys())
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param(mode, id=name, marks=[pytest.mark.slow] if name in WAITED_FOR else [])
+        for name, mode in MODES.items()
+    ],
+)
 def test_a_build_ends_as_documented_and_goes_on_once_the_fault_is_gone(
     mode: Mode,
     clips: Clips,

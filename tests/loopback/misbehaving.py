@@ -75,7 +75,15 @@ class MisbehavingEndpoint:
 
     def close(self) -> None:
         """End the server and its thread."""
-        self._do(self._listen(False))
+
+        async def end() -> None:
+            await self._listen(False)
+            serving = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
+
+        self._do(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()

@@ -46,6 +46,7 @@ def test_a_difference_is_paired_and_needs_the_same_items() -> None:
     assert abs(difference.mean - 0.4) < 1e-9
 
 
+@pytest.mark.slow
 def test_a_report_leaves_a_table_figures_a_plot_and_bounds(router: Path, tmp_path: Path) -> None:
     report(tmp_path / "r", robust=router, dense=router, videos=7, questions_per_video=6, points=1)
     with (tmp_path / "r" / "report.csv").open() as file:

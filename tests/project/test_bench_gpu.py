@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 LACKING = ("deepspeed", "decord", "av", "webdataset", "datasets", "pydantic", "jsonargparse", "pytorch_lightning")
 RUN = """
@@ -16,6 +18,7 @@ runpy.run_module("benchmarks.gpu", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_every_part_runs_without_what_is_lacking_there(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
     done = subprocess.run(
