@@ -9,9 +9,10 @@ import json
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from threading import Thread
+from typing import Any
 
 from tests.loopback.endpoint.asked import Asked
 from tests.loopback.endpoint.mode import Mode
@@ -93,7 +94,7 @@ class MisbehavingEndpoint:
         self._thread.start()
         self._do(self._listen(True))
 
-    def _do(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _listen(self, listening: bool) -> None:
