@@ -32,11 +32,12 @@ def plain_option(option: str) -> str:
 def _check_options(options: Sequence[str]) -> None:
     if not options:
         raise Malformed("`options` is empty: leave it out where there are none")
-    if any(not option.strip() for option in options):
+    plain = [plain_option(option) for option in options]
+    if "" in plain:
         raise Malformed(f"an option is blank: {list(options)}")
-    counts = Counter(map(plain_option, options))
-    if repeated := [option for option, count in counts.items() if count > 1]:
-        raise Malformed(f"the option {repeated[0]!r} stands more than once: {list(options)}")
+    if len(set(plain)) < len(plain):
+        repeated = next(option for option, count in Counter(plain).items() if count > 1)
+        raise Malformed(f"the option {repeated!r} stands more than once: {list(options)}")
     try:
         letters(options)
     except ValueError as error:
