@@ -13,14 +13,18 @@ def encode(frame: np.ndarray, quality: int = 95) -> bytes:
     return buffer.getvalue()
 
 
-def decode(data: bytes, height: int, width: int) -> np.ndarray:
-    """JPEG bytes of a picture known to be `height` x `width` -> uint8 RGB `[H, W, 3]`.
+def decode(data: bytes, height: int, width: int, size: tuple[int, int] | None = None) -> np.ndarray:
+    """JPEG bytes of a picture known to be `height` x `width` -> uint8 RGB `[H, W, 3]`, or of `size`, (height, width).
 
-    Raises `ValueError` for bytes that are no such picture, before any memory is taken for one of another size.
+    It is resized as `videorouter.video.frames.resize_frames` does. Raises `ValueError` for bytes that are no such picture, before
+    any memory is taken for one of another size.
     """
     try:
         with _opened(data, height, width) as picture:
-            return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+            whole = picture if picture.mode == "RGB" else picture.convert("RGB")
+            if size is not None and size != (height, width):
+                whole = whole.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+            return np.asarray(whole)
     except (OSError, SyntaxError) as error:
         raise ValueError(f"the picture does not decode ({error})") from error
 

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
@@ -14,6 +14,9 @@ from videorouter.shards.errors import ShardError
 _log = logging.getLogger(__name__)
 
 Loaded = TypeVar("Loaded")
+
+PREFETCH: Final = 2
+"""Batches that a worker has ready."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,14 @@ class EpochLoader(Generic[Loaded]):
         world_size: int = 1,
         workers: int = 0,
         tolerate: int = 0,
-        prefetch: int = 2,
+        prefetch: int = PREFETCH,
         batches_a_step: int | None = None,
     ) -> None:
         self.order, self.rank, self.world_size = order, rank, world_size
         self.workers, self.tolerate, self.prefetch = workers, tolerate, prefetch
         self.batches_a_step = batches_a_step
         self.quarantine: list[Quarantined] = []
-        self._items = _Items(read)
+        self.read = read
         self._data = hashlib.sha256(f"{data} {order.fingerprint}".encode()).hexdigest()
         self._epoch = self._consumed = 0
         self._resumed = False
@@ -104,14 +107,19 @@ class EpochLoader(Generic[Loaded]):
         self._epoch, self._consumed = state["epoch"], state["consumed"]
         self._resumed = True
 
+    def reading(self) -> Callable[[Item], Loaded]:
+        """What workers do with an item, from the beginning of an iteration to its end."""
+        return self.read
+
     def _batches(self) -> Iterator[list[Loaded]]:
         batches = self._share(self._epoch, self._consumed)
         self.quarantine = []
         loader = DataLoader(
-            self._items,
+            _Items(self.reading()),
             batch_sampler=batches,  # type: ignore[arg-type]
             num_workers=self.workers,
             prefetch_factor=self.prefetch if self.workers else None,
+            multiprocessing_context="fork" if self.workers else None,
             collate_fn=list,
         )
         for number, loaded in enumerate(loader):
@@ -136,7 +144,7 @@ class EpochLoader(Generic[Loaded]):
     def _stand_in(self, following: list[Batch]) -> list[Loaded]:
         """One item that reads in place of a batch of which nothing is left: other ranks wait for this step."""
         for item in (item for batch in (*following[1:], *self.order.batches(self._epoch)) for item in batch):
-            loaded = self._items[item]
+            loaded = _Items(self.read)[item]
             if not isinstance(loaded, Quarantined):
                 return [loaded]
         raise self.quarantine[-1].error

@@ -26,17 +26,19 @@ class ShardSample:
     jpegs: list[bytes]
     shard: str = field(default="", compare=False)
 
-    def frames(self) -> np.ndarray:
-        """Decoded frames, uint8 `[T, H, W, 3]`. Raises `BadPicture`."""
-        frames = np.empty((len(self.jpegs), self.video.height, self.video.width, 3), dtype=np.uint8)
+    def frames(self, size: tuple[int, int] | None = None, into: np.ndarray | None = None) -> np.ndarray:
+        """Decoded frames, uint8 `[T, H, W, 3]`, resized to `size`, (height, width), where given; written `into` an array of that
+        shape where one is given. Raises `BadPicture`."""
+        if into is None:
+            into = np.empty((len(self.jpegs), *(size or (self.video.height, self.video.width)), 3), dtype=np.uint8)
         for number in range(len(self.jpegs)):
-            frames[number] = self.frame(number)
-        return frames
+            into[number] = self.frame(number, size)
+        return into
 
-    def frame(self, number: int) -> np.ndarray:
-        """One decoded frame, uint8 `[H, W, 3]`. Raises `BadPicture`."""
+    def frame(self, number: int, size: tuple[int, int] | None = None) -> np.ndarray:
+        """One decoded frame, uint8 `[H, W, 3]`, or of `size`. Raises `BadPicture`."""
         try:
-            return jpeg.decode(self.jpegs[number], self.video.height, self.video.width)
+            return jpeg.decode(self.jpegs[number], self.video.height, self.video.width, size)
         except ValueError as error:
             raise BadPicture(f"frame {number}: {error}", shard=self.shard, key=self.key) from error
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from videorouter.shards.epoch_order import EpochOrder, Item, Limits
 from videorouter.shards.reader import ShardDataset
-from videorouter.shards.sample import ShardSample
 from videorouter.shards.schema import LabelledQuestion
+from videorouter.train.data.feeding import FedVideo
 from videorouter.train.data.shard_data import ShardData, frames_of, origin
 from videorouter.train.data.steps import Counts, counted
 
@@ -27,20 +25,14 @@ class AnsweredQuestion:
 
 
 @dataclass(frozen=True)
-class VideoAnswers:
-    """One video's frames (as JPEG until asked for) and the questions asked of it together."""
+class VideoAnswers(FedVideo):
+    """One video and the questions asked of it together."""
 
-    key: str
-    sample: ShardSample
     questions: list[AnsweredQuestion]
 
     @property
     def asked(self) -> list[str]:
         return [answered.question for answered in self.questions]
-
-    def frames(self) -> np.ndarray:
-        """uint8 `[T, H, W, 3]`."""
-        return self.sample.frames()
 
 
 class AnswerData(ShardData):

@@ -4,28 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from videorouter.shards.epoch_order import EpochOrder, Item, Limits
 from videorouter.shards.reader import ShardDataset
-from videorouter.shards.sample import ShardSample
 from videorouter.shards.schema import LabelledQuestion
+from videorouter.train.data.feeding import FedVideo
 from videorouter.train.data.shard_data import ShardData, frames_of
 from videorouter.train.data.steps import Counts, counted
 
 
 @dataclass(frozen=True)
-class VideoRelevance:
-    """One video's frames (as JPEG until asked for), the Q questions asked and for each one bool per frame."""
+class VideoRelevance(FedVideo):
+    """One video, the Q questions asked of it and for each one bool per frame."""
 
-    key: str
-    sample: ShardSample
     asked: list[str]
     relevant: list[list[bool]]
-
-    def frames(self) -> np.ndarray:
-        """uint8 `[T, H, W, 3]`."""
-        return self.sample.frames()
 
 
 class FrameRelevanceData(ShardData):

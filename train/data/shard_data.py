@@ -9,9 +9,11 @@ import pytorch_lightning as pl
 from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.shards.catalogue import read_record
 from videorouter.shards.epoch_order import EpochOrder, Item
+from videorouter.shards.loader import PREFETCH
 from videorouter.shards.reader import ShardDataset
 from videorouter.shards.sidecar import read_manifest
 from videorouter.shards.storage import Storage
+from videorouter.train.data.feeding import Feeding, RingSize
 from videorouter.train.data.steps import Counts, StepLoader, batches_of_step
 
 SIZES_READ = 64
@@ -37,6 +39,8 @@ class ShardData(pl.LightningDataModule):
         self.splits = {"train": train_split, "val": val_split}
         self.datasets: dict[str, ShardDataset] = {}
         self._orders: dict[str, EpochOrder] = {}
+        self._feeding: Feeding | None = None
+        self._rings: dict[str, RingSize] = {}
 
     @abstractmethod
     def prepare(self, role: str, shards: ShardDataset) -> EpochOrder:
@@ -85,6 +89,23 @@ class ShardData(pl.LightningDataModule):
                 "shards with --aspect own, or train with --model.init_args.aspect square"
             )
 
+    def feed(self, feeding: Feeding) -> None:
+        """Have workers make frames ready as `feeding` says. Raises `ValueError` where memory does not hold what they have ready.
+
+        Slots are as large as the largest of the first videos; a larger one is decoded when it is asked for.
+        """
+        self._feeding = feeding
+        if not self.workers:
+            return
+        for role, shards in self.datasets.items():
+            catalogue = shards.catalogue
+            records = [read_record(catalogue.storage, place) for place in catalogue.places[:SIZES_READ]]
+            sizes = {(record.height, record.width) for record in records}
+            largest = max(feeding.bytes_of(frames, *size) for frames in set(frames_of(shards)) for size in sizes)
+            videos = max(len(batch) for batch in self._orders[role].batches(0))
+            self._rings[role] = RingSize.of(self.workers, PREFETCH, videos, largest)
+        max(self._rings.values(), key=lambda ring: ring.bytes).check(loaders=len(self._rings))
+
     def origins(self) -> list[dict[str, Any]]:
         """What was learned from, for the model card: each data set's folder, fingerprint and licences."""
         return [origin(self.folder)]
@@ -95,6 +116,8 @@ class ShardData(pl.LightningDataModule):
             self.reader(role),
             self._orders[role],
             self.counter(role),
+            feeding=self._feeding,
+            ring=self._rings.get(role),
             batches_a_step=batches_of_step(trainer, self.batches_a_step) if role == "train" else None,
             data=self.datasets[role].catalogue.fingerprint,
             rank=trainer.global_rank if trainer else 0,

@@ -6,10 +6,13 @@ microbatches and ranks. Counts follow from the order and the labels alone: nobod
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from videorouter.shards.epoch_order import Batch, EpochOrder, Item
+from videorouter.shards.frame_ring import FrameRing
 from videorouter.shards.loader import EpochLoader
+from videorouter.train.data.feeding import Feeding, RingSize
 
 Loaded = TypeVar("Loaded")
 
@@ -50,14 +53,30 @@ class Microbatch(Generic[Loaded]):
 class StepLoader(EpochLoader[Loaded]):
     """`EpochLoader` whose batches are `Microbatch`es.
 
-    `count` gives the labels of an item; without `batches_a_step` every step takes one batch of every rank.
+    `count` gives the labels of an item; without `batches_a_step` every step takes one batch of every rank. With `feeding` workers
+    make frames ready, in a ring of `ring` size.
     """
 
     def __init__(
-        self, read: Callable[[Item], Loaded], order: EpochOrder, count: Callable[[Item], Counts], **options: Any
+        self,
+        read: Callable[[Item], Loaded],
+        order: EpochOrder,
+        count: Callable[[Item], Counts],
+        *,
+        feeding: Feeding | None = None,
+        ring: RingSize | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(read, order, **options)
-        self._count = count
+        self._count, self._feeding, self._ring_size = count, feeding, ring
+
+    def reading(self) -> Callable[[Item], Any]:
+        """With a ring of its own for every iteration: what an earlier one left there is free when nobody looks at it."""
+        read: Callable[[Item], Any] = self.read
+        if self._feeding is None:
+            return read
+        size = self._ring_size if self.workers else None
+        return partial(self._feeding.feed, read, None if size is None else FrameRing(size.slots, size.slot_bytes))
 
     def __iter__(self) -> Iterator[Microbatch[Loaded]]:  # type: ignore[override]
         return super().__iter__()  # type: ignore[return-value]

@@ -145,9 +145,13 @@ class RouterModule(TrainedModule):
         super().on_load_checkpoint(checkpoint)
         self._moments_known = True
 
+    def known(self, keys: Sequence[Hashable]) -> bool:
+        """Whether features are stored under all `keys`."""
+        return all(key in self._cache for key in keys)
+
     def cached(self, keys: Sequence[Hashable]) -> list[Tensor] | None:
         """Features stored under all `keys`, or None where one is missing."""
-        if not all(key in self._cache for key in keys):
+        if not self.known(keys):
             return None
         return [self._cache[key].to(self.device) for key in keys]
 

@@ -13,6 +13,7 @@ from videorouter.routers.backbones.temporal import merged_any
 from videorouter.routers.routing.metrics import auroc_within_question, calibration_error, threshold_for_recall
 from videorouter.routers.routing.pooling import pool_frames
 from videorouter.routers.routing.routers import ImageRouter, mean_without_sinks
+from videorouter.train.data.feeding import Feeding
 from videorouter.train.data.frame_relevance import VideoRelevance
 from videorouter.train.data.steps import Counts, Microbatch
 from videorouter.train.modules.base import RouterModule
@@ -68,6 +69,11 @@ class ImageRouterModule(RouterModule):
         )
         self._validated: list[tuple[Tensor, Tensor]] = []
 
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if self._trainer is not None:
+            self._data().feed(Feeding(self.fed_size, self._wants_frames))
+
     def losses(self, batch: Microbatch[VideoRelevance]) -> dict[str, tuple[float, Tensor]]:
         logits, labels = self._logits(batch.items)
         return {"loss": (1.0, relevance_loss(logits, labels, batch.of_step))}
@@ -121,6 +127,10 @@ class ImageRouterModule(RouterModule):
             rows.append(torch.randn(shape, generator=torch.Generator().manual_seed(zlib.crc32(drawn_for.encode()))))
         return torch.stack(rows)
 
+    def _wants_frames(self, item: VideoRelevance) -> bool:
+        """Whether a video's frames will be encoded: not where its features are stored, or frames are withheld."""
+        return self.inputs != "question" and not self.known([(item.key, question) for question in item.asked])
+
     def _features(self, item: VideoRelevance) -> Tensor:
         """`[Q, T, 2D]` features of one video's questions."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.below.own):
@@ -137,9 +147,8 @@ class ImageRouterModule(RouterModule):
             features = torch.cat([torch.zeros_like(means), means], -1).float()
             features = features.unsqueeze(1).repeat(1, -(-len(item.relevant[0]) // self.backbone.frames_per_patch), 1)
         else:
-            frames = item.frames()
-            grid = self.backbone.grid_of(*frames.shape[:3])
-            tokens = self.backbone.encode_frames(frames, grid=grid)[..., : self.backbone.hidden_size]
+            grid = self.backbone.grid_of(*item.stored)
+            tokens = self.backbone.encode_frames(item.frames(), grid=grid)[..., : self.backbone.hidden_size]
             pooled = pool_frames(tokens, self.router_scale, grid)
             features = self.router.features(pooled, questions)
             if self.costs is not None:

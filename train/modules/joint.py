@@ -37,6 +37,7 @@ from videorouter.routers.systems.uniform_pooling import UniformPooling
 from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.shards.policy import POLICIES
 from videorouter.train.data.answers import AnsweredQuestion, VideoAnswers
+from videorouter.train.data.feeding import Feeding
 from videorouter.train.data.steps import Counts, Microbatch
 from videorouter.train.modules.image_router import relevance_loss
 from videorouter.train.modules.semantic_router import policy_loss
@@ -150,6 +151,7 @@ class JointModule(TrainedModule):
     def setup(self, stage: str) -> None:
         if self._trainer is not None:
             self._data().check_shape(self.backbone.shape)
+            self._data().feed(Feeding(self.fed_size))
         self.backbone.to(self.device)
         if self._trainer is None or not isinstance(self._trainer.strategy, ZeroStrategy):  # it keeps masters of its own
             for tensor in self.language.tensors().values():  # bfloat16 swallows small steps
@@ -217,9 +219,8 @@ class JointModule(TrainedModule):
     @torch.no_grad()
     def _encoded(self, item: VideoAnswers) -> EncodedVideo:
         seconds = merged_seconds(item.sample.video.seconds, self.backbone.frames_per_patch)
-        frames = item.frames()
-        grid = self.backbone.grid_of(*frames.shape[:3])
-        tokens = self.backbone.encode_frames(frames, grid=grid)
+        grid = self.backbone.grid_of(*item.stored)
+        tokens = self.backbone.encode_frames(item.frames(), grid=grid)
         if self.costs is not None:
             self.spent += self.costs.frames(len(tokens), self.backbone.size_of(grid))
         return EncodedVideo(tokens, seconds, grid)

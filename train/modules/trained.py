@@ -95,6 +95,12 @@ class TrainedModule(pl.LightningModule):
         """Peak rate of a trained tensor whose name begins so; `learning_rate` for all others."""
         return {}
 
+    def fed_size(self, frames: int, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of frames as the backbone takes them, of a video of so many frames of `height` x `width`."""
+        backbone: Any = self.backbone
+        size: tuple[int, int] = backbone.size_of(backbone.grid_of(frames, height, width))
+        return size
+
     def on_train_start(self) -> None:
         """Before the first batch is read."""
         loader: Any = self.trainer.train_dataloader
