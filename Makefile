@@ -21,7 +21,7 @@ $(foreach name,PYTHON VENV OLDEST VLLM CLIENTS GRAMMARS SCALE RUNS KILLS PORT CO
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-real serve miniature-base study compare build-flr build-qtr train-image-router train-semantic-router train-joint export eval report test test-oldest test-vllm test-clients test-grammars \
-	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-latency bench-training bench-evaluation bench-startup bench-serving bench-gpu lint clean
+	crash-test crash-train wheel bench-loader bench-builders bench-decoding bench-feeding bench-latency bench-training bench-evaluation bench-startup bench-serving bench-gpu lint clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 26
@@ -125,6 +125,9 @@ bench-builders: setup  ## requests a second of a build against what teacher and 
 
 bench-decoding: setup  ## seconds to decode frames, against bare decord and PyAV (10 minutes)
 	$(BIN)/python benchmarks/decoding.py
+
+bench-feeding: setup  ## videos a second that loader workers feed, against decoding in the training process (5 minutes; FEEDING: more options)
+	$(BIN)/python -m benchmarks.feeding $(FEEDING)
 
 bench-latency: setup  ## seconds to the first token at true geometries, random weights (an hour on 2 cores; LAYERS for less)
 	$(BIN)/python -m benchmarks.latency $(if $(LAYERS),--layers $(LAYERS))

@@ -1,9 +1,9 @@
 """Videos a second that loader workers feed, and what they cost the process that trains. `make bench-feeding`, minutes.
 
-The consumer stands in for a GPU: it takes a video's frames as the backbone takes them and sleeps 100 ms. Frames made ready by workers
-(`train/data/feeding.py`) are compared with pictures that the training process decodes and resizes itself; with `--before TREE`, a
-checkout of an earlier state, that state is the other side. The two take turns; ratios of medians count. Also: what one worker alone
-decodes.
+The consumer stands in for a GPU: it takes a video's frames as the backbone takes them and sleeps 100 ms. Frames made ready by
+workers (`train/data/feeding.py`) are compared with pictures that the training process decodes and resizes itself; with `--before
+TREE`, a checkout of an earlier state, that state is the other side. The two take turns; ratios of medians count. Also: what one
+worker alone decodes.
 """
 
 import argparse

@@ -1,5 +1,7 @@
 """What training a router over a frozen base has in common: features, their moments, their cache."""
 
+import logging
+import time
 from abc import abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import islice
@@ -18,6 +20,8 @@ from videorouter.train.data.steps import Microbatch
 from videorouter.train.modules.trained import Compiler, TrainedModule, compile_layers
 from videorouter.train.strategies import ZeroStrategy
 from videorouter.train.throughput import ModelFlops
+
+_log = logging.getLogger(__name__)
 
 
 class RouterModule(TrainedModule):
@@ -67,7 +71,8 @@ class RouterModule(TrainedModule):
             shadow_rank: of these adapters
             compile: these layers by torch.compile's backend of that name
             cache_features: keep frozen features in host memory after their first computation
-            moment_batches: batches, over all ranks, from which feature moments are gathered; all of an epoch where not given
+            moment_batches: batches, over all ranks, from which feature moments are gathered before step 1; all of an epoch, which
+                costs its forward passes once more, where not given
             frames: frames sampled a video at run time, stored in the export
             sampler: frame sampler at run time, stored in the export
             budget: visual tokens at run time, stored in the export
@@ -167,6 +172,7 @@ class RouterModule(TrainedModule):
         wanted = len(loader)
         if self.moment_batches is not None:
             wanted = min(wanted, -(-self.moment_batches // self.trainer.world_size))
+        started = time.perf_counter()
         count, total, squares = torch.zeros((), dtype=torch.float64), torch.zeros(()), torch.zeros(())
         for batch in track(
             islice(batches, wanted),
@@ -181,4 +187,6 @@ class RouterModule(TrainedModule):
             self.trainer.strategy.reduce(value.to(self.device), reduce_op="sum") for value in (count, total, squares)
         ]
         self.router.head.standardise.fit(*sums)
+        told = wanted, len(loader), time.perf_counter() - started
+        _log.info("feature moments gathered before step 1: %d of %d batches of this rank, %.0f s", *told)
         self._moments_known = True
