@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 from jsonargparse import Namespace
 
-from videorouter.routers.backbones.language_weights import LanguageWeights
+from videorouter.routers.backbones.language_weights import LanguageWeights, LoraSettings, adapter_settings
 from videorouter.routers.backbones.shadow import ShadowWeights
 from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.cost.head import read_checkpoint
@@ -44,7 +44,7 @@ def shadow_parameters(config: Any, layers: int, weights: ShadowWeights) -> int:
     """That a router trains below its head, in the first `layers` layers."""
     if weights.mode != "lora":
         return early_parameters(config, layers) - early_parameters(config, 0) if weights.own else 0
-    adapters = LanguageWeights.of(meta_model(config), "lora", weights.rank).tensors()
+    adapters = LanguageWeights.of(meta_model(config), "lora", LoraSettings(weights.rank)).tensors()
     first = tuple(f".layers.{layer}." for layer in range(layers))
     return sum(tensor.numel() for name, tensor in adapters.items() if any(part in name for part in first))
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.loading_options import HubAccess, PromptOptions
 from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.saved_tensors import save_tensors
 from videorouter.routers.backbones.shadow import ShadowStack, ShadowWeights
 from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
 from videorouter.routers.checkpoints.same_base import same_base
@@ -25,6 +26,7 @@ __all__ = ["BaseModel", "CheckpointError", "RouterConfig", "build_routers", "che
 
 FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
+CARD = "README.md"
 BELOW = "shadow."
 
 
@@ -94,9 +96,9 @@ def trained_tensors(config: RouterConfig, semantic: SemanticRouter, image: Image
 def write_folder(folder: Path, config: RouterConfig, tensors: dict[str, Tensor], card: str) -> None:
     """Write config, weights and model card."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS)
+    save_tensors(tensors, folder / WEIGHTS)
     write_config(folder, config)
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def write_config(folder: Path, config: RouterConfig) -> None:

@@ -28,6 +28,7 @@ def policy_loss(logits: Tensor, labels: Tensor, of_step: Counts) -> Tensor:
 class SemanticRouterModule(RouterModule):
     """Classifies questions. Frames are never read."""
 
+    stage: ClassVar[str] = "semantic"
     head_name: ClassVar[str] = "semantic"
     router: SemanticRouter
 
@@ -56,7 +57,7 @@ class SemanticRouterModule(RouterModule):
 
     def on_validation_epoch_end(self) -> None:
         for name, metric in self.validation.items():
-            self.log(f"val/semantic_{name}", metric.compute(), prog_bar=name == "accuracy")
+            self.measured(f"val/semantic_{name}", metric.compute(), prog_bar=name == "accuracy")
             metric.reset()
 
     def batch_features(self, batch: Microbatch[QuestionPolicy]) -> Tensor:
