@@ -44,7 +44,9 @@ def lora_settings(folder: Path | str, held: LoraSettings | None, asked: Mapping[
     said = {name: value for name, value in asked.items() if value is not None}
     if held is None:
         return LoraSettings(**said)
-    unlike = [name for name in ("rank", "alpha", "targets") if said.get(name, getattr(held, name)) != getattr(held, name)]
+    unlike = [
+        name for name in ("rank", "alpha", "targets") if said.get(name, getattr(held, name)) != getattr(held, name)
+    ]
     if unlike:
         told = ", ".join(f"lora_{name} {getattr(held, name)!r}" for name in unlike)
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Scores and labels of a whole validation, from all ranks: quantiles of parts, averaged, are not the quantile of the whole (ours)."""
+"""Scores and labels of a whole validation, from all ranks: the mean of parts' quantiles is not the whole's quantile (ours)."""
 
 from typing import Any
 

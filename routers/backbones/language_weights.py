@@ -121,7 +121,9 @@ def _check_targets(model: Any, targets: str) -> None:
     named = [name for name, module in model.named_modules() if re.fullmatch(targets, name)]
     outside = [name for name in named if not re.fullmatch(LORA_TARGETS, name)]
     if outside or not named:
-        told = f"name {outside[0]}, which is no matrix of a decoder layer" if outside else "name no module of this model"
+        told = (
+            f"name {outside[0]}, which is no matrix of a decoder layer" if outside else "name no module of this model"
+        )
         raise ValueError(f"LoRA targets {targets!r} {told}: give a regular expression such as {LORA_TARGETS!r}")
 
 

@@ -27,6 +27,7 @@ STAGES: Final = {
     "semantic": "Stage 2, the Semantic Router",
     "joint": "Stage 3, language model and routers together",
 }
+UNSTATED: Final = "The base's card states no licence; what holds for the base holds for what was trained on it."
 HERE: Final = "path/to/this/folder"
 """Stands in the example for where the card lies; a push writes the id of the repository."""
 
@@ -50,14 +51,16 @@ def model_card(
     title = f"VideoRouter for {facts.hub}" if facts.hub else "VideoRouter"
     inside = "\n".join(f"* {line}" for line in _inside(config, trainings, language))
     used = "\n".join(f"* {line}" for line in (*_used(config), *notes))
-    licence = "" if facts.license else "\nThe base's card states no licence; what holds for the base holds for what was trained on it.\n"
+    stated = "" if facts.license else f"\n{UNSTATED}\n"
+    together = ", with the language model that was trained with them" if language else ""
     return f"""---
 {_front(facts, trainings, language, name)}
 ---
 # {title}
 
-Semantic Router and Image Router (arXiv 2605.05848) for one base model{", with the language model that was trained with them" if language else ""}. The base itself is not in this folder.
-{licence}
+Semantic Router and Image Router (arXiv 2605.05848) for one base model{together}.
+The base itself is not in this folder.
+{stated}
 ## What is inside
 
 {inside}
@@ -86,12 +89,11 @@ def card_on_the_hub(card: str, repo_id: str, base: BaseFacts) -> str:
     from huggingface_hub import ModelCard
 
     read = ModelCard(card, ignore_metadata_errors=True)
+    told = base.front | {"model_name": repo_id.rpartition("/")[2]}
     if base.license is not None:
-        for name in ("license", "license_name", "license_link"):
-            setattr(read.data, name, None)
-    for name, value in base.front.items():
+        told = {"license": None, "license_name": None, "license_link": None} | told
+    for name, value in told.items():
         setattr(read.data, name, value)
-    read.data.model_name = repo_id.rpartition("/")[2]
     read.text = read.text.replace(f'"{HERE}"', f'"{repo_id}"')
     return str(read)
 
@@ -101,9 +103,7 @@ def named_trainings(trainings: Sequence[Training]) -> Iterator[tuple[Training, s
     return ((one, name) for name, one in named(trainings).items())
 
 
-def _front(
-    facts: BaseFacts, trainings: Sequence[Training], language: LanguageInside | None, name: str
-) -> str:
+def _front(facts: BaseFacts, trainings: Sequence[Training], language: LanguageInside | None, name: str) -> str:
     from huggingface_hub import ModelCardData
 
     relation = "finetune" if language is not None and language.mode == "full" else "adapter"
@@ -144,9 +144,7 @@ def _results(training: Training) -> Iterator["EvalResult"]:
             )
 
 
-def _inside(
-    config: "RouterConfig", trainings: Sequence[Training], language: LanguageInside | None
-) -> Iterator[str]:
+def _inside(config: "RouterConfig", trainings: Sequence[Training], language: LanguageInside | None) -> Iterator[str]:
     below = {
         "frozen": "read the base's own",
         "lora": "read the base's own, with adapters",
@@ -197,7 +195,8 @@ def _training(training: Training, name: str) -> str:
 
 def _origin(data: Mapping[str, Any]) -> str:
     where = f"[{data['hub']}](https://huggingface.co/datasets/{data['hub']})" if data.get("hub") else f"`{_name(data)}`"
-    return f"{where}, fingerprint `{data['fingerprint']}`; licences of its questions: {', '.join(data['licences']) or 'none stated'}"
+    licences = ", ".join(data["licences"]) or "none stated"
+    return f"{where}, fingerprint `{data['fingerprint']}`; licences of its questions: {licences}"
 
 
 def _name(data: Mapping[str, Any]) -> str:

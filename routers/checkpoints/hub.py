@@ -52,9 +52,11 @@ def push(
 ) -> Pushed:
     """Upload a router folder as model repository `repo_id`, made where there is none. The folder itself stays as it is.
 
+    Paths of this machine are left out of what is sent, and the card takes base and licence from the base.
+
     Others must find the base model: where the folder names one on this machine, `base` is its id on the Hub, whose weights must
     be the same (`same_base`), unless `accept_base` takes others. The token and address are huggingface_hub's (`hf auth login`,
-    HF_TOKEN, HF_ENDPOINT). Paths of this machine are left out of what is sent, and the card takes base and licence from the base. What the Hub holds already is not sent again; a push that failed is repeated with the same command.
+    HF_TOKEN, HF_ENDPOINT). What the Hub holds already is not sent again; a push that failed is repeated with the same command.
 
     Raises:
         CheckpointError: where the folder is no export, or its base is not to be found by others; nothing is sent.
@@ -62,7 +64,9 @@ def push(
     """
     config = read_config(folder)
     if base is not None and (Path(base).is_dir() or not could_be_on_the_hub(base)):
-        raise CheckpointError(f"--base {base} is a folder of this machine, or no id: say under which id the Hub has the base")
+        raise CheckpointError(
+            f"--base {base} is a folder of this machine, or no id: say under which id the Hub has the base"
+        )
     if base is not None:
         remedy = "give the id of that very model"
         found = same_base(config.base, base_identity(base), remedy=remedy, folder=folder, accept=accept_base)
@@ -113,11 +117,10 @@ def copy_beside_weights(folder: Path, out: Path) -> None:
 
 def remove_router_files(folder: Path) -> None:
     """Delete the files of a router folder; whatever else lies in it stays."""
+    for part in (ADAPTER, WHOLE):
+        shutil.rmtree(folder / part, ignore_errors=True)
     for path in [path for pattern in FILES for path in folder.glob(pattern)]:
         path.unlink()
-    for part in (ADAPTER, WHOLE):
-        if (folder / part).is_dir() and not any((folder / part).iterdir()):
-            (folder / part).rmdir()
 
 
 def _copy(folder: Path, out: Path, patterns: Sequence[str]) -> None:
@@ -136,7 +139,9 @@ def _write_card(folder: Path, repo_id: str, config: RouterConfig) -> None:
         card.write_text(card_on_the_hub(own, repo_id, facts), encoding="utf-8")
     except (ValueError, YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise CheckpointError(f"{CARD} begins with front matter that the Hub does not read ({reason}): correct it") from error
+        raise CheckpointError(
+            f"{CARD} begins with front matter that the Hub does not read ({reason}): correct it"
+        ) from error
 
 
 def _committed(folder: Path, repo_id: str, private: bool, revision: str | None) -> Pushed:

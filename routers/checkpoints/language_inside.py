@@ -36,4 +36,8 @@ def language_inside(folder: Path) -> LanguageInside | None:
             parameters += sum(prod(entry["shape"]) for entry in ranges.header.values())
             dtypes |= {entry["dtype"] for entry in ranges.header.values()}
     told = ", ".join(sorted(dtypes))
-    return LanguageInside("full", parameters, told) if lora is None else LanguageInside("lora", parameters, told, lora.rank, lora.alpha)
+    return (
+        LanguageInside("full", parameters, told)
+        if lora is None
+        else LanguageInside("lora", parameters, told, lora.rank, lora.alpha)
+    )

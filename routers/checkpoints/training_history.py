@@ -82,7 +82,10 @@ def named(trainings: Sequence[Training]) -> dict[str, Training]:
 def write_history(folder: Path, trainings: Sequence[Training]) -> None:
     """Write training.json and the YAML of each training."""
     by_name = named(trainings)
-    listed = [{"name": name} | {key: value for key, value in asdict(one).items() if key != "settings"} for name, one in by_name.items()]
+    listed = [
+        {"name": name} | {key: value for key, value in asdict(one).items() if key != "settings"}
+        for name, one in by_name.items()
+    ]
     (folder / HISTORY).write_text(json.dumps({"trainings": listed}, indent=1) + "\n", encoding="utf-8")
     for name, one in by_name.items():
         if one.settings is not None:
@@ -101,7 +104,9 @@ def read_history(folder: Path) -> list[Training]:
         listed = [dict(one) for one in read_object(folder / HISTORY, "export again")["trainings"]]
         by_name = {one.pop("name"): Training(**one) for one in listed}
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder / HISTORY} is not as `videorouter routers export` writes it: export again") from error
+        raise ValueError(
+            f"{folder / HISTORY} is not as `videorouter routers export` writes it: export again"
+        ) from error
     return [replace(one, settings=_read(folder / _settings_file(name))) for name, one in by_name.items()]
 
 

@@ -31,12 +31,17 @@ class WholeBelow:
         return cls(str(folder.resolve()) if here else path, None if here else folder.name, _hash(folder))
 
     def with_adapter(self, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The whole language model with an adapter that was trained over it. Raises `CheckpointError` where it is not there as it was."""
+        """The whole language model with an adapter that was trained over it.
+
+        Raises `CheckpointError` where it is not there as it was.
+        """
         remedy = "put the router folder back that this training was started from"
         try:
             folder = router_folder(self.path, self.revision)
         except CheckpointError as error:
-            raise CheckpointError(f"the adapter was trained over the language model in {self.path}: {remedy}") from error
+            raise CheckpointError(
+                f"the adapter was trained over the language model in {self.path}: {remedy}"
+            ) from error
         if not (folder / WHOLE).is_dir() or _hash(folder) != self.sha256:
             raise CheckpointError(
                 f"{self.path} no longer holds the language model that the adapter was trained over: {remedy}"

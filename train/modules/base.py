@@ -102,7 +102,8 @@ class RouterModule(TrainedModule):
         shape = FrameShape(aspect, frame_size, min_pixels, max_pixels)
         self.prompt = PromptOptions(frame_label, system_prompt)
         loading: Loading = {**self.prompt.loading(), "device": "cpu", "revision": self.base.revision}
-        self.backbone = load_backbone(base, early_layers=shadow_layers, shape=shape, **loading)
+        loading["early_layers"] = shadow_layers
+        self.backbone = load_backbone(base, shape=shape, **loading)
         self.shadow_layers, self.hidden = shadow_layers, hidden
         self.costs = ModelFlops.of(self.backbone.model.config, shadow_layers)  # type: ignore[attr-defined]
         self.cache_features, self.moment_batches = cache_features, moment_batches

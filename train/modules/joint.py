@@ -6,6 +6,7 @@ L = L_LM + 0.01 L_sem + 0.01 L_img.
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
@@ -39,9 +40,9 @@ from videorouter.routers.systems.query import Query, letters, question_text
 from videorouter.routers.systems.uniform_pooling import UniformPooling
 from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.shards.policy import POLICIES
+from videorouter.train.continued_language import continued_language
 from videorouter.train.data.answers import AnsweredQuestion, VideoAnswers
 from videorouter.train.data.steps import Counts, Microbatch
-from videorouter.train.continued_language import continued_language
 from videorouter.train.modules.image_router import relevance_loss
 from videorouter.train.modules.semantic_router import policy_loss
 from videorouter.train.modules.trained import Compiler, TrainedModule, compile_layers
@@ -158,13 +159,18 @@ class JointModule(TrainedModule):
         semantic, image = build_routers(backbone, self.config, own_weights=True)
         load_weights(folder, self.config, semantic, image)
         self.asked_frames, self.asked_sampler = frames, sampler
-        self.history = read_history(folder)
+        self.routers, self.history = routers, read_history(folder)
         self.backbone, self.routing, self.uniform_scale = backbone, routing, uniform_scale
         self.beside("semantic", semantic)
         self.beside("image", image)
         self.deciding: tuple[Any, Any] = (_with_head_of_its_own(semantic), _with_head_of_its_own(image))
         self.costs = ModelFlops.of(backbone.model.config, config.shadow_layers)
-        asked: dict[str, Any] = {"rank": lora_rank, "alpha": lora_alpha, "targets": lora_targets, "dropout": lora_dropout}
+        asked: dict[str, Any] = {
+            "rank": lora_rank,
+            "alpha": lora_alpha,
+            "targets": lora_targets,
+            "dropout": lora_dropout,
+        }
         self.language = continued_language(folder, backbone, language_model, asked)
         self.under = WholeBelow.of(routers, folder) if language_model == "lora" else None
         language = backbone.model.model.language_model
@@ -220,6 +226,9 @@ class JointModule(TrainedModule):
 
     def earlier(self) -> list[Training]:
         return self.history
+
+    def repositories(self) -> list[str]:
+        return [] if Path(self.routers).is_dir() else [self.routers]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)

@@ -109,6 +109,10 @@ class TrainedModule(pl.LightningModule):
         """The trainings that this one started from, first to last."""
         return []
 
+    def repositories(self) -> list[str]:
+        """Hub ids that the settings name, beside the base's."""
+        return []
+
     def rates(self) -> dict[str, float]:
         """Peak rate of a trained tensor whose name begins so; `learning_rate` for all others."""
         return {}
@@ -186,6 +190,7 @@ class TrainedModule(pl.LightningModule):
             data=self._data().origins(),
             split=self._data().splits["val"],
             settings=self.config_yaml,
+            hub_ids=self.repositories(),
         ).as_json()
         told = {"base": base, "config": now.pop("settings"), "earlier": [one.as_json() for one in self.earlier()]}
         checkpoint[RECORD] = now | told | self.record()
