@@ -231,13 +231,13 @@ class JointModule(TrainedModule):
         return [] if Path(self.routers).is_dir() else [self.routers]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        super().on_load_checkpoint(checkpoint)
-        over = (checkpoint[RECORD].get("language") or {}).get("over")
-        if (over or {}).get("sha256") != (self.under.sha256 if self.under else None):
+        over = checkpoint[RECORD]["language"].get("over") or {}
+        if over.get("sha256") != (self.under.sha256 if self.under else None):
             raise ValueError(
                 "the checkpoint's adapters were trained over another language model than the one in `routers`: resume with the "
-                "router folder that it was started from"
+                f"router folder that it was started from{', ' + over['path'] if over else ''}"
             )
+        super().on_load_checkpoint(checkpoint)
 
     def on_train_batch_start(self, batch: Microbatch[VideoAnswers], batch_idx: int) -> None:
         self._take_heads()
