@@ -81,7 +81,7 @@ print(router.answer("video.mp4", "What happens after the red car stops?").text)
 {sections}"""
 
 
-def card_on_the_hub(card: str, repo_id: str, base: BaseFacts) -> str:
+def card_on_the_hub(card: str, repo_id: str, base: BaseFacts, language: LanguageInside | None) -> str:
     """The card as it is pushed to `repo_id`: base and licence are those of `base`, as far as they are known.
 
     Everything else, also what its owner wrote into it, stays. Raises `ValueError` for front matter that is no YAML.
@@ -89,7 +89,7 @@ def card_on_the_hub(card: str, repo_id: str, base: BaseFacts) -> str:
     from huggingface_hub import ModelCard
 
     read = ModelCard(card, ignore_metadata_errors=True)
-    told = base.front | {"model_name": repo_id.rpartition("/")[2]}
+    told = base.front | {"base_model_relation": _relation(language), "model_name": repo_id.rpartition("/")[2]}
     if base.license is not None:
         told = {"license": None, "license_name": None, "license_link": None} | told
     for name, value in told.items():
@@ -106,10 +106,9 @@ def named_trainings(trainings: Sequence[Training]) -> Iterator[tuple[Training, s
 def _front(facts: BaseFacts, trainings: Sequence[Training], language: LanguageInside | None, name: str) -> str:
     from huggingface_hub import ModelCardData
 
-    relation = "finetune" if language is not None and language.mode == "full" else "adapter"
     data_sets = [str(hub) for one in trainings for data in one.data if (hub := data.get("hub"))]
     results = [result for one in trainings for result in _results(one)]
-    told: dict[str, Any] = facts.front | ({"base_model_relation": relation} if facts.hub else {})
+    told: dict[str, Any] = facts.front | {"base_model_relation": _relation(language)}
     front = ModelCardData(
         **told,
         datasets=list(dict.fromkeys(data_sets)) or None,
@@ -120,6 +119,11 @@ def _front(facts: BaseFacts, trainings: Sequence[Training], language: LanguageIn
         tags=["videorouter"],
     )
     return front.to_yaml()
+
+
+def _relation(language: LanguageInside | None) -> str:
+    """How the Hub calls it: whole layers take the base's place, all else stands beside it."""
+    return "finetune" if language is not None and language.mode == "full" else "adapter"
 
 
 def _results(training: Training) -> Iterator["EvalResult"]:

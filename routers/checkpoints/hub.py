@@ -132,11 +132,11 @@ def _copy(folder: Path, out: Path, patterns: Sequence[str]) -> None:
 
 def _write_card(folder: Path, repo_id: str, config: RouterConfig) -> None:
     """For the repository, from the folder's own card where it has one."""
-    facts, card = base_facts(config.base.path, config.base.revision), folder / CARD
+    facts, inside, card = base_facts(config.base.path, config.base.revision), language_inside(folder), folder / CARD
     there = card.is_file() and card.read_text(encoding="utf-8")
-    own = there or model_card(config, read_history(folder), base=facts, language=language_inside(folder))
+    own = there or model_card(config, read_history(folder), base=facts, language=inside)
     try:
-        card.write_text(card_on_the_hub(own, repo_id, facts), encoding="utf-8")
+        card.write_text(card_on_the_hub(own, repo_id, facts, inside), encoding="utf-8")
     except (ValueError, YAMLError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(

@@ -101,7 +101,9 @@ def test_a_card_tells_of_every_training_that_led_to_a_stage_3(
     starts: dict[str, Path], base: Path, flr: Path, qtr: Path, tmp_path: Path
 ) -> None:
     validating = ("--trainer.limit_val_batches", "1", "--trainer.val_check_interval", "1")
-    first = export([trained_from(starts["lora"], "lora", base, flr, qtr, tmp_path / "one", *validating)], tmp_path / "a")
+    first = export(
+        [trained_from(starts["lora"], "lora", base, flr, qtr, tmp_path / "one", *validating)], tmp_path / "a"
+    )
     second = export([trained_from(first, "lora", base, flr, qtr, tmp_path / "two", *validating)], tmp_path / "b")
     card = (second / "README.md").read_text()
     assert card.count("| val/answer_accuracy |") == 2
