@@ -10,13 +10,19 @@ from torch import Tensor
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write detached copies of `tensors` to `path`, contiguous and on the CPU.
-
-    safetensors writes a temporary file of mode 0600 and renames it: colleagues could not read a shared router folder. A file that
-    had the name before keeps its mode.
-    """
-    path.touch()
-    mode = stat.S_IMODE(path.stat().st_mode)
+    """Write `tensors` to `path`, contiguous and from the CPU. Its mode is as of `give_usual_mode`."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(held, path, metadata={"format": "pt"})
+    give_usual_mode(path)
+
+
+def give_usual_mode(path: Path) -> None:
+    """Give a file the mode of one that is opened for writing.
+
+    safetensors writes a temporary file of mode 0600 and renames it: colleagues could not read a shared folder.
+    """
+    beside = path.with_name(f".{path.name}.mode")
+    beside.touch()
+    mode = stat.S_IMODE(beside.stat().st_mode)
+    beside.unlink()
     os.chmod(path, mode)

@@ -158,10 +158,10 @@ def test_a_pushed_card_keeps_what_its_owner_wrote(hub: tuple[LoopbackHub, str], 
     assert (data.language, data.license) == ("de", "other"), "the licence is the base's"
 
 
-@pytest.mark.parametrize("base", ["./nowhere", "a folder"])
-def test_a_push_names_its_base_by_an_id_of_the_hub(folder: Path, licensed: Path, base: str) -> None:
+@pytest.mark.parametrize("given", ["./nowhere", "a folder"])
+def test_a_push_names_its_base_by_an_id_of_the_hub(folder: Path, licensed: Path, given: str) -> None:
     with pytest.raises(CheckpointError, match="say under which id the Hub has the base"):
-        push_here(folder, "lab/router", base=str(licensed) if base == "a folder" else base)
+        push_here(folder, "lab/router", base=str(licensed) if given == "a folder" else given)
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])

@@ -116,6 +116,7 @@ class ShardData(pl.LightningDataModule):
             self._orders[role],
             self.counter(role),
             batches_a_step=batches_of_step(trainer, self.batches_a_step) if role == "train" else None,
+            whole_epoch=role == "val",
             data=self.datasets[role].catalogue.fingerprint,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,

@@ -77,6 +77,8 @@ class ImageRouterModule(RouterModule):
 
     def validation_step(self, batch: Microbatch[VideoRelevance], batch_idx: int) -> None:
         logits, labels = self._logits(batch.items)
+        if batch.repeated:
+            return
         counts = Counts(relevant=int(labels.sum()), irrelevant=int((~labels).sum()))
         self.validation["loss"].update(relevance_loss(logits, labels, counts), len(logits))
         predicted = logits > 0

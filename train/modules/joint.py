@@ -264,7 +264,7 @@ class JointModule(TrainedModule):
         for number in range(batch.widest):
             video, one = asked[min(number, len(asked) - 1)]
             loss, first = self._answer(video, one)
-            if number < len(asked):
+            if number < len(asked) and not batch.repeated:
                 self.validation["loss"].update(loss)
                 if one.options:
                     self.validation["accuracy"].update(float(self._letter(first, one) == answer_text(one)))

@@ -52,6 +52,8 @@ class SemanticRouterModule(RouterModule):
 
     def validation_step(self, batch: Microbatch[QuestionPolicy], batch_idx: int) -> None:
         logits, labels = self.router.head(self.batch_features(batch)), self._labels(batch.items)
+        if batch.repeated:
+            return
         self.validation["loss"].update(policy_loss(logits, labels, Counts(policies=len(labels))), len(logits))
         self.validation["accuracy"].update((logits.argmax(-1) == labels).float())
 
