@@ -50,7 +50,7 @@ def test_a_threshold_is_of_all_ranks_scores_together_and_no_mean_of_theirs(tmp_p
     multiprocessing.spawn(collected, (free_port(), str(tmp_path)), nprocs=RANKS)  # type: ignore[no-untyped-call]
     found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(RANKS)]
     assert found == [[110, pytest.approx(pooled, abs=1e-7)]] * RANKS
-    assert abs(pooled - sum(own) / RANKS) > 0.05
+    assert abs(pooled - sum(own) / RANKS) > 0.02
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4, 5])
@@ -102,14 +102,14 @@ def test_threshold_and_metrics_travel_in_every_checkpoint_also_of_a_resumed_trai
     cut = ("--trainer.callbacks+", "tests.train.leaving.LeaveAfter", "--trainer.callbacks.steps")
     small = ("--data.init_args.questions_per_item", "2", "--data.init_args.batch_size", "2")
     small += ("--data.init_args.batches_a_step", "4")
-    fit("image_router", base, flr, tmp_path / "out", *EVERY, *small, *cut, "4")
+    fit("image_router", base, flr, tmp_path / "out", *EVERY, *small, *cut, "3")
     before = records_of(tmp_path / "out")["last"]
     validated, steps = before["validated_at"], before["step"]
-    assert (before["threshold"], steps) == (before["metrics"]["val/image_threshold"], 4)
-    assert validated < steps
-    fit("image_router", base, flr, tmp_path / "out", *EVERY, *small, *cut, "5", "--resume", "auto")
+    assert (before["threshold"], steps) == (before["metrics"]["val/image_threshold"], 3)
+    assert validated == 2
+    fit("image_router", base, flr, tmp_path / "out", *EVERY, *small, *cut, "4", "--resume", "auto")
     after = records_of(tmp_path / "out")["last"]
-    assert after["step"] == 5
+    assert after["step"] == 4
     assert [after[name] for name in ("threshold", "metrics", "validated_at")] == [
         before[name] for name in ("threshold", "metrics", "validated_at")
     ]
@@ -117,8 +117,8 @@ def test_threshold_and_metrics_travel_in_every_checkpoint_also_of_a_resumed_trai
     last = tmp_path / "out" / "checkpoints" / "last.ckpt"
     folder = export([last, semantic], tmp_path / "router")
     assert read_config(folder).threshold == before["threshold"]
-    assert (read_history(folder)[0].step, read_history(folder)[0].validated_at) == (5, validated)
-    assert f"Weights of step 5. Validated at step {validated}" in (folder / "README.md").read_text()
+    assert (read_history(folder)[0].step, read_history(folder)[0].validated_at) == (4, validated)
+    assert f"Weights of step 4. Validated at step {validated}" in (folder / "README.md").read_text()
 
 
 def test_a_checkpoint_from_before_any_validation_says_that_its_threshold_is_not_calibrated(
