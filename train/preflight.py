@@ -29,6 +29,7 @@ from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD, read_record
 from videorouter.train.cli import last_checkpoint, parse, resumed_from
+from videorouter.train.initial_weights import base_of
 from videorouter.train.strategy_memory import Memory, described_routers, memory_of
 
 
@@ -165,7 +166,10 @@ def _checkpoint_text(asked: Namespace, base: str, revision: str | None) -> str:
     found = resumed_from(asked.resume, Path(last_checkpoint(asked.out)))
     if found is None:
         there = Path(last_checkpoint(asked.out)).exists()
-        return "a new training" + (
+        for path in map(Path, asked.init_from):
+            remedy = "take weights over this one for --init-from"
+            same_base(base_of(path), base_identity(base, revision), remedy=remedy, accept=_accepted(asked))
+        return f"a new training{f' from {len(asked.init_from)} files of weights' if asked.init_from else ''}" + (
             f"; {asked.out} holds one already, which --resume auto would resume" if there else ""
         )
     record = read_record(found)

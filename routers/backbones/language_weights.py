@@ -176,15 +176,19 @@ def adapter_tensors(folder: Path) -> dict[str, Tensor]:
     return {name.removeprefix(_PREFIX): tensor for name, tensor in held.items()}
 
 
+def whole_tensors(folder: Path) -> dict[str, Tensor]:
+    """The whole language model of a router folder by the names of `LanguageWeights.tensors`."""
+    files = sorted((folder / WHOLE).glob("*.safetensors"))
+    return {name: tensor for file in files for name, tensor in load_file(file).items()}
+
+
 def with_adapter(folder: Path, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The language model that a router folder holds whole, with an adapter trained over it (ours): two layers become one.
 
     `record` and `tensors` are the adapter's, as in `write_language`. Values are added in float32.
     """
     scale = record["lora"]["lora_alpha"] / record["lora"]["r"]
-    changes = _low_rank_changes(tensors, scale)
-    nothing = torch.empty(0)
-    whole = {name: change.applied(lambda: nothing) for name, change in language_changes(folder).items()}
+    changes, whole = _low_rank_changes(tensors, scale), whole_tensors(folder)
     return whole | {name: change.applied(partial(whole.__getitem__, name)) for name, change in changes.items()}
 
 

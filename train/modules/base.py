@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -167,6 +168,11 @@ class RouterModule(TrainedModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
+        self._moments_known = True
+
+    def start_from(self, paths: Sequence[Path]) -> None:
+        """As of every module; feature moments come with the head that learned with them."""
+        super().start_from(paths)
         self._moments_known = True
 
     def cached(self, keys: Sequence[Hashable]) -> list[Tensor] | None:

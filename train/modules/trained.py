@@ -4,6 +4,7 @@ import json
 import math
 import os
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -20,6 +21,7 @@ from videorouter.routers.checkpoints.training_history import Training
 from videorouter.train.checkpoint_io import TRAINABLES, check_step, restore_position
 from videorouter.train.data.shard_data import ShardData
 from videorouter.train.data.steps import Microbatch
+from videorouter.train.initial_weights import base_of, initial_weights
 from videorouter.train.optimizer_groups import Group, regroup_optimizer
 
 
@@ -112,6 +114,18 @@ class TrainedModule(pl.LightningModule):
     def repositories(self) -> list[str]:
         """Hub ids that the settings name, beside the base's."""
         return []
+
+    def start_from(self, paths: Sequence[Path]) -> None:
+        """Begin with the weights of a checkpoint or router folder, or with the mean of several; nothing else is taken from them.
+
+        Raises `ValueError` where they do not hold all that is trained here, or belong to another base.
+        """
+        for path in paths:
+            remedy = "take weights over this one for --init-from"
+            same_base(base_of(path), self.base, remedy=remedy, accept=self.accept_base)
+        wanted = self.trained_tensors()
+        for name, tensor in initial_weights(paths, wanted).items():
+            wanted[name].data.copy_(tensor)
 
     def rates(self) -> dict[str, float]:
         """Peak rate of a trained tensor whose name begins so; `learning_rate` for all others."""
