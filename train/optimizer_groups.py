@@ -25,8 +25,15 @@ def options_of_groups(
 ) -> list[dict[str, Any]]:
     """For each of `groups` the options of the saved group that held its first tensor, with the decay of now.
 
-    `saved` are the options of each saved group, `sizes` how many of `names` each held.
+    `saved` are the options of each saved group, `sizes` how many of `names` each held. Raises `ValueError` for a tensor that none
+    held.
     """
+    held = _saved_groups(sizes, names, groups)
+    return [saved[number] | {"weight_decay": group.decay} for number, group in zip(held, groups, strict=True)]
+
+
+def _saved_groups(sizes: Sequence[int], names: Sequence[str], groups: Sequence[Group]) -> list[int]:
+    """For each of `groups` the number of the saved group that held its first tensor."""
     holders = [number for number, size in enumerate(sizes) for _ in range(size)]
     held_in = dict(zip(names, holders, strict=True))
     missing = [name for group in groups for name in group.names if name not in held_in]
@@ -35,7 +42,15 @@ def options_of_groups(
             f"the checkpoint has no optimizer state of {len(missing)} tensors that are trained now, the first {missing[0]}: resume "
             "with the settings that it was started with"
         )
-    return [saved[held_in[group.names[0]]] | {"weight_decay": group.decay} for group in groups]
+    return [held_in[group.names[0]] for group in groups]
+
+
+def regroup_schedules(checkpoint: dict[str, Any], groups: Sequence[Group]) -> None:
+    """Put the rate schedules of a loaded checkpoint into `groups`, in place. Raises `ValueError` as `options_of_groups`."""
+    held = _saved_groups(checkpoint["group_sizes"], checkpoint[TRAINABLES], groups)
+    for schedule in checkpoint.get("lr_schedulers", ()):
+        for key in ("base_lrs", "_last_lr", "lr_lambdas"):
+            schedule[key] = [schedule[key][number] for number in held]
 
 
 def regroup_optimizer(checkpoint: dict[str, Any], groups: Sequence[Group]) -> None:

@@ -47,7 +47,7 @@ def test_a_checkpoint_of_other_groups_resumes_with_its_moments(base: Path, flr: 
     old, new = (read_tensors(path, OPTIMIZER) for path in (first, last))
     assert old.keys() == new.keys()
     name = "image.layers.0.bias/exp_avg_sq"
-    assert torch.all(new[name] >= 0.99 * old[name]), "second moments go on from the saved ones"
+    assert torch.all(new[name] >= 0.99 * old[name]), "second moments continue from the saved ones"
 
 
 def test_moments_stay_with_the_tensor_that_they_are_of() -> None:

@@ -22,7 +22,7 @@ from videorouter.train.checkpoint_io import TRAINABLES, check_step, restore_posi
 from videorouter.train.data.shard_data import ShardData
 from videorouter.train.data.steps import Microbatch
 from videorouter.train.initial_weights import base_of, initial_weights
-from videorouter.train.optimizer_groups import Group, regroup_optimizer
+from videorouter.train.optimizer_groups import Group, regroup_optimizer, regroup_schedules
 
 
 def warmup_cosine(optimizer: Optimizer, steps: int, warmup_share: float) -> LambdaLR:
@@ -219,8 +219,10 @@ class TrainedModule(pl.LightningModule):
         self._position = restore_position(
             checkpoint["loops"]["fit_loop"], self._data().train_dataloader(), trainer.limit_train_batches
         )
-        if checkpoint.get("optimizer_states"):
-            regroup_optimizer(checkpoint, self.optimizer_groups())
+        groups = self.optimizer_groups()
+        regroup_schedules(checkpoint, groups)
+        if checkpoint.get("optimizer_states"):  # ZeRO has taken them already
+            regroup_optimizer(checkpoint, groups)
         saved = checkpoint["state_dict"]
         for name, tensor in self.trained_tensors().items():
             if name in saved:  # ZeRO has taken its parts already
