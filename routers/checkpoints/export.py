@@ -31,6 +31,7 @@ from videorouter.routers.routing.options import RoutingOptions
 
 _log = logging.getLogger(__name__)
 HEADS: Final = ("semantic", "image")
+UNFINISHED: Final = ".unfinished"
 UNCALIBRATED: Final = 0.5
 """The paper's threshold, of a training that was never validated."""
 
@@ -62,6 +63,8 @@ def export(
     """
     if threshold is not None and not 0 <= threshold <= 1:
         raise ValueError(f"threshold is {threshold}: give a probability, from 0 to 1")
+    unfinished = out / UNFINISHED  # on the same disk as `out`, which may be one of its own
+    shutil.rmtree(unfinished, ignore_errors=True)
     if out.is_dir() and any(out.iterdir()) and not (out / "model.safetensors").is_file():
         raise ValueError(f"{out} is not empty and no router folder: choose another --out, or empty it")
     records, tensors = _heads(checkpoints)
@@ -101,8 +104,6 @@ def export(
             f"the language model is the control that learned from frames pooled alike: ask it with the system "
             f"`uniform_pooling(scale={used['uniform_scale']})`"
         )
-    unfinished = out.resolve().with_name(f".{out.resolve().name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
         if together is not None:
@@ -110,13 +111,15 @@ def export(
         trainings = _trainings([records[head] for head in HEADS] + ([used] if together else []))
         facts, inside = base_facts(base.path, base.revision), language_inside(unfinished)
         card = model_card(config, trainings, base=facts, language=inside, notes=notes, name=out.resolve().name)
-        write_folder(unfinished, config, tensors, card)
+        write_folder(unfinished, config, tensors, card, out)
         write_history(unfinished, trainings)
         if content is not None:
             write_content(unfinished, content)
         _put_in_place(unfinished, out)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+        if not any(out.iterdir()):
+            out.rmdir()
     return out
 
 
@@ -166,7 +169,6 @@ def _write_language(folder: Path, checkpoint: Path, base: str, dtype: torch.dtyp
 
 def _put_in_place(made: Path, out: Path) -> None:
     """Move what was made into `out`, in place of an earlier export's files."""
-    out.mkdir(parents=True, exist_ok=True)
     remove_router_files(out)
     for path in sorted(
         made.iterdir(), key=lambda path: path.name == "config.json"

@@ -93,19 +93,21 @@ def trained_tensors(config: RouterConfig, semantic: SemanticRouter, image: Image
     )
 
 
-def write_folder(folder: Path, config: RouterConfig, tensors: dict[str, Tensor], card: str) -> None:
-    """Write config, weights and model card."""
+def write_folder(
+    folder: Path, config: RouterConfig, tensors: dict[str, Tensor], card: str, place: Path | None = None
+) -> None:
+    """Write config, weights and model card; `place` is where they will lie, if not in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(tensors, folder / WEIGHTS)
-    write_config(folder, config)
+    write_config(folder, config, place)
     (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def write_config(folder: Path, config: RouterConfig) -> None:
-    """Write config.json; the base's path is stored relative to `folder` when it is a local folder."""
+def write_config(folder: Path, config: RouterConfig, place: Path | None = None) -> None:
+    """Write config.json; the base's path is stored relative to `place`, `folder` where None, when it is a local folder."""
     content = asdict(config)
     if Path(config.base.path).is_dir():
-        content["base"]["path"] = os.path.relpath(Path(config.base.path).resolve(), folder.resolve())
+        content["base"]["path"] = os.path.relpath(Path(config.base.path).resolve(), (place or folder).resolve())
     (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -88,7 +88,7 @@ def test_a_card_is_read_by_the_hub_s_own_parsers_and_states_the_base_s_licence(f
     assert (data.library_name, data.pipeline_tag) == ("videorouter", "video-text-to-text")
     assert (data.license, data.license_name) == ("other", "somebodys-licence")
     assert data.license_link == "https://example.org/licence"
-    results: list[EvalResult] = data.eval_results
+    results: list[EvalResult] = data.eval_results or []
     found = {one.metric_name: one for one in results}
     assert found["val/answer_loss"].metric_value == metrics_of(joint)["val/answer_loss"]
     assert (found["val/image_auroc"].metric_type, found["val/image_auroc"].dataset_split) == ("roc_auc", "val")

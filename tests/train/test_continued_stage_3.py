@@ -56,7 +56,7 @@ def test_stage_3_continues_the_language_model_of_a_stage_3_export(
     start: str, mode: Any, starts: dict[str, Path], base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path
 ) -> None:
     """It begins where the export stands, moves away from there, and what is exported answers as the module does."""
-    close: dict[str, float] = {"atol": 1e-4, "rtol": 1e-4}
+    close: dict[str, Any] = {"atol": 1e-4, "rtol": 1e-4}
     begun = module_logits(JointModule(str(starts[start]), language_model=mode), flr)
     at_start = logits_of(VideoRouter.from_pretrained(starts[start]), flr)
     torch.testing.assert_close(begun, at_start, **close)

@@ -45,9 +45,10 @@ def collected(rank: int, port: int, out: str) -> None:
 def test_a_threshold_is_of_all_ranks_scores_together_and_no_mean_of_theirs(tmp_path: Path) -> None:
     """Two real processes over gloo."""
     parts = [scores_of(rank) for rank in range(RANKS)]
-    pooled = threshold_for_recall(*(torch.cat(one) for one in zip(*parts, strict=True)), 0.9)
+    scores, labels = (torch.cat(one) for one in zip(*parts, strict=True))
+    pooled = threshold_for_recall(scores, labels, 0.9)
     own = [threshold_for_recall(*part, 0.9) for part in parts]
-    multiprocessing.spawn(collected, (free_port(), str(tmp_path)), nprocs=RANKS)  # type: ignore[no-untyped-call]
+    multiprocessing.spawn(collected, (free_port(), str(tmp_path)), nprocs=RANKS)
     found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(RANKS)]
     assert found == [[110, pytest.approx(pooled, abs=1e-7)]] * RANKS
     assert abs(pooled - sum(own) / RANKS) > 0.02
@@ -55,7 +56,7 @@ def test_a_threshold_is_of_all_ranks_scores_together_and_no_mean_of_theirs(tmp_p
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4, 5])
 def test_a_validation_leaves_out_no_batch_and_ranks_keep_step(ranks: int) -> None:
-    batches = [[Item(number, (0,))] for number in range(5)]
+    batches = [(Item(number, (0,)),) for number in range(5)]
     shares = [share(batches, rank, ranks, whole_epoch=True) for rank in range(ranks)]
     assert {len(one.batches) for one in shares} == {-(-5 // ranks)}
     assert not any(one.remainder for one in shares)
@@ -100,8 +101,10 @@ def test_threshold_and_metrics_travel_in_every_checkpoint_also_of_a_resumed_trai
 ) -> None:
     """A training that is resumed and saves before its next validation still knows what the last one found."""
     cut = ("--trainer.callbacks+", "tests.train.leaving.LeaveAfter", "--trainer.callbacks.steps")
-    small = ("--data.init_args.questions_per_item", "2", "--data.init_args.batch_size", "2")
-    small += ("--data.init_args.batches_a_step", "4")
+    small = (
+        "--data.init_args.questions_per_item", "2", "--data.init_args.batch_size", "2",
+        "--data.init_args.batches_a_step", "4",
+    )  # fmt: skip
     fit("image_router", base, flr, tmp_path / "out", *EVERY, *small, *cut, "3")
     before = records_of(tmp_path / "out")["last"]
     validated, steps = before["validated_at"], before["step"]
