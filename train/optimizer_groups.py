@@ -1,7 +1,7 @@
 """Which trained tensors share a rate and a weight decay, and a saved optimizer state put into such groups (ours).
 
 Checkpoints name what each of their groups holds. One that was saved with other groups, as before 0.2 where norms and biases decayed
-like all else, resumes in those of now.
+like all else, resumes in those of now, with the rates and decay that each tensor had.
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,12 @@ class Group:
 def options_of_groups(
     saved: Sequence[dict[str, Any]], sizes: Sequence[int], names: Sequence[str], groups: Sequence[Group]
 ) -> list[dict[str, Any]]:
-    """For each of `groups` the options of the saved group that held its first tensor, with the decay of now.
+    """For each of `groups` the options of the saved group that held its first tensor: a training decays to its end as it began.
 
     `saved` are the options of each saved group, `sizes` how many of `names` each held. Raises `ValueError` for a tensor that none
     held.
     """
-    held = _saved_groups(sizes, names, groups)
-    return [saved[number] | {"weight_decay": group.decay} for number, group in zip(held, groups, strict=True)]
+    return [saved[number] for number in _saved_groups(sizes, names, groups)]
 
 
 def _saved_groups(sizes: Sequence[int], names: Sequence[str], groups: Sequence[Group]) -> list[int]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.loading import loading_from
 from videorouter.routers.backbones.offloaded import parameter_value, replace_parameter
-from videorouter.routers.backbones.saved_tensors import save_tensors
+from videorouter.routers.backbones.saved_tensors import FORMAT, save_tensors
 from videorouter.routers.backbones.tensor_ranges import TensorRanges
 from videorouter.routers.backbones.tying import untie
 
@@ -148,7 +148,7 @@ def write_language(
         config.base_model_name_or_path = base
         config.inference_mode = True
         config.save_pretrained(str(target))
-        save_tensors({f"{_PREFIX}{name}": tensor for name, tensor in tensors.items()}, target / ADAPTER_WEIGHTS)
+        save_tensors({f"{_PREFIX}{name}": tensor for name, tensor in tensors.items()}, target / ADAPTER_WEIGHTS, FORMAT)
         return
     from huggingface_hub import split_torch_state_dict_into_shards
 
@@ -156,7 +156,7 @@ def write_language(
     target.mkdir(parents=True, exist_ok=True)
     split = split_torch_state_dict_into_shards(dict(tensors), max_shard_size=_SHARD)
     for file, names in split.filename_to_tensors.items():
-        save_tensors({name: tensors[name] for name in names}, target / file)
+        save_tensors({name: tensors[name] for name in names}, target / file, FORMAT)
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
         (target / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")

@@ -4,15 +4,19 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from safetensors.torch import save_file
 from torch import Tensor
 
+FORMAT: Final = {"format": "pt"}
+"""What transformers and peft ask of a file's metadata."""
 
-def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write `tensors` to `path`, contiguous and from the CPU. Its mode is as of `give_usual_mode`."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(held, path, metadata={"format": "pt"})
+    save_file(held, path, metadata)
     give_usual_mode(path)
 
 

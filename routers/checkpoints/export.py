@@ -20,8 +20,9 @@ from videorouter.routers.checkpoints.base_facts import base_facts
 from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
 from videorouter.routers.checkpoints.card import model_card
 from videorouter.routers.checkpoints.hub import remove_router_files
+from videorouter.routers.checkpoints.hub_snapshot import CONFIG
 from videorouter.routers.checkpoints.language_inside import language_inside
-from videorouter.routers.checkpoints.router_folder import RouterConfig, write_folder
+from videorouter.routers.checkpoints.router_folder import WEIGHTS, RouterConfig, write_folder
 from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD, STATE, TrainedFileError, read_record, read_tensors
 from videorouter.routers.checkpoints.training_history import Training, earlier_trainings, write_history
@@ -65,7 +66,7 @@ def export(
         raise ValueError(f"threshold is {threshold}: give a probability, from 0 to 1")
     unfinished = out / UNFINISHED  # on the same disk as `out`, which may be one of its own
     shutil.rmtree(unfinished, ignore_errors=True)
-    if out.is_dir() and any(out.iterdir()) and not (out / "model.safetensors").is_file():
+    if out.is_dir() and any(out.iterdir()) and not (out / WEIGHTS).is_file():
         raise ValueError(f"{out} is not empty and no router folder: choose another --out, or empty it")
     records, tensors = _heads(checkpoints)
     semantic, image = records["semantic"], records["image"]
@@ -170,9 +171,11 @@ def _write_language(folder: Path, checkpoint: Path, base: str, dtype: torch.dtyp
 def _put_in_place(made: Path, out: Path) -> None:
     """Move what was made into `out`, in place of an earlier export's files."""
     remove_router_files(out)
-    for path in sorted(
-        made.iterdir(), key=lambda path: path.name == "config.json"
-    ):  # without it the folder does not load
+    order = {
+        WEIGHTS: -1,
+        CONFIG: 1,
+    }  # without the last the folder does not load, with the first it may be exported into again
+    for path in sorted(made.iterdir(), key=lambda path: order.get(path.name, 0)):
         path.replace(out / path.name)
 
 
