@@ -50,8 +50,15 @@ def module_logits(module: JointModule, flr: Path) -> torch.Tensor:
     return logits_of(router, flr)
 
 
-@pytest.mark.parametrize("mode", ["lora", "full"])
-@pytest.mark.parametrize("start", ["lora", "full"])
+@pytest.mark.parametrize(
+    ("start", "mode"),
+    [
+        ("lora", "lora"),
+        ("full", "lora"),
+        pytest.param("lora", "full", marks=pytest.mark.slow),
+        pytest.param("full", "full", marks=pytest.mark.slow),
+    ],
+)
 def test_stage_3_continues_the_language_model_of_a_stage_3_export(
     start: str, mode: Any, starts: dict[str, Path], base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path
 ) -> None:
@@ -97,6 +104,7 @@ def test_adapters_over_a_language_model_that_changed_are_neither_exported_nor_re
         export([checkpoint], tmp_path / "router")
 
 
+@pytest.mark.slow
 def test_a_card_tells_of_every_training_that_led_to_a_stage_3(
     starts: dict[str, Path], base: Path, flr: Path, qtr: Path, tmp_path: Path
 ) -> None:

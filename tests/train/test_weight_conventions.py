@@ -73,7 +73,7 @@ def test_adapters_are_put_where_the_targets_say(router: Path) -> None:
             JointModule(str(router), lora_targets=targets)
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("checkpointing", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_adapters_drop_their_input_while_they_learn_and_at_no_other_time(
     base: Path, flr: Path, qtr: Path, tmp_path: Path, checkpointing: bool
 ) -> None:

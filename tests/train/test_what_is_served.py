@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.routers.trained_language import with_language
 from tests.train.test_joint import trained
 from tests.train.test_training import fit
 from videorouter.routers.answering.answer import AskedQuestion
@@ -100,7 +101,7 @@ def _pooled(tokens: torch.Tensor, module: ImageRouterModule) -> torch.Tensor:
     return pool_frames(tokens[..., : module.backbone.hidden_size], module.router_scale, grid)
 
 
-@pytest.mark.parametrize("mode", ["lora", "full"])
+@pytest.mark.parametrize("mode", ["lora", pytest.param("full", marks=pytest.mark.slow)])
 def test_an_export_of_stage_3_asks_the_prompt_that_it_was_trained_with(
     mode: str, base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path
 ) -> None:
@@ -154,11 +155,10 @@ def test_the_control_without_frames_is_not_exported(base: Path, flr: Path, qtr: 
 
 
 def test_an_export_in_place_of_another_keeps_nothing_of_it(
-    stages_1_and_2: tuple[Path, Path], base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path
+    stages_1_and_2: tuple[Path, Path], base: Path, router: Path, tmp_path: Path
 ) -> None:
     """Neither its language model nor its settings; what others put there stays, and the folder is never half of each."""
-    checkpoint = trained("lora", base, router, flr, qtr, tmp_path / "joint", "--trainer.max_steps", "1")
-    out = export([checkpoint], tmp_path / "router")
+    out = with_language(tmp_path / "router", base, "lora")
     (out / "notes.txt").write_text("mine")
     assert (out / "adapter").is_dir()
     export(stages_1_and_2, out)
