@@ -38,7 +38,8 @@ def test_a_checkpoint_of_other_groups_resumes_with_its_moments_and_decay(base: P
     """As those of before 0.2, in which everything decayed."""
     every = ("--model.init_args.decay_norms_and_biases", "true", "--trainer.max_steps", "2", *SHORT[2:])
     first = fit("image_router", base, flr, tmp_path / "one", *every).with_name("last.ckpt")
-    resumed = ("--resume", str(first), "--trainer.max_steps", "3", "--trainer.max_epochs", "9", *SHORT[2:])
+    matrices = ("--model.init_args.decay_norms_and_biases", "false")
+    resumed = (*matrices, "--resume", str(first), "--trainer.max_steps", "3", "--trainer.max_epochs", "9", *SHORT[2:])
     last = fit("image_router", base, flr, tmp_path / "two", *resumed).with_name("last.ckpt")
     before, after = read_record(first), read_record(last)
     assert [len(one["group_sizes"]) for one in (before, after)] == [1, 2]

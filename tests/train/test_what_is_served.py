@@ -107,8 +107,9 @@ def test_an_export_of_stage_3_asks_the_prompt_that_it_was_trained_with(
 ) -> None:
     """Token for token, and its language model answers the same: scales, threshold, budget and wording of the training."""
     options = (*SCALES, *PROMPT, "--model.init_args.threshold", "0.52", "--model.init_args.budget", "200")
-    steps = ("--trainer.max_steps", "2", "--model.init_args.learning_rate", "1e-3")
-    checkpoint = trained(mode, base, router, flr, qtr, tmp_path / "joint", *options, *steps)
+    learning = ("--trainer.max_steps", "2", "--model.init_args.learning_rate", "1e-3")
+    few = (*FEW, "--data.init_args.questions_per_item", "1")
+    checkpoint = trained(mode, base, router, flr, qtr, tmp_path / "joint", *options, *learning, *few)
     served = VideoRouter.from_pretrained(export([checkpoint], tmp_path / "router"))
     told: dict[str, Any] = {
         "scales": Scales(8, 2, 16), "threshold": 0.52, "budget": 200, "frame_label": "Frame1",
