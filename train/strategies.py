@@ -20,7 +20,8 @@ from torch.optim import Optimizer
 
 from videorouter.routers.checkpoints.tensor_file import Entry
 from videorouter.routers.checkpoints.trained_file import OPTIMIZER, STATE, write_trained
-from videorouter.train.checkpoint_io import MOMENTS, read_checkpoint, record_of
+from videorouter.train.checkpoint_io import MOMENTS, TRAINABLES, read_checkpoint, record_of
+from videorouter.train.optimizer_groups import options_of_groups
 
 
 @contextmanager
@@ -91,7 +92,11 @@ class ZeroStrategy(DeepSpeedStrategy):
         if missing:
             raise ValueError(f"{checkpoint_path} lacks {len(missing)} trained tensors, the first {missing[0]}")
         self._begin_moments(checkpoint.pop("steps"))
-        for group, saved in zip(self._zero.param_groups, checkpoint.pop("groups"), strict=True):
+        module: Any = self.lightning_module
+        options = options_of_groups(
+            checkpoint.pop("groups"), checkpoint["group_sizes"], checkpoint[TRAINABLES], module.optimizer_groups()
+        )
+        for group, saved in zip(self._zero.param_groups, options, strict=True):
             group.update(saved)  # the rate of the next step, which schedulers set after every step only
         for name, tensor in tensors.items():
             self._scatter(tensor, state[name])
