@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import Response
 
-from tests.data_builders.scripted_teacher import Asked, ScriptedTeacher, refusal, reply, scripted_teacher
+from tests.data_builders.scripted_teacher import Asked, Script, ScriptedTeacher, refusal, reply, scripted_teacher
 from tests.data_builders.small_builds import SmallBuild
 from videorouter.data_builders.building.ledger import Ledger
 
@@ -164,14 +164,21 @@ def test_moderation_is_an_items_until_it_is_over_half_of_the_last_requests(
     assert build.left("all") == []
 
 
+@pytest.mark.parametrize("builder", [ANNOTATE, GENERATE, QTR])
+@pytest.mark.parametrize("script", [refuse_all, prose])
 def test_a_dry_run_says_why_it_is_refused(
-    build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+    builder: tuple[str, ...],
+    script: Script,
+    build: SmallBuild,
+    teacher: ScriptedTeacher,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    teacher.script = refuse_all
-    assert build.run(teacher.url, "out", "--dry_run", "2") == 6
-    assert NO_TEMPERATURE in capfd.readouterr().err
+    teacher.script = script
+    assert build.run(teacher.url, "out", "--dry_run", "2", builder=builder) == 6
+    assert "2 videos met the same" in capfd.readouterr().err
     teacher.script = lambda asked: None
-    assert build.run(teacher.url, "out", "--dry_run", "2") == 0
+    assert build.run(teacher.url, "out", "--dry_run", "2", builder=builder) == 0
+    assert "put aside" not in capfd.readouterr().out
 
 
 def test_refusals_can_be_put_aside_however_many(build: SmallBuild, teacher: ScriptedTeacher) -> None:
