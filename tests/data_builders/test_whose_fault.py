@@ -59,6 +59,22 @@ def test_what_every_video_is_refused_stops_the_run_and_the_same_command_asks_aga
     assert build.shards("out") == build.shards("undisturbed")
 
 
+@pytest.mark.parametrize("builder", [ANNOTATE, GENERATE, QTR])
+def test_what_was_to_change_may_be_changed_while_nothing_is_labelled(
+    builder: tuple[str, ...], build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The first video's file is missing, which is put aside before the endpoint refuses what it is asked."""
+    (build.videos / "v00.mp4").rename(build.folder / "v00.mp4")
+    teacher.script = lambda asked: refuse_all(asked) if "temperature" in asked.body else None
+    assert build.run(teacher.url, "out", builder=builder) == 6
+    mended = ["--teacher.temperature", "null"]
+    assert build.run(teacher.url, "out", *mended, builder=builder) == (0 if builder == GENERATE else 3)
+    assert build.run(teacher.url, "undisturbed", *mended, builder=builder) == (0 if builder == GENERATE else 3)
+    assert build.shards("out") == build.shards("undisturbed")
+    assert build.run(teacher.url, "out", builder=builder) == 1
+    assert "teacher.temperature: 'none' -> None" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("builder", [ANNOTATE, QTR])
 def test_invalid_replies_of_one_shape_stop_the_run_and_are_paid_but_never_replayed(
     builder: tuple[str, ...], build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
