@@ -79,7 +79,7 @@ class ShardBuilder:
         self.spec = spec
         self.videos = VideoFolder(spec.frames, VerdictCache(spec.out / VERDICTS))
         self.labeller = spec.recipe(self.videos)
-        self._client = TeacherClient(spec.teacher or TeacherConfig(), spec.ledger.admit)
+        self._client = TeacherClient(spec.teacher or TeacherConfig(), spec.ledger.admit, spec.streaks.answered)
         self._decoding = ThreadPoolExecutor(spec.frames.decoders, "decoding")
 
     def close(self) -> None:

@@ -27,17 +27,21 @@ FAILURES_IN_A_ROW = 20
 class TeacherClient:
     """Sends the requests of one process.
 
-    `admit` is called before each, with what was paid and is not in the ledger yet, and may raise `BudgetSpent`.
+    `admit` is called before each, with what was paid and is not in the ledger yet, and may raise `BudgetSpent`; `answered` says
+    whether the endpoints have answered this run before, be it another process of it.
     """
 
     config: TeacherConfig
     admit: Callable[[Usage], None] = lambda unsettled: None
+    answered: bool = False
     concurrency: ConcurrencyLimit = field(init=False)
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for addresses, keys and headers that cannot be sent."""
         self.concurrency = ConcurrencyLimit(self.config.concurrency)
         self._endpoints = open_endpoints(self.config)
+        for endpoint in self._endpoints:
+            endpoint.answered = self.answered
         self._last_answer = time.monotonic()
         self._failed_in_a_row = 0
         self._stop: TeacherStopped | None = None
@@ -54,19 +58,29 @@ class TeacherClient:
         finally:
             await asyncio.gather(*(endpoint.client.aclose() for endpoint in self._endpoints))
 
-    async def send(self, request: Request, keep: Callable[[Answer], Awaitable[None]]) -> Answer:
+    async def send(
+        self,
+        request: Request,
+        keep: Callable[[Answer], Awaitable[None]],
+        doubted: Callable[[TeacherFailure], bool] = lambda failure: False,
+    ) -> Answer:
         """The answer to a request, once `keep` has made it durable; until then it counts as spent beside what the ledger says.
 
-        Raises `TeacherRefusal`, `TeacherFailure` or `TeacherReplyError` (this item), `TeacherRefuses`, `TeacherUnavailable` or
+        A request that fails is repeated for `patience` seconds where its failure is `doubted` to be its own. Raises `TeacherRefusal`, `TeacherFailure` or `TeacherReplyError` (this item), `TeacherRefuses`, `TeacherUnavailable` or
         `BudgetSpent` (all: every later request raises the first one's reason).
         """
         try:
-            return await self._send(request, keep)
+            return await self._send(request, keep, doubted)
         except TeacherStopped as stop:
             self._stop = self._stop or stop
             raise
 
-    async def _send(self, request: Request, keep: Callable[[Answer], Awaitable[None]]) -> Answer:
+    async def _send(
+        self,
+        request: Request,
+        keep: Callable[[Answer], Awaitable[None]],
+        doubted: Callable[[TeacherFailure], bool],
+    ) -> Answer:
         failures, since = 0, time.monotonic()
         while True:
             async with self.concurrency:
@@ -84,7 +98,7 @@ class TeacherClient:
                 failures += 1
                 wait = max(wait, min(LONGEST_WAIT, 0.25 * 2**failures))
                 if failures > self.config.attempts:
-                    await self._give_up_on_request(endpoint, outcome)
+                    await self._give_up_on_request(endpoint, outcome, failures, since, doubted)
             if endpoint.refusal is None and (not outcome.counts or failures > self.config.attempts):
                 self._check_patience(since, outcome)
             await asyncio.sleep(wait)
@@ -125,12 +139,29 @@ class TeacherClient:
             self._check_patience(since, Problem(self._endpoints[0].trouble, unreached=True))
             await asyncio.sleep(found)
 
-    async def _give_up_on_request(self, endpoint: Endpoint, problem: Problem) -> None:
-        """Raise `TeacherFailure` where the endpoint is available and it is this request that fails; else let it wait."""
+    async def _give_up_on_request(
+        self,
+        endpoint: Endpoint,
+        problem: Problem,
+        failures: int,
+        since: float,
+        doubted: Callable[[TeacherFailure], bool],
+    ) -> None:
+        """Raise `TeacherFailure` where the endpoint is available and it is this request that fails; else let it wait.
+
+        Where that is `doubted` it waits, too, as long as there is patience: then others were answered and requests like this
+        one were not, or else none was.
+        """
         self._failed_in_a_row += 1
-        if await endpoint.is_there(self.config.timeout) and self._failed_in_a_row <= FAILURES_IN_A_ROW:
-            times = f"the teacher failed {self.config.attempts + 1} times on this request"
-            raise TeacherFailure(f"{times}: {problem.text}", "", problem.shape)
+        if not await endpoint.is_there(self.config.timeout) or self._failed_in_a_row > FAILURES_IN_A_ROW:
+            return
+        failure = TeacherFailure(f"the teacher failed {failures} times on this request: {problem.text}")
+        if doubted(failure):
+            self._check_patience(since, problem)
+            if time.monotonic() - since < self.config.patience:
+                return
+            failure.conclusive = True
+        raise failure
 
     def _check_patience(self, since: float, problem: Problem) -> None:
         """Raise `TeacherUnavailable` once it took too long: for connections, `wait` where nothing has answered yet."""

@@ -1,7 +1,7 @@
 """Whose fault a refusal is: an item's, or the run's, where one video after another is refused alike (ours).
 
 The same refusal, or invalid replies of one shape, of the same kind of request about `VIDEOS` videos with no success of that kind
-between is the run's. What names moderation is an item's, until it is over half of the last `REMEMBERED` requests.
+between is the run's. So are failures, once one has been tried for `--teacher.patience`: an endpoint may be busy. What names moderation is an item's, until it is over half of the last `REMEMBERED` requests.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from videorouter.data_builders.teacher.errors import TeacherRefuses
+from videorouter.data_builders.teacher.errors import TeacherFailure, TeacherRefuses
 from videorouter.data_builders.teacher.hints import what_to_change
 
 Key = TypeVar("Key")
@@ -37,7 +37,10 @@ class Asking:
 
 @dataclass(frozen=True)
 class Met:
-    """What a request met in place of a good answer; `keys` find the bad replies that were paid for in the journal of `part`."""
+    """What a request met in place of a good answer; `keys` find the bad replies that were paid for in the journal of `part`.
+
+    The run is stopped for no streak of which none is `conclusive`.
+    """
 
     kind: str
     video: str
@@ -47,6 +50,7 @@ class Met:
     keys: tuple[str, ...] = ()
     moderation: bool = False
     part: str = ""
+    conclusive: bool = True
 
 
 @dataclass
@@ -79,6 +83,8 @@ class Streaks:
         """`videos` is how many the build has; at `most` the run is stopped, at 0 never."""
         self.videos, self.most = videos, most
         self.stopped: TeacherRefuses | None = None
+        self.answered = False
+        """Whether any good answer came."""
         self._begun = 0
         self._pending: dict[int, str] = {}
         self._open: list[Met] = []
@@ -124,10 +130,10 @@ class Streaks:
             self._meet(met, at_once)
         self._judge()
 
-    def failed(self, asking: Asking) -> None:
-        """No answer came that would tell anything. Raises `TeacherRefuses` where that was the last one waited for."""
-        self.left(asking)
-        self._judge()
+    def would_stop(self, met: Met) -> bool:
+        """Whether this one, were it conclusive, would complete a streak."""
+        alike = self._streak(met, met)
+        return met.video in alike and 0 < self.most <= len(alike)
 
     def left(self, asking: Asking) -> None:
         """The request ended, or was given up."""
@@ -167,9 +173,9 @@ class Streaks:
     def _moderated(self) -> bool:
         return self.most > 0 and sum(met is not None for met in self._recent) > REMEMBERED // 2
 
-    def _streak(self, like: Met) -> set[str]:
-        """The videos that met the same, where that is not known to be their own."""
-        same = (met for met in self._open if (met.kind, met.shape) == (like.kind, like.shape))
+    def _streak(self, like: Met, *more: Met) -> set[str]:
+        """The videos that met the same, or would with `more`, where that is not known to be their own."""
+        same = (met for met in (*self._open, *more) if (met.kind, met.shape) == (like.kind, like.shape))
         return {met.video for met in same if self._own.get((met.kind, met.video), -1) < met.size}
 
     def _pass(self, kind: str, video: str, size: int) -> None:
@@ -179,6 +185,7 @@ class Streaks:
 
     def _clear(self, kind: str, size: int) -> None:
         """The endpoint answered a request just now."""
+        self.answered = True
         cleared = [met for met in self._open if met.kind == kind and met.size <= size]
         if cleared:
             self._open = [met for met in self._open if met.kind != kind or met.size > size]
@@ -193,7 +200,7 @@ class Streaks:
 
     def _meet(self, met: Met, at_once: int) -> None:
         self._open = [*self._open[1 - _DOUBTS :], met]
-        if 0 < self.most <= len(self._streak(met)):
+        if met.conclusive and 0 < self.most <= len(self._streak(met)):
             in_flight = islice(self._pending.items(), at_once)
             awaited = {number for number, kind in in_flight if kind == met.kind}
             self._trials.setdefault((met.kind, met.shape), awaited)
@@ -223,8 +230,9 @@ class Streaks:
         else:
             told = f"{met.kind} requests about {_counted(videos)} met the same, and none was answered between"
         advice = what_to_change(met.reason)
+        refuses = "fails on" if met.shape == TeacherFailure.verdict else "refuses"
         self.stopped = TeacherRefuses(
-            f"the endpoint refuses what this run asks: {told}: {met.reason[:1000]}: {advice}; then run the same command again: "
+            f"the endpoint {refuses} what this run asks: {told}: {met.reason[:1000]}: {advice}; then run the same command again: "
             "it asks anew, good answers are kept (--refused_in_a_row 0 puts such items aside instead)"
         )
         raise self.stopped

@@ -13,6 +13,10 @@ _HINTS = (
         "allow more pictures a request (vLLM: --limit-mm-per-prompt), or ask with a smaller --window or fewer --frames",
     ),
     (
+        r"no answer within",
+        "raise --teacher.timeout, or ask with a smaller --window, fewer --frames or a lower --teacher.concurrency",
+    ),
+    (
         r"\b413\b|too large|entity|payload|body size",
         "let larger bodies through, or ask with a smaller --window or --frame_size",
     ),
