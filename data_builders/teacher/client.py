@@ -62,15 +62,16 @@ class TeacherClient:
         self,
         request: Request,
         keep: Callable[[Answer], Awaitable[None]],
-        doubted: Callable[[TeacherFailure], bool] = lambda failure: False,
+        failing_since: Callable[[TeacherFailure], float | None] = lambda failure: None,
     ) -> Answer:
         """The answer to a request, once `keep` has made it durable; until then it counts as spent beside what the ledger says.
 
-        A request that fails is repeated for `patience` seconds where its failure is `doubted` to be its own. Raises `TeacherRefusal`, `TeacherFailure` or `TeacherReplyError` (this item), `TeacherRefuses`, `TeacherUnavailable` or
+        A request that fails is repeated for `patience` seconds where `failing_since` gives a moment, in monotonic seconds, since
+        which so many like it have failed that it is doubted to be its own fault. Raises `TeacherRefusal`, `TeacherFailure` or `TeacherReplyError` (this item), `TeacherRefuses`, `TeacherUnavailable` or
         `BudgetSpent` (all: every later request raises the first one's reason).
         """
         try:
-            return await self._send(request, keep, doubted)
+            return await self._send(request, keep, failing_since)
         except TeacherStopped as stop:
             self._stop = self._stop or stop
             raise
@@ -79,9 +80,9 @@ class TeacherClient:
         self,
         request: Request,
         keep: Callable[[Answer], Awaitable[None]],
-        doubted: Callable[[TeacherFailure], bool],
+        failing_since: Callable[[TeacherFailure], float | None],
     ) -> Answer:
-        failures, since = 0, time.monotonic()
+        failures, since, failed = 0, time.monotonic(), 0.0
         while True:
             async with self.concurrency:
                 endpoint = await self._available(since)
@@ -96,9 +97,11 @@ class TeacherClient:
             wait = outcome.wait
             if outcome.counts:
                 failures += 1
+                failed = failed or time.monotonic()
                 wait = max(wait, min(LONGEST_WAIT, 0.25 * 2**failures))
                 if failures > self.config.attempts:
-                    await self._give_up_on_request(endpoint, outcome, failures, since, doubted)
+                    if self._last_answer > failed or await endpoint.is_there(self.config.timeout):
+                        self._give_up_on_request(outcome, failures, since, failing_since)
             if endpoint.refusal is None and (not outcome.counts or failures > self.config.attempts):
                 self._check_patience(since, outcome)
             await asyncio.sleep(wait)
@@ -139,27 +142,23 @@ class TeacherClient:
             self._check_patience(since, Problem(self._endpoints[0].trouble, unreached=True))
             await asyncio.sleep(found)
 
-    async def _give_up_on_request(
-        self,
-        endpoint: Endpoint,
-        problem: Problem,
-        failures: int,
-        since: float,
-        doubted: Callable[[TeacherFailure], bool],
+    def _give_up_on_request(
+        self, problem: Problem, failures: int, since: float, failing_since: Callable[[TeacherFailure], float | None]
     ) -> None:
-        """Raise `TeacherFailure` where the endpoint is available and it is this request that fails; else let it wait.
+        """Raise `TeacherFailure` where it is this request that fails, of an endpoint that is there; else let it wait.
 
-        Where that is `doubted` it waits, too, as long as there is patience: then others were answered and requests like this
-        one were not, or else none was.
+        In doubt of that it waits, too, as long as there is patience: then all requests like it fail, or all of any kind.
         """
         self._failed_in_a_row += 1
-        if not await endpoint.is_there(self.config.timeout) or self._failed_in_a_row > FAILURES_IN_A_ROW:
-            return
         failure = TeacherFailure(f"the teacher failed {failures} times on this request: {problem.text}")
-        if doubted(failure):
-            self._check_patience(since, problem)
+        alike_since = failing_since(failure)
+        if alike_since is None and self._failed_in_a_row > FAILURES_IN_A_ROW:
+            return
+        if alike_since is not None:
             if time.monotonic() - since < self.config.patience:
                 return
+            if self._last_answer < alike_since:
+                self._check_patience(since, problem)
             failure.conclusive = True
         raise failure
 

@@ -4,6 +4,7 @@ The same refusal, or invalid replies of one shape, of the same kind of request a
 between is the run's. So are failures, once one has been tried for `--teacher.patience`: an endpoint may be busy. What names moderation is an item's, until it is over half of the last `REMEMBERED` requests.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -27,12 +28,16 @@ _VIDEOS_AT_WORK = 4096
 
 @dataclass(frozen=True)
 class Asking:
-    """A request on its way: the kind it is of, the video it is about, and how many pictures it carries."""
+    """A request on its way: the kind it is of, the video it is about, and how many pictures it carries.
+
+    It `began` in monotonic seconds.
+    """
 
     number: int
     kind: str
     video: str
     size: int
+    began: float
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Met:
     keys: tuple[str, ...] = ()
     moderation: bool = False
     part: str = ""
+    began: float = 0.0
     conclusive: bool = True
 
 
@@ -108,7 +114,7 @@ class Streaks:
         self._pending[self._begun] = kind
         if self._is_small:
             self._asked.setdefault(kind, set()).add(video)
-        return Asking(self._begun, kind, video, size)
+        return Asking(self._begun, kind, video, size, time.monotonic())
 
     def succeeded(self, asking: Asking, kept: bool = False) -> None:
         """A good answer came, or was `kept` from before."""
@@ -130,10 +136,12 @@ class Streaks:
             self._meet(met, at_once)
         self._judge()
 
-    def would_stop(self, met: Met) -> bool:
-        """Whether this one, were it conclusive, would complete a streak."""
+    def failing_since(self, met: Met) -> float | None:
+        """When those began, in monotonic seconds, with which this one would complete a streak; None where it would not."""
         alike = self._streak(met, met)
-        return met.video in alike and 0 < self.most <= len(alike)
+        if met.video not in alike or not 0 < self.most <= len(alike):
+            return None
+        return min(one.began for one in (*self._open, met) if (one.kind, one.shape) == (met.kind, met.shape))
 
     def left(self, asking: Asking) -> None:
         """The request ended, or was given up."""

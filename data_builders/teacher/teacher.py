@@ -196,6 +196,7 @@ class Teacher:
             error.keys,
             error.moderation,
             self._shared.journal.part,
+            asking.began,
             error.conclusive,
         )
 
@@ -223,11 +224,11 @@ class Teacher:
             self._shared.sent.setdefault(asking.kind, Sent()).add(request, answer.usage, time.monotonic() - start)
             await self._shared.journal.keep(key, answer)
 
-        def doubted(failure: TeacherFailure) -> bool:
-            return self._shared.streaks.would_stop(self._of(asking, failure))
+        def failing_since(failure: TeacherFailure) -> float | None:
+            return self._shared.streaks.failing_since(self._of(asking, failure))
 
         start = time.monotonic()
-        return await self._shared.client.send(request, keep, doubted)
+        return await self._shared.client.send(request, keep, failing_since)
 
     def _forget(self, key: str, task: asyncio.Task[Answer]) -> None:
         del self._shared.asking[key]

@@ -125,9 +125,9 @@ def test_a_request_that_fails_is_waited_for_no_longer() -> None:
 def test_failures_stop_the_run_once_one_of_so_many_is_conclusive() -> None:
     streaks = Streaks()
     refuse(streaks, *map(fail, videos(6)))
-    assert not streaks.would_stop(fail("v6"))
+    assert streaks.failing_since(fail("v6")) is None
     refuse(streaks, fail("v6"))
-    assert streaks.would_stop(fail("v7"))
+    assert streaks.failing_since(fail("v7")) is not None
     refuse(streaks, *map(fail, videos(20)))
     assert len({one.video for one in streaks.doubts}) == 20
     with pytest.raises(TeacherRefuses, match="the endpoint fails on what this run asks: scores requests about 21 videos"):
@@ -138,10 +138,10 @@ def test_a_failure_that_is_known_to_be_its_videos_own_is_not_doubted() -> None:
     streaks = Streaks()
     answer(streaks, "v9")
     refuse(streaks, *map(fail, videos(9)))
-    assert not streaks.would_stop(fail("v9"))
+    assert streaks.failing_since(fail("v9")) is None
     answer(streaks, "v10")
     assert streaks.doubts == ()
-    assert not streaks.would_stop(fail("v11"))
+    assert streaks.failing_since(fail("v11")) is None
 
 
 def test_a_request_that_is_given_up_is_waited_for_no_longer() -> None:

@@ -1,7 +1,6 @@
 """A refusal that every video meets stops the run with nothing put aside; one that some meet costs those alone."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,9 +80,7 @@ OF_ONE_KIND = [ANNOTATE, "VideoAnswer", "--necessity"], [GENERATE, "Coherence"],
 
 
 @pytest.mark.parametrize(("builder", "kind", "options"), [(one[0], one[1], one[2:]) for one in OF_ONE_KIND])
-@pytest.mark.parametrize("breaks", ["500", "503 and 504 by turns"])
 def test_what_fails_for_every_video_stops_the_run_with_nothing_put_aside(
-    breaks: str,
     builder: tuple[str, ...],
     kind: str,
     options: list[str],
@@ -91,12 +88,10 @@ def test_what_fails_for_every_video_stops_the_run_with_nothing_put_aside(
     teacher: ScriptedTeacher,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Other kinds of request are answered all the while."""
+    """With one status and another by turns; other kinds of request are answered."""
 
     def fails(asked: Asked) -> Response | None:
-        if asked.kind != kind:
-            return None
-        return refusal("CUDA out of memory", 500 if breaks == "500" else 503 + asked.number % 2)
+        return refusal("CUDA out of memory", 500 + asked.number % 3) if asked.kind == kind else None
 
     teacher.script = fails
     options = [*options, *NO_PATIENCE]
@@ -107,18 +102,18 @@ def test_what_fails_for_every_video_stops_the_run_with_nothing_put_aside(
     assert build.left("out") == []
     teacher.script = lambda asked: None
     assert build.run(teacher.url, "out", *options, builder=builder) == 0
-    assert len({json.dumps(asked.body) for asked in teacher.good}) == len(teacher.good) == build.paid("out")
     assert build.run(teacher.url, "undisturbed", *options, builder=builder) == 0
+    assert build.paid("out") == build.paid("undisturbed") == len(teacher.good) // 2
     assert build.shards("out") == build.shards("undisturbed")
 
 
 def test_what_failed_for_a_while_is_waited_for_once_so_many_have_failed(
     build: SmallBuild, teacher: ScriptedTeacher
 ) -> None:
-    began = time.monotonic()
-    teacher.script = lambda asked: refusal("busy", 503) if time.monotonic() < began + 3 and teacher.good else None
+    """From the second video's request on a dozen fail; the last of them are the same one, tried again."""
+    teacher.script = lambda asked: refusal("busy", 503) if 1 <= asked.number <= 12 else None
     assert build.run(teacher.url, "out", "--teacher.attempts", "0", "--teacher.patience", "30") == 3
-    assert 7 <= list(build.quarantine("out").values()).count("server_error") <= 8
+    assert list(build.quarantine("out").values()) in (["server_error"] * 7, ["server_error"] * 8)
     assert build.run(teacher.url, "out", "--retry_failed") == 0
 
 
