@@ -1,8 +1,12 @@
 """A refusal that every video meets stops the run with nothing put aside; one that some meet costs those alone."""
 
 import json
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.responses import Response
@@ -115,6 +119,36 @@ def test_what_failed_for_a_while_is_waited_for_once_so_many_have_failed(
     assert build.run(teacher.url, "out", "--teacher.attempts", "0", "--teacher.patience", "30") == 3
     assert list(build.quarantine("out").values()) in (["server_error"] * 7, ["server_error"] * 8)
     assert build.run(teacher.url, "out", "--retry_failed") == 0
+
+
+@contextmanager
+def unresolved(looks: Callable[[int], bool], count: Iterator[int]) -> Iterator[None]:
+    """The name teacher.test is this machine's, but at looks at it, counted from 0, for which there is no name server."""
+    resolve = socket.getaddrinfo
+
+    def looked_up(host: Any, *more: Any, **options: Any) -> Any:
+        if host not in ("teacher.test", b"teacher.test"):
+            return resolve(host, *more, **options)
+        if looks(next(count)):
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve("127.0.0.1", *more, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", looked_up)
+        yield
+
+
+def test_a_name_that_does_not_resolve_for_a_moment_is_waited_for_once_it_had_answered(
+    build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The first look is the rehearsal's, the second the build's own."""
+    url, looks = teacher.url.replace("127.0.0.1", "teacher.test"), count()
+    with unresolved(lambda look: 1 <= look <= 2, looks):
+        assert build.run(url, "out", "--teacher.wait", "0", "--teacher.patience", "60") == 0
+    assert next(looks) >= 4
+    with unresolved(lambda look: True, count()):
+        assert build.run(url, "never", "--teacher.patience", "60") == 4
+    assert "check --teacher.base_url" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("builder", [ANNOTATE, QTR])
