@@ -53,7 +53,11 @@ from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.labeller import PolicyRecipe
 from videorouter.data_builders.qtr.outcomes import PolicyConfig, Probing, outcome_notes, print_probing
 from videorouter.data_builders.qtr.probe import ProbeConfig
-from videorouter.data_builders.qtr.probe_record import DECIDE, drop_labels_of_earlier_probes, probe_again
+from videorouter.data_builders.qtr.probe_record import (
+    answers_to_decide,
+    drop_labels_of_earlier_probes,
+    probe_again,
+)
 from videorouter.data_builders.qtr.probing import run_probing
 from videorouter.data_builders.rejects import Reject
 from videorouter.data_builders.sources.conversion import convert_file, print_conversions, questions_to_label
@@ -181,8 +185,9 @@ def _probe(
 ) -> tuple[dict[str, QuestionCategory], Probing, list[Reject]]:
     """What the labels rest on, asked before any shard is built; its answers have a journal of their own."""
     assert folder.teacher is not None
-    streaks = Streaks(len({question.video for question in questions}), folder.run.refused_in_a_row)
-    with closing(folder.ledger.journal(DECIDE)) as journal, closing(VideoFolder(frames)) as videos:
+    videos_asked = len({question.video for question in questions})
+    streaks = Streaks(videos_asked, folder.run.refused_in_a_row, folder.ledger.doubts)
+    with answers_to_decide(folder.ledger) as journal, closing(VideoFolder(frames)) as videos:
         client = TeacherClient(folder.teacher, folder.ledger.admit)
         teacher = Teacher(folder.teacher, client, journal, streaks)
         source = FrameSource(videos, TeacherLabeller(videos, teacher, scoring), relevance)

@@ -12,12 +12,14 @@ from pathlib import Path
 from threading import Lock
 
 from videorouter.data_builders.teacher.config import Price, Usage, read_prices
+from videorouter.data_builders.teacher.doubts import Doubts
 from videorouter.data_builders.teacher.errors import BudgetSpent
 from videorouter.data_builders.teacher.journal import Journal
 from videorouter.data_builders.teacher.journal_spending import spent_in
 
 LEDGER = "ledger.sqlite"
 ANSWERS = "answers"
+DOUBTS = "doubts"
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS spent (part TEXT, model TEXT, requests INTEGER, images INTEGER, tokens_in INTEGER, "
     "tokens_out INTEGER, estimated INTEGER, PRIMARY KEY (part, model))",
@@ -99,6 +101,11 @@ class Ledger:
         )
         self.record_spent(part, journal.spent())
         return journal
+
+    @property
+    def doubts(self) -> Doubts:
+        """What is in doubt, of all parts."""
+        return Doubts(self.out / DOUBTS)
 
     def record_spent(self, part: str, spent: Mapping[str, Usage]) -> None:
         """Set what a part has spent, by model; what is paid stays paid, so that a smaller sum comes too late."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from videorouter.data_builders.building.again import PUT_BY
 from videorouter.data_builders.building.config import RunConfig
-from videorouter.data_builders.building.ledger import ANSWERS, LEDGER, Ledger
+from videorouter.data_builders.building.ledger import ANSWERS, DOUBTS, LEDGER, Ledger
 from videorouter.data_builders.building.question_index import INDEX
 from videorouter.data_builders.building.turns import ALONE, SHARED, locked, opened_to_lock, turn
 from videorouter.data_builders.rejects import QUARANTINE
@@ -150,7 +150,7 @@ def _move_to_earlier(out: Path) -> None:
     """Move everything but what was paid and `earlier` itself; the record goes last, so that a kill leaves it to be repeated."""
     aside = out / EARLIER / str(sum(1 for _ in (out / EARLIER).glob("*/" + RECORD)))
     aside.mkdir(parents=True, exist_ok=True)
-    kept = {EARLIER, ANSWERS, RECORD}
+    kept = {EARLIER, ANSWERS, DOUBTS, RECORD}
     for path in sorted(out.iterdir()):
         is_shared = path.name.startswith((LEDGER, INDEX, f".{INDEX}")) or path.name.endswith(LOCK)
         if path.name not in kept and not is_shared:

@@ -27,6 +27,7 @@ from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig
 from videorouter.data_builders.qtr.probe import ProbeConfig
 from videorouter.data_builders.qtr.probe_draws import SampledVideo, Split, probing_rows
+from videorouter.data_builders.qtr.probe_record import DECIDE, answers_to_decide
 from videorouter.data_builders.qtr.probing import (
     categorise,
     is_for_training,
@@ -46,8 +47,6 @@ from videorouter.data_builders.videos import FrameConfig, VideoFolder
 from videorouter.shards.schema import VideoQuestion
 
 PROBING_LOCK = ".probing.lock"
-DECIDE = "decide"
-"""The part of a run folder, and its journal, under which the answers are kept that labels rest on."""
 _KINDS = {category: number for number, category in enumerate(Category)}
 _Questions = Mapping[str, Sequence[VideoQuestion]]
 
@@ -74,10 +73,10 @@ def estimate_labels(
             )
             return outcome
         before, meter = folder.ledger.spent_on([DECIDE], folder.teacher.model), Meter()
-        with closing(folder.ledger.journal(DECIDE)) as journal, closing(VideoFolder(frames)) as videos:
+        with answers_to_decide(folder.ledger) as journal, closing(VideoFolder(frames)) as videos:
             client = TeacherClient(folder.teacher, folder.ledger.admit)
             sampled = min(folder.run.dry_run, len({question.video for question in questions}))
-            streaks = Streaks(sampled, folder.run.refused_in_a_row)
+            streaks = Streaks(sampled, folder.run.refused_in_a_row, folder.ledger.doubts)
             teacher = MeteredTeacher(Teacher(folder.teacher, client, journal, streaks), meter)
             source = FrameSource(videos, TeacherLabeller(videos, teacher, scoring), relevance)
             sample = estimate_probing(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
+from videorouter.data_builders.teacher.doubts import Doubts
 from videorouter.data_builders.teacher.errors import TeacherFailure, TeacherRefuses
 from videorouter.data_builders.teacher.hints import what_to_change
 
@@ -85,9 +86,9 @@ class Streaks:
     the endpoint as it is, and speaks for its own video alone.
     """
 
-    def __init__(self, videos: int | None = None, most: int = VIDEOS) -> None:
-        """`videos` is how many the build has; at `most` the run is stopped, at 0 never."""
-        self.videos, self.most = videos, most
+    def __init__(self, videos: int | None = None, most: int = VIDEOS, noted: Doubts | None = None) -> None:
+        """`videos` is how many the build has; at `most` the run is stopped, at 0 never. What is in doubt is `noted`."""
+        self.videos, self.most, self.noted = videos, most, noted or Doubts()
         self.stopped: TeacherRefuses | None = None
         self.answered = False
         """Whether any good answer came."""
@@ -122,6 +123,7 @@ class Streaks:
         self._pass(asking.kind, asking.video, asking.size)
         if not kept:
             self._clear(asking.kind, asking.size)
+            self._note()
         self.left(asking)
 
     def met(self, asking: Asking, met: Met, at_once: int) -> None:
@@ -134,6 +136,7 @@ class Streaks:
         self._recent.append(met if met.moderation else None)
         if not met.moderation:
             self._meet(met, at_once)
+        self._note()
         self._judge()
 
     def failing_since(self, met: Met) -> float | None:
@@ -161,6 +164,7 @@ class Streaks:
         for met in heard.met:
             if not met.moderation:
                 self._meet(met, 0)
+        self._note()
         self._judge()
 
     def finish(self) -> None:
@@ -212,6 +216,9 @@ class Streaks:
             in_flight = islice(self._pending.items(), at_once)
             awaited = {number for number, kind in in_flight if kind == met.kind}
             self._trials.setdefault((met.kind, met.shape), awaited)
+
+    def _note(self) -> None:
+        self.noted.note((met.part, met.keys) for met in self.doubts)
 
     def _drop_trials(self) -> None:
         """Forget the trials of streaks that were broken."""

@@ -130,7 +130,9 @@ def test_failures_stop_the_run_once_one_of_so_many_is_conclusive() -> None:
     assert streaks.failing_since(fail("v7")) is not None
     refuse(streaks, *map(fail, videos(20)))
     assert len({one.video for one in streaks.doubts}) == 20
-    with pytest.raises(TeacherRefuses, match="the endpoint fails on what this run asks: scores requests about 21 videos"):
+    with pytest.raises(
+        TeacherRefuses, match="the endpoint fails on what this run asks: scores requests about 21 videos"
+    ):
         refuse(streaks, fail("v20", conclusive=True))
 
 
