@@ -1,7 +1,7 @@
 """A run folder, opened for one build: locked, held to one configuration, with its ledger.
 
-A changed configuration is refused with the difference, never mixed in, once anything is labelled. Of jobs that start at one moment each in its turn claims
-the folder, so that the first one's configuration is all of theirs.
+Once anything is labelled a changed configuration is refused with the difference, never mixed in. Of jobs that start at one
+moment each in its turn claims the folder, so that the first one's configuration is all of theirs.
 """
 
 import hashlib

@@ -67,7 +67,9 @@ class TeacherClient:
         """The answer to a request, once `keep` has made it durable; until then it counts as spent beside what the ledger says.
 
         A request that fails is repeated for `patience` seconds where `failing_since` gives a moment, in monotonic seconds, since
-        which so many like it have failed that it is doubted to be its own fault. Raises `TeacherRefusal`, `TeacherFailure` or `TeacherReplyError` (this item), `TeacherRefuses`, `TeacherUnavailable` or
+        which so many like it have failed that it is doubted to be its own fault.
+
+        Raises `TeacherRefusal`, `TeacherFailure` or `TeacherReplyError` (this item), `TeacherRefuses`, `TeacherUnavailable` or
         `BudgetSpent` (all: every later request raises the first one's reason).
         """
         try:
@@ -99,9 +101,8 @@ class TeacherClient:
                 failures += 1
                 failed = failed or time.monotonic()
                 wait = max(wait, min(LONGEST_WAIT, 0.25 * 2**failures))
-                if failures > self.config.attempts:
-                    if self._last_answer > failed or await endpoint.is_there(self.config.timeout):
-                        self._give_up_on_request(outcome, failures, since, failing_since)
+                if failures > self.config.attempts and await self._is_there(endpoint, failed):
+                    self._give_up_on_request(outcome, failures, since, failing_since)
             if endpoint.refusal is None and (not outcome.counts or failures > self.config.attempts):
                 self._check_patience(since, outcome)
             await asyncio.sleep(wait)
@@ -141,6 +142,10 @@ class TeacherClient:
                 return found
             self._check_patience(since, Problem(self._endpoints[0].trouble, unreached=True))
             await asyncio.sleep(found)
+
+    async def _is_there(self, endpoint: Endpoint, since: float) -> bool:
+        """Whether there were answers after the moment `since`, or the endpoint says that it is there."""
+        return self._last_answer > since or await endpoint.is_there(self.config.timeout)
 
     def _give_up_on_request(
         self, problem: Problem, failures: int, since: float, failing_since: Callable[[TeacherFailure], float | None]

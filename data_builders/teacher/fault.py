@@ -1,7 +1,8 @@
 """Whose fault a refusal is: an item's, or the run's, where one video after another is refused alike (ours).
 
 The same refusal, or invalid replies of one shape, of the same kind of request about `VIDEOS` videos with no success of that kind
-between is the run's. So are failures, once one has been tried for `--teacher.patience`: an endpoint may be busy. What names moderation is an item's, until it is over half of the last `REMEMBERED` requests.
+between is the run's. So are failures, once one has been tried for `--teacher.patience`: an endpoint may be busy. What names
+moderation is an item's, until it is over half of the last `REMEMBERED` requests.
 """
 
 import time
