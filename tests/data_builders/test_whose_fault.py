@@ -1,15 +1,17 @@
 """A refusal that every video meets stops the run with nothing put aside; one that some meet costs those alone."""
 
+import asyncio
 import json
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from tests.data_builders.scripted_teacher import Asked, Script, ScriptedTeacher, refusal, reply, scripted_teacher
 from tests.data_builders.small_builds import SmallBuild
@@ -192,6 +194,32 @@ def test_several_processes_stop_for_the_same_fault(executor: str, build: SmallBu
     teacher.script = lambda asked: None
     assert build.run(teacher.url, "out", *several) == 0
     assert build.paid("out") == 12
+
+
+@pytest.mark.slow
+def test_tasks_of_somebody_elses_ray_end_with_the_run_that_gave_them(
+    build: SmallBuild, teacher: ScriptedTeacher
+) -> None:
+    """One video's answer takes long, the others are refused."""
+    ray = pytest.importorskip("ray")
+
+    async def late() -> AsyncIterator[str]:
+        await asyncio.sleep(60)
+        yield "{}"
+
+    def script(asked: Asked) -> Response | None:
+        return StreamingResponse(late()) if asked.video == "v01" else refusal("no grammar") if teacher.good else None
+
+    teacher.script = script
+    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+    try:
+        several, start = ["--executor", "ray", "--workers", "2"], time.monotonic()
+        assert build.run(teacher.url, "out", *several) == 6
+        assert time.monotonic() - start < 50
+        teacher.script = lambda asked: None
+        assert build.run(teacher.url, "out") == 0  # nobody holds a journal of it
+    finally:
+        ray.shutdown()
 
 
 def test_jobs_of_one_video_each_tell_the_fault_too(
