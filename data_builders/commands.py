@@ -60,7 +60,12 @@ from videorouter.data_builders.qtr.probe_record import (
 )
 from videorouter.data_builders.qtr.probing import run_probing
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.sources.conversion import convert_file, print_conversions, questions_to_label
+from videorouter.data_builders.sources.conversion import (
+    convert_file,
+    print_conversions,
+    questions_to_label,
+    rejects_beside,
+)
 from videorouter.data_builders.sources.decontamination import decontaminate
 from videorouter.data_builders.teacher.client import TeacherClient
 from videorouter.data_builders.teacher.config import TeacherConfig
@@ -158,8 +163,11 @@ def qtr(options: Options) -> int:
 
 def convert(options: Options) -> int:
     """Write an annotation file in our own format, once and for all."""
-    done = convert_file(Path(options["questions"]), options["source"], Path(options["out"]), options["split"])
+    out = Path(options["out"])
+    done = convert_file(Path(options["questions"]), options["source"], out, options["split"])
     print_conversions([done])
+    if done.rejects:
+        print(f"all that were left out, and why: {rejects_beside(out)}")
     return QUARANTINED if done.rejects else DONE
 
 
