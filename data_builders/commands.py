@@ -7,15 +7,17 @@ from contextlib import closing
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from rich.console import Console
 
 from videorouter.data_builders.audit.agreement import agreement, print_agreement
 from videorouter.data_builders.audit.page import write_audit
+from videorouter.data_builders.bounds import check_bounds
 from videorouter.data_builders.building.again import asked_again
 from videorouter.data_builders.building.build import Notes, build
-from videorouter.data_builders.building.config import BuildConfig, RunConfig
+from videorouter.data_builders.building.config import VIDEOS_PER_SHARD, BuildConfig, RunConfig
 from videorouter.data_builders.building.indexing import index_questions
 from videorouter.data_builders.building.labeller import Recipe
 from videorouter.data_builders.building.plan import list_videos, plan_shards, plan_videos
@@ -97,6 +99,7 @@ def generate(options: Options) -> int:
     """Video-FLR from videos alone: the teacher writes questions whose evidence it knows, and filters them."""
     frames, run = _section(FrameConfig, options), _section(RunConfig, options)
     teacher, config = _section(TeacherConfig, options["teacher"]), _section(GenerateConfig, options)
+    check_bounds(SimpleNamespace(**options), VIDEOS_PER_SHARD)
     out, listed = Path(options["out"]), options["video_list"]
     splits, rejects = list_videos(Path(listed) if listed else None, frames.videos)
     recorded = _recorded(options, questions_hash([]), PROMPTS) | {"listed": content_hash(json.dumps(splits).encode())}
