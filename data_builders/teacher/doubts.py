@@ -37,10 +37,13 @@ class Doubts:
         self._noted = doubted
 
     def left(self, parts: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-        """Those of `parts` that a killed run left in doubt, with the keys of the replies."""
+        """Those of `parts` that a killed run left in doubt, with the keys of the replies. Raises `ValueError` naming the file."""
         for part in parts if self.folder and self.folder.is_dir() else ():
             if (path := self._path(part)).is_file():
-                yield part, json.loads(path.read_text())
+                try:
+                    yield part, [str(key) for key in json.loads(path.read_text())]
+                except (ValueError, TypeError) as error:
+                    raise ValueError(f"{path} does not read ({error}): delete it") from error
 
     def forget(self, parts: Iterable[str]) -> None:
         """They are in doubt no longer."""
