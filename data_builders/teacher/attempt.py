@@ -78,11 +78,11 @@ def _read(request: Request, response: Response) -> Answer | Complaint:
 def _met(endpoint: Endpoint, told: Complaint, headers: Mapping[str, str]) -> Problem:
     """What an error means: for the endpoint, for this request (then it is raised), or for the next attempt."""
     words, wait = endpoint.hide(str(told)), retry_after(headers)
-    if told.status == 429 and not told.no_money:
+    if told.meant == 429:
         return Problem(words, too_many=USUAL if wait is None else wait)
-    if told.status >= 500 or told.status in (408, 409, 425):
+    if told.status >= 500 or told.status in (408, 409, 425, 499):
         return Problem(words, wait or 0.0, counts=True)
-    status = 402 if told.no_money else 301 if told.status < 400 else told.status
+    status = 301 if told.status < 400 else told.meant
     if status not in OF_THE_RUN:
         raise TeacherRefusal(
             f"the teacher refused the request: {words}",

@@ -173,7 +173,8 @@ class TeacherClient:
         waited = time.monotonic() - max(self._last_answer, since)
         if waited >= (self.config.wait if loading else self.config.patience):
             longer = "; where it takes longer to load its model, raise --teacher.wait" if loading else ""
+            start = "start it, then" if problem.unreached else "once it answers again,"
             raise TeacherUnavailable(
                 f"the teacher at {', '.join(endpoint.name for endpoint in self._endpoints)} gave no answer for {waited:.0f} s "
-                f"({problem.text}): start it, then run the same command again{longer}; what is paid is kept"
+                f"({problem.text}): {start} run the same command again{longer}; what is paid is kept"
             )

@@ -3,6 +3,10 @@
 import re
 
 _HINTS = (
+    (
+        r"stream",
+        "the builders read whole replies: ask a model that gives them, or through a gateway that gathers streams",
+    ),
     (r"temperature", "set --teacher.temperature to what the model takes, or leave it out with null"),
     (
         r"max_(?:completion_)?tokens|cut off",
@@ -31,6 +35,10 @@ _HINTS = (
     (
         r"moderat|content.?(?:filter|policy)|safety|filtered",
         "change the endpoint's filter, or the endpoint",
+    ),
+    (
+        r"extra_forbidden|extra inputs|(?:unknown|unrecognized|unsupported).{0,20}(?:field|parameter|argument|propert)",
+        "take the field out of requests, --teacher.extra_body '{\"NAME\": null}'",
     ),
     (r"\b40[123]\b|api.?key|forbidden|permission|unauthorized|billing|quota", "check the key and what it may do"),
     (r"\b404\b|\bmodel\b", "check --teacher.model and --teacher.base_url"),

@@ -182,6 +182,15 @@ OF_ALL: dict[str, tuple[Callable[[], Response], str]] = {
     "no key": (lambda: refused(401, "invalid api key"), "HTTP 401 invalid api key: check the key in the variable"),
     "no money": (lambda: refused(402, "pay"), "HTTP 402 pay: check the account"),
     "no quota": (lambda: refused(429, "spent", code="insufficient_quota"), "429 .insufficient_quota. spent: check the account"),
+    "no money, as Anthropic says it": (
+        lambda: refused(400, "Your credit balance is too low to access the Anthropic API.", type="invalid_request_error"),
+        "credit balance is too low .*: check the account",
+    ),
+    "no money, as DashScope says it": (lambda: refused(400, "Access denied", code="Arrearage"), "Arrearage.*: check the account"),
+    "a key that Gemini does not know": (
+        lambda: JSONResponse([{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}], 400),
+        "HTTP 400 API key not valid.*: check the key in the variable",
+    ),
     "no such model": (lambda: refused(404, "no such model"), "HTTP 404 no such model: check --teacher.base_url"),
     "a 401 inside": (lambda: inside({"code": 401, "message": "who?"}), "error inside a 200: 401 who.: check the key"),
     "elsewhere": (

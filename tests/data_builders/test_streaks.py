@@ -209,6 +209,8 @@ def test_nothing_stops_a_run_that_is_told_so() -> None:
         ("HTTP 413 Request Entity Too Large", "larger bodies"),
         ("This model's maximum context length is 8192 tokens", "longer context"),
         ("Invalid schema for response_format: 'minimum' is not permitted", "response_format"),
+        ("HTTP 400 This model only support stream mode, please enable the stream parameter", "whole replies"),
+        ("HTTP 422 extra_forbidden body seed Extra inputs are not permitted", "take the field out"),
         ("HTTP 403 Forbidden", "check the key"),
         ("the teacher failed 6 times on this request: no answer within 120 s", "--teacher.timeout"),
         ("The model `x` does not exist", "--teacher.model"),
