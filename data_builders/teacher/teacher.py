@@ -246,7 +246,7 @@ def _checked(
     if (no_reply := withheld(answer.ending, answer.raw)) is not None:
         raise no_reply
     try:
-        return check(schema.model_validate_json(json_text(answer.raw))), None, ""
+        return check(schema.model_validate_json(json_text(answer.raw, answer.ending is Ending.CUT_OFF))), None, ""
     except ValidationError as error:
         found = error.errors(include_url=False)
         problem = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'reply'}: {one['msg']}" for one in found)
