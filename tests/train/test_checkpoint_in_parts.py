@@ -1,4 +1,4 @@
-"""A checkpoint that ranks write in parts reads as one of a single process, is there whole or not at all, and tells what it lacks."""
+"""A checkpoint that ranks write in parts is what one process writes, whole or not at all, and says what it lacks."""
 
 import random
 import shutil
