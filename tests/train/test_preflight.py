@@ -123,7 +123,7 @@ def of_8b(folder: Path, router: Path) -> Path:
 def test_what_8b_needs_is_told_on_a_machine_without_gpus(
     flr: Path, qtr: Path, router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The whole language model: what ddp keeps is more than 80 GB, what 8 ranks share is less; checkpoints need room, too."""
+    """The whole language model: what ddp keeps is more than 80 GB, what 8 ranks share is less; the disk must hold checkpoints."""
     joint = ["--config", "train/joint", "--config", "train/gpus_8", "--model.init_args.routers", str(of_8b(tmp_path, router)),
              "--data.init_args.shards", str(flr), "--data.init_args.more_labels", str(qtr), "--out", str(tmp_path / "out"),
              "--data.init_args.batches_a_step", "8", "--data.init_args.questions_per_item", "1",
