@@ -4,7 +4,7 @@
 
 Every trial is a router folder and a run of `videorouter eval` on the validation split. It has two values, accuracy (the more the
 better) and mean visual tokens (the fewer the better): what is printed at the end are the trials that no other beats in both. The
-study is a file in the output folder: the same command goes on where it was interrupted, and several machines that see the folder
+study is a file in the output folder: the same command resumes an interrupted sweep, and several machines that see the folder
 may work on it at once.
 """
 

@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SHORT = (
+    "--trainer.max_epochs 1 --trainer.check_val_every_n_epoch 1 "
+    "--data.init_args.batch_size 2 --data.init_args.batches_a_step 2"
+)
 
 
 def sweep(out: Path, trials: int, base: Path, flr: Path, qtr: Path, world: Path) -> str:
     options = [
         "--base", base, "--flr", flr, "--qtr", qtr, "--data", world, "--out", out, "--trials", trials,
         "--image_config", "miniature/image_router", "--semantic_config", "miniature/semantic_router", "--layers", "[1,2]",
-        "--train_options", "--trainer.max_epochs 1 --trainer.check_val_every_n_epoch 1 --data.init_args.batch_size 2 --data.init_args.batches_a_step 2",
+        "--train_options", SHORT,
         "--eval_options", "--limit 4",
     ]  # fmt: skip
     command = [sys.executable, ROOT / "examples" / "sweep" / "sweep.py", *options]
