@@ -8,13 +8,12 @@ from jsonargparse import auto_cli
 from videorouter.command_line import command, typed_command, with_config_paths
 from videorouter.usage import ArgumentParser
 
-USAGE = """usage: {typed} {{fit,check,floor,...}} ...
+USAGE = """usage: {typed} {{fit,check,floor}} ...
 
   fit     train a router or the joint stage: --config CONFIG [--out FOLDER] [--resume auto] and any option of a config
   check   the same arguments: say what would stop this training before it starts, and what it will take;
           --ranks N and --gpu-memory GB where it will run on other machines than this one
   floor   SHARDS: what words alone tell of a policy, the baseline that a Semantic Router must beat
-  validate, test, predict   as Lightning has them
 
 Shipped configs are found by name: `videorouter config` lists them. `videorouter train fit --help` is Lightning's own and
 takes seconds; under torchrun: `torchrun --nproc_per_node N -m videorouter.train fit ...`."""

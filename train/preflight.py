@@ -31,7 +31,8 @@ from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD, read_record
 from videorouter.routers.cost.head import read_checkpoint
 from videorouter.train.cli import last_checkpoint, parse, resumed_from
-from videorouter.train.step_cost import stage_of, step_of
+from videorouter.train.initial_weights import base_of
+from videorouter.train.step_cost import described_routers, stage_of, step_of
 from videorouter.train.strategy_memory import Memory, memory_of
 from videorouter.train.throughput import PEAK_FLOPS
 
@@ -117,8 +118,8 @@ def _base_of(asked: Namespace) -> tuple[str, str | None]:
     options = asked.model.init_args
     if "routers" in options and options.get("base") is None:
         try:
-            base = read_config(Path(options.routers)).base
-        except ValueError:
+            base = read_config(described_routers(options)).base
+        except (ValueError, OSError):
             return options.routers, None
         return base.path, base.revision
     return options.base, None
@@ -127,14 +128,14 @@ def _base_of(asked: Namespace) -> tuple[str, str | None]:
 def _base_text(asked: Namespace, base: str, revision: str | None) -> str:
     found = base_identity(base, revision)
     if "routers" in asked.model.init_args:
-        folder = Path(asked.model.init_args.routers)
+        folder = described_routers(asked.model.init_args)
         remedy = "give the right one as --model.init_args.base"
         same_base(read_config(folder).base, found, remedy=remedy, folder=folder, accept=_accepted(asked))
     with loading_from(base):
         check_format(base, revision=found.revision)
         load_tokenizer(base, AutoConfig.from_pretrained(base, revision=found.revision), revision=found.revision)
     options = asked.model.init_args
-    layers = options.shadow_layers if "shadow_layers" in options else read_config(Path(options.routers)).shadow_layers
+    layers = options.shadow_layers if "shadow_layers" in options else read_config(folder).shadow_layers
     check_early(base, layers, revision=found.revision)
     return f"{base}, weights {found.sha256[:12]}{f', revision {found.revision[:12]}' if found.revision else ''}"
 
@@ -227,7 +228,10 @@ def _checkpoint_text(asked: Namespace, base: str, revision: str | None) -> str:
     found = resumed_from(asked.resume, Path(last_checkpoint(asked.out)))
     if found is None:
         there = Path(last_checkpoint(asked.out)).exists()
-        return "a new training" + (
+        for path in map(Path, asked.init_from):
+            remedy = "take weights over this one for --init-from"
+            same_base(base_of(path), base_identity(base, revision), remedy=remedy, accept=_accepted(asked))
+        return f"a new training{f' from {len(asked.init_from)} files of weights' if asked.init_from else ''}" + (
             f"; {asked.out} holds one already, which --resume auto would resume" if there else ""
         )
     record = read_record(found)

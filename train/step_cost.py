@@ -6,6 +6,7 @@ from typing import Any
 
 from jsonargparse import Namespace
 
+from videorouter.routers.checkpoints.hub import DESCRIPTION, router_folder
 from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.cost.families import geometry_of
 from videorouter.routers.cost.flops import routed_stages
@@ -80,16 +81,23 @@ def stage_of(asked: Namespace) -> int:
     return 2 if asked.model.class_path.endswith("SemanticRouterModule") else 1
 
 
+def described_routers(options: Namespace) -> Path:
+    """The router folder that stage 3's options name, or a copy of its description from the Hub, without weights."""
+    return router_folder(options.routers, options.get("routers_revision"), DESCRIPTION)
+
+
 def step_of(asked: Namespace, config: Any) -> StepCost | None:
     """Of a parsed `fit` on a base with this config; None for a family without formulas."""
     options, data = asked.model.init_args, asked.data.init_args
-    routed = read_config(Path(options.routers)) if "routers" in options else options
+    routed = read_config(described_routers(options)) if "routers" in options else options
     flops = ModelFlops.of(config, routed.shadow_layers)
     if flops is None:
         return None
     geometry = geometry_of(config)
     scales = options.get("scales") or (routed.scales if "routers" in options else Scales())
-    workload = Workload(frames=routed.frames, budget=routed.budget, scales=scales, shadow_layers=routed.shadow_layers)
+    workload = Workload(
+        frames=routed.frames or Workload.frames, budget=routed.budget, scales=scales, shadow_layers=routed.shadow_layers
+    )
     questions = int(data.batch_size)
     each = min(questions, int(data.get("questions_per_item") or questions))
     return StepCost(geometry, flops, workload, -(-questions // each), each)

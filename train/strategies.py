@@ -22,7 +22,8 @@ from torch.optim import Optimizer
 from videorouter.routers.checkpoints.tensor_file import Entry
 from videorouter.routers.checkpoints.trained_file import OPTIMIZER, RNG, STATE, OnDisk, TrainedFile
 from videorouter.routers.checkpoints.trained_writer import Part, write_in_parts, write_trained
-from videorouter.train.checkpoint_io import MOMENTS, record_of, restored
+from videorouter.train.checkpoint_io import MOMENTS, TRAINABLES, record_of, restored
+from videorouter.train.optimizer_groups import options_of_groups
 from videorouter.train.zero_fragments import Fragment
 
 _log = logging.getLogger(__name__)
@@ -104,7 +105,11 @@ class ZeroStrategy(DeepSpeedStrategy):
             if missing := sorted(tensors.keys() - OnDisk(file, STATE).keys()):
                 raise ValueError(f"{checkpoint_path} lacks {len(missing)} trained tensors, the first {missing[0]}")
             self._begin_moments(checkpoint.pop("steps"))
-            for group, saved in zip(self._zero.param_groups, checkpoint.pop("groups"), strict=True):
+            module: Any = self.lightning_module
+            options = options_of_groups(
+                checkpoint.pop("groups"), checkpoint["group_sizes"], checkpoint[TRAINABLES], module.optimizer_groups()
+            )
+            for group, saved in zip(self._zero.param_groups, options, strict=True):
                 group.update(saved)  # the rate of the next step, which schedulers set after every step only
             for name, tensor in tensors.items():
                 if not hasattr(tensor, "ds_tensor"):

@@ -3,19 +3,19 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import torch
 from jsonargparse import Namespace
 
-from videorouter.routers.backbones.language_weights import LanguageWeights
+from videorouter.routers.backbones.language_weights import LanguageWeights, LoraSettings, adapter_settings
 from videorouter.routers.backbones.loading import stored_dtype
 from videorouter.routers.backbones.shadow import ShadowWeights
 from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.cost.head import read_checkpoint
 from videorouter.routers.cost.parameters import meta_model, parameters_by_part
-from videorouter.train.step_cost import stage_of, step_of
+from videorouter.train.continued_language import lora_settings
+from videorouter.train.step_cost import described_routers, stage_of, step_of
 
 MASTERS: Final = 12
 """Bytes of a trained parameter's float32 master and two moments: what its checkpoint takes."""
@@ -62,7 +62,7 @@ def shadow_parameters(config: Any, layers: int, weights: ShadowWeights) -> int:
     """That a router trains below its head, in the first `layers` layers."""
     if weights.mode != "lora":
         return early_parameters(config, layers) - early_parameters(config, 0) if weights.own else 0
-    adapters = LanguageWeights.of(meta_model(config), "lora", weights.rank).tensors()
+    adapters = LanguageWeights.of(meta_model(config), "lora", LoraSettings(weights.rank)).tensors()
     first = tuple(f".layers.{layer}." for layer in range(layers))
     return sum(tensor.numel() for name, tensor in adapters.items() if any(part in name for part in first))
 
@@ -88,10 +88,13 @@ def memory_of(
         trained, resident = head + below, early + head + below
         activations = None if step is None else step.of_router(number, images=images, learning=bool(below))
     else:
-        router = read_config(Path(options.routers))
+        folder = described_routers(options)
+        router = read_config(folder)
         heads = head_parameters(width, router.hidden, 1, 2) + head_parameters(width, router.hidden, 2, 1)
         shadow = early_parameters(config, router.shadow_layers) - early_parameters(config, 0)
-        language = LanguageWeights.of(meta_model(config), options.language_model, options.lora_rank, options.lora_alpha)
+        given = {"rank": options.lora_rank, "alpha": options.lora_alpha, "targets": options.lora_targets}
+        held = adapter_settings(folder) if options.language_model == "lora" else None
+        language = LanguageWeights.of(meta_model(config), options.language_model, lora_settings(folder, held, given))
         tensors = language.tensors().values()
         trained = heads + sum(tensor.numel() for tensor in tensors)
         adapters = trained - heads if options.language_model == "lora" else 0

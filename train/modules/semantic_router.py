@@ -28,6 +28,7 @@ def policy_loss(logits: Tensor, labels: Tensor, of_step: Counts) -> Tensor:
 class SemanticRouterModule(RouterModule):
     """Classifies questions. Frames are never read."""
 
+    stage: ClassVar[str] = "semantic"
     head_name: ClassVar[str] = "semantic"
     router: SemanticRouter
 
@@ -51,12 +52,14 @@ class SemanticRouterModule(RouterModule):
 
     def validation_step(self, batch: Microbatch[QuestionPolicy], batch_idx: int) -> None:
         logits, labels = self.router.head(self.batch_features(batch)), self._labels(batch.items)
+        if batch.repeated:
+            return
         self.validation["loss"].update(policy_loss(logits, labels, Counts(policies=len(labels))), len(logits))
         self.validation["accuracy"].update((logits.argmax(-1) == labels).float())
 
     def on_validation_epoch_end(self) -> None:
         for name, metric in self.validation.items():
-            self.log(f"val/semantic_{name}", metric.compute(), prog_bar=name == "accuracy")
+            self.measured(f"val/semantic_{name}", metric.compute(), prog_bar=name == "accuracy")
             metric.reset()
 
     def batch_features(self, batch: Microbatch[QuestionPolicy]) -> Tensor:
