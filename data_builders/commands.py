@@ -7,15 +7,17 @@ from contextlib import closing
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from rich.console import Console
 
 from videorouter.data_builders.audit.agreement import agreement, print_agreement
 from videorouter.data_builders.audit.page import write_audit
+from videorouter.data_builders.bounds import check_bounds
 from videorouter.data_builders.building.again import asked_again
 from videorouter.data_builders.building.build import Notes, build
-from videorouter.data_builders.building.config import BuildConfig, RunConfig
+from videorouter.data_builders.building.config import VIDEOS_PER_SHARD, BuildConfig, RunConfig
 from videorouter.data_builders.building.indexing import index_questions
 from videorouter.data_builders.building.labeller import Recipe
 from videorouter.data_builders.building.plan import list_videos, plan_shards, plan_videos
@@ -53,10 +55,19 @@ from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.labeller import PolicyRecipe
 from videorouter.data_builders.qtr.outcomes import PolicyConfig, Probing, outcome_notes, print_probing
 from videorouter.data_builders.qtr.probe import ProbeConfig
-from videorouter.data_builders.qtr.probe_record import DECIDE, drop_labels_of_earlier_probes, probe_again
+from videorouter.data_builders.qtr.probe_record import (
+    answers_to_decide,
+    drop_labels_of_earlier_probes,
+    probe_again,
+)
 from videorouter.data_builders.qtr.probing import run_probing
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.sources.conversion import convert_file, print_conversions, questions_to_label
+from videorouter.data_builders.sources.conversion import (
+    convert_file,
+    print_conversions,
+    questions_to_label,
+    rejects_beside,
+)
 from videorouter.data_builders.sources.decontamination import decontaminate
 from videorouter.data_builders.teacher.client import TeacherClient
 from videorouter.data_builders.teacher.config import TeacherConfig
@@ -88,6 +99,7 @@ def generate(options: Options) -> int:
     """Video-FLR from videos alone: the teacher writes questions whose evidence it knows, and filters them."""
     frames, run = _section(FrameConfig, options), _section(RunConfig, options)
     teacher, config = _section(TeacherConfig, options["teacher"]), _section(GenerateConfig, options)
+    check_bounds(SimpleNamespace(**options), VIDEOS_PER_SHARD)
     out, listed = Path(options["out"]), options["video_list"]
     splits, rejects = list_videos(Path(listed) if listed else None, frames.videos)
     recorded = _recorded(options, questions_hash([]), PROMPTS) | {"listed": content_hash(json.dumps(splits).encode())}
@@ -154,8 +166,11 @@ def qtr(options: Options) -> int:
 
 def convert(options: Options) -> int:
     """Write an annotation file in our own format, once and for all."""
-    done = convert_file(Path(options["questions"]), options["source"], Path(options["out"]), options["split"])
+    out = Path(options["out"])
+    done = convert_file(Path(options["questions"]), options["source"], out, options["split"])
     print_conversions([done])
+    if done.rejects:
+        print(f"all that were left out, and why: {rejects_beside(out)}")
     return QUARANTINED if done.rejects else DONE
 
 
@@ -181,8 +196,9 @@ def _probe(
 ) -> tuple[dict[str, QuestionCategory], Probing, list[Reject]]:
     """What the labels rest on, asked before any shard is built; its answers have a journal of their own."""
     assert folder.teacher is not None
-    streaks = Streaks(len({question.video for question in questions}), folder.run.refused_in_a_row)
-    with closing(folder.ledger.journal(DECIDE)) as journal, closing(VideoFolder(frames)) as videos:
+    videos_asked = len({question.video for question in questions})
+    streaks = Streaks(videos_asked, folder.run.refused_in_a_row, folder.ledger.doubts)
+    with answers_to_decide(folder.ledger) as journal, closing(VideoFolder(frames)) as videos:
         client = TeacherClient(folder.teacher, folder.ledger.admit)
         teacher = Teacher(folder.teacher, client, journal, streaks)
         source = FrameSource(videos, TeacherLabeller(videos, teacher, scoring), relevance)

@@ -79,12 +79,18 @@ def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
 
 
 def read_rejects(path: Path) -> Iterator[Reject]:
-    """The rejects of a file; none where it does not exist."""
+    """The rejects of a file; none where it does not exist. Raises `ValueError` naming a file that does not read."""
     if path.is_file():
         with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                row = json.loads(line)
-                yield Reject(**row | {"keys": tuple(row.get("keys", ()))})
+            for number, line in enumerate(lines, start=1):
+                try:
+                    row = json.loads(line)
+                    yield Reject(**row | {"keys": tuple(row.get("keys", ()))})
+                except (ValueError, TypeError, AttributeError) as error:
+                    raise ValueError(
+                        f"{path}:{number} is no row of what was put aside ({error}): delete the file, and the shard of its name "
+                        "to build it again"
+                    ) from error
 
 
 def _line(reject: Reject) -> str:

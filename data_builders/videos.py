@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from videorouter.data_builders.bounds import ANY, check_above_zero, check_bounds
 from videorouter.data_builders.teacher.request import DataUrl, Picture, data_url
 from videorouter.data_builders.video_paths import VideoPaths
 from videorouter.routers.backbones.frame_shape import Aspect, smart_resize
@@ -55,16 +56,16 @@ class FrameConfig:
     decoders: int = 1
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for a folder of videos that is not there, an unknown sampler, and numbers below 1."""
+        """Raises `ValueError` for a folder of videos that is not there, an unknown sampler, and numbers out of bounds."""
         if not self.videos.is_dir():
             raise ValueError(
                 f"--videos {self.videos} is not a folder: give the one that questions' video paths are relative to"
             )
         if self.sampler not in SAMPLERS:
             raise ValueError(f"unknown sampler {self.sampler!r}: there are {', '.join(SAMPLERS)}")
-        for name in ("frames", "frame_size", "frame_multiple", "decoders"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: give 1 or more")
+        counts = dict.fromkeys(("frames", "frame_size", "frame_multiple", "decoders"), (1, ANY))
+        check_bounds(self, {**counts, "quality": (1, 100), "shortest": (0, ANY)})
+        check_above_zero(self, "deadline", "memory")
         if self.aspect == "own" and self.frame_multiple > self.frame_size:
             raise ValueError(
                 f"frame_multiple {self.frame_multiple} is above frame_size {self.frame_size}: no frame fits"

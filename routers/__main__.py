@@ -30,10 +30,11 @@ ACCEPT_BASE = "use a base model that is another one than the routers were traine
 def export(
     out: Path,
     threshold: float | None = None,
-    scales: tuple[int, int, int] = (2, 1, 4),
+    scales: tuple[int, int, int] | None = None,
     routing: str | None = None,
     frame_label: FrameLabel | None = None,
     system_prompt: str | None = None,
+    dtype: Literal["bfloat16", "float32", "float16"] | None = None,
     *,
     checkpoint: list[str],
     accept_base: bool = False,
@@ -43,12 +44,15 @@ def export(
     Args:
         out: the folder to write
         threshold: a frame is relevant above this probability; the one calibrated on validation data otherwise
-        scales: compression scales (global, relevant, irrelevant)
+        scales: compression scales (global, relevant, irrelevant); those trained with otherwise
         routing: options of routing that the folder is used with, such as "smoothing=1, router_scale=4"; those trained with
             otherwise
         frame_label: what stands before InternVL's frames, with a colon; Frame-1, or as in training, otherwise
         system_prompt: what the system says before the user; what the base's template writes, or as in training, otherwise
+        dtype: of a language model that stage 3 trained; float32, as it was trained, otherwise
     """
+    import torch
+
     from videorouter.routers.checkpoints.export import export as export_folder
     from videorouter.routers.routing.allocation import Scales
     from videorouter.routers.routing.options import RoutingOptions
@@ -60,13 +64,14 @@ def export(
     folder = export_folder(
         [Path(path) for path in checkpoint],
         out,
-        scales=Scales(*scales),
+        scales=None if scales is None else Scales(*scales),
         threshold=threshold,
         routing=options,
         prompt=PromptOptions(frame_label, system_prompt) if frame_label or system_prompt is not None else None,
+        language_dtype=None if dtype is None else getattr(torch, dtype),
         accept_base=accept_base,
     )
-    size = sum(path.stat().st_size for path in folder.iterdir())
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"exported to {folder} ({size / 1e6:.2f} MB)")
 
 

@@ -168,13 +168,21 @@ class Share:
 
 
 def share(
-    batches: Sequence[Batch], rank: int, world_size: int, start: int = 0, batches_a_step: int | None = None
+    batches: Sequence[Batch],
+    rank: int,
+    world_size: int,
+    start: int = 0,
+    batches_a_step: int | None = None,
+    whole_epoch: bool = False,
 ) -> Share:
     """Rank `rank`'s part of the global order.
 
     With `batches_a_step` an epoch is cut to whole optimizer steps of so many batches, whatever the number of ranks that share
-    them. Raises `TooLittleData` where an epoch has fewer batches than there are ranks, or than a step takes; `ValueError` where
-    the ranks cannot share a step equally.
+    them. With `whole_epoch` nothing is left out: ranks for which nothing is left at the end get the last batch again, which must
+    not count (`StepLoader` says so).
+
+    Raises `TooLittleData` where an epoch has fewer batches than there are ranks, or than a step takes; `ValueError` where the
+    ranks cannot share a step equally.
     """
     if not 0 <= rank < world_size:
         raise ValueError(f"rank {rank} is none of {world_size}")
@@ -192,6 +200,10 @@ def share(
                 "smaller batches or more data"
             )
         whole -= whole % batches_a_step
+    if whole_epoch:
+        steps = max(0, -(-(whole - start) // world_size))
+        numbers = [start + rank + step * world_size for step in range(steps)]
+        return Share([batches[min(number, whole - 1)] for number in numbers], [])
     steps = (whole - start) // world_size
     end = start + steps * world_size
     return Share(list(batches[start + rank : end : world_size]), list(batches[end:]))

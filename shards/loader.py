@@ -45,6 +45,7 @@ class EpochLoader(Generic[Loaded]):
         prefetch: batches each worker has ready; memory is bounded by `workers * prefetch + 1` batches
         batches_a_step: batches, over all ranks, of one optimizer step; an epoch is then cut to whole steps, so that it takes
             equally many under any number of ranks
+        whole_epoch: leave no batch out that the ranks cannot share equally: some get the last one again
     """
 
     def __init__(
@@ -59,10 +60,11 @@ class EpochLoader(Generic[Loaded]):
         tolerate: int = 0,
         prefetch: int = PREFETCH,
         batches_a_step: int | None = None,
+        whole_epoch: bool = False,
     ) -> None:
         self.order, self.rank, self.world_size = order, rank, world_size
         self.workers, self.tolerate, self.prefetch = workers, tolerate, prefetch
-        self.batches_a_step = batches_a_step
+        self.batches_a_step, self.whole_epoch = batches_a_step, whole_epoch
         self.quarantine: list[Quarantined] = []
         self.read = read
         self._data = hashlib.sha256(f"{data} {order.fingerprint}".encode()).hexdigest()
@@ -126,7 +128,8 @@ class EpochLoader(Generic[Loaded]):
             yield self._sound(loaded) or self._stand_in(batches[number:])
 
     def _share(self, epoch: int, start: int) -> list[Batch]:
-        return share(self.order.batches(epoch), self.rank, self.world_size, start, self.batches_a_step).batches
+        batches = self.order.batches(epoch)
+        return share(batches, self.rank, self.world_size, start, self.batches_a_step, self.whole_epoch).batches
 
     def _sound(self, loaded: list[Loaded | Quarantined]) -> list[Loaded]:
         """What was read. Raises the error of the first damaged item that is more than tolerated."""

@@ -1,28 +1,32 @@
 """`videorouter train fit --config ...`: LightningCLI over modules and data of this package; `check` and `floor` beside it."""
 
 import sys
+from collections.abc import Callable
 
 from jsonargparse import auto_cli
 
 from videorouter.command_line import command, typed_command, with_config_paths
 from videorouter.usage import ArgumentParser
 
-USAGE = """usage: {typed} {{fit,check,floor,...}} ...
+USAGE = """usage: {typed} {{fit,check,floor}} ...
 
   fit     train a router or the joint stage: --config CONFIG [--out FOLDER] [--resume auto] and any option of a config
-  check   the same arguments: say what would stop this training before it starts; --ranks N for another number of processes
+  check   the same arguments: say what would stop this training before it starts, and what it will take;
+          --ranks N and --gpu-memory GB where it will run on other machines than this one
   floor   SHARDS: what words alone tell of a policy, the baseline that a Semantic Router must beat
-  validate, test, predict   as Lightning has them
 
 Shipped configs are found by name: `videorouter config` lists them. `videorouter train fit --help` is Lightning's own and
 takes seconds; under torchrun: `torchrun --nproc_per_node N -m videorouter.train fit ...`."""
 
 
-def check(ranks: int | None, arguments: list[str]) -> int:
+def check(arguments: list[str]) -> int:
     """Look at what `fit` with the same arguments would need, before any GPU minute is spent; exit code 1 where it would stop."""
+    from videorouter.train.preflight import Machines
     from videorouter.train.preflight import check as look
 
-    return look(arguments, ranks)
+    ranks, arguments = _taken(arguments, "--ranks", "the number of processes", int)
+    memory, arguments = _taken(arguments, "--gpu-memory", "the GB of each GPU", float)
+    return look(arguments, Machines(None if ranks is None else int(ranks), memory))
 
 
 def floor(shards: str, train: str = "train", test: str = "test") -> None:
@@ -43,7 +47,7 @@ def floor(shards: str, train: str = "train", test: str = "test") -> None:
 def main(arguments: list[str]) -> int:
     """Run one of them; shipped configs are found by name from any folder.
 
-    `check` takes what `fit` takes, and `--ranks N` where the training will have another number of processes.
+    `check` takes what `fit` takes, and `--ranks N` and `--gpu-memory GB` where the training will run on other machines.
     """
     if arguments in ([], ["-h"], ["--help"], ["check", "-h"], ["check", "--help"]):
         print(USAGE.format(typed=typed_command("train")), file=sys.stdout if arguments else sys.stderr)
@@ -51,7 +55,7 @@ def main(arguments: list[str]) -> int:
     found = with_config_paths(arguments)
     try:
         if found[:1] == ["check"]:
-            return check(*_ranks(found[1:]))
+            return check(found[1:])
         if found[:1] == ["floor"]:
             auto_cli(floor, args=found[1:], prog=f"{typed_command('train')} floor", parser_class=ArgumentParser)
             return 0
@@ -67,15 +71,18 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _ranks(arguments: list[str]) -> tuple[int | None, list[str]]:
-    """`--ranks N`, and the arguments without it."""
-    if "--ranks" not in arguments:
+def _taken(arguments: list[str], name: str, what: str, kind: Callable[[str], float]) -> tuple[float | None, list[str]]:
+    """The value of the option `name`, above 0, and the arguments without it. Raises `ValueError` for another."""
+    if name not in arguments:
         return None, arguments
-    at = arguments.index("--ranks")
+    at = arguments.index(name)
+    given, rest = arguments[at + 1 : at + 2], [*arguments[:at], *arguments[at + 2 :]]
     try:
-        return int(arguments[at + 1]), [*arguments[:at], *arguments[at + 2 :]]
-    except (IndexError, ValueError):
-        raise ValueError("--ranks takes the number of processes") from None
+        if given and (value := kind(given[0])) > 0:
+            return value, rest
+    except ValueError:
+        pass
+    raise ValueError(f"{name} takes {what}")
 
 
 def _root(error: BaseException) -> BaseException:

@@ -1,4 +1,4 @@
-"""Lightning's checkpoints in our file: every strategy writes the same one, nothing is pickled, any number of ranks resumes (ours).
+"""Lightning's checkpoints in our files: the same names by every strategy, nothing pickled, resumed by any number of ranks (ours).
 
 Lightning counts the microbatches of one rank, and differently according to the moment a checkpoint was taken; how many make an
 epoch depends on how many ranks share it. The loader's position is a fact about the data alone, so all else follows from it.
@@ -14,14 +14,8 @@ from pytorch_lightning.plugins import CheckpointIO
 from torch import Tensor
 
 from videorouter.routers.checkpoints.tensor_file import Entry
-from videorouter.routers.checkpoints.trained_file import (
-    OPTIMIZER,
-    RNG,
-    STATE,
-    read_record,
-    read_tensors,
-    write_trained,
-)
+from videorouter.routers.checkpoints.trained_file import OPTIMIZER, RNG, STATE, OnDisk, TrainedFile
+from videorouter.routers.checkpoints.trained_writer import remove_trained, write_trained
 from videorouter.shards.loader import EpochLoader
 
 
@@ -76,7 +70,7 @@ _TENSOR: Final = "__tensor__"
 
 
 class TrainedFileIO(CheckpointIO):
-    """For all strategies whose optimizer is torch's own; `ZeroStrategy` writes the same file itself."""
+    """For all strategies whose optimizer is torch's own; `ZeroStrategy` writes and reads the same names itself."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write `checkpoint` as Lightning dumps it, with the names of its trainables."""
@@ -94,9 +88,13 @@ class TrainedFileIO(CheckpointIO):
         write_trained(Path(path), entries, record_of(checkpoint, steps=steps, groups=groups))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """The dictionary that Lightning restores from. Raises `TrainedFileError`."""
-        checkpoint = read_checkpoint(Path(path))
-        names, steps, moments = checkpoint[TRAINABLES], checkpoint.pop("steps"), checkpoint.pop("moments")
+        """The dictionary that Lightning restores from; weights stay in the file until they are asked for.
+
+        Raises `TrainedFileError`.
+        """
+        file = TrainedFile(Path(path))  # stays open as long as the weights are wanted
+        checkpoint, moments = restored(file.record), OnDisk(file, OPTIMIZER)
+        names, steps = checkpoint[TRAINABLES], checkpoint.pop("steps")
         state = {
             number: {"step": torch.tensor(float(steps))} | {key: moments[f"{name}/{key}"] for key in MOMENTS}
             for number, name in enumerate(names)
@@ -107,11 +105,11 @@ class TrainedFileIO(CheckpointIO):
             groups.append(group | {"params": list(range(number, number + size))})
             number += size
         checkpoint["optimizer_states"] = [{"state": state, "param_groups": groups}]
-        return checkpoint
+        return checkpoint | {"state_dict": OnDisk(file, STATE), "rng": dict(OnDisk(file, RNG))}
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Delete a file that is no longer wanted."""
-        Path(path).unlink(missing_ok=True)
+        """Delete one that is no longer wanted."""
+        remove_trained(Path(path))
 
 
 def record_of(checkpoint: Mapping[str, Any], *, steps: int, groups: list[dict[str, Any]]) -> dict[str, Any]:
@@ -119,15 +117,6 @@ def record_of(checkpoint: Mapping[str, Any], *, steps: int, groups: list[dict[st
     tensors = ("state_dict", "optimizer_states", "rng")
     rest = {key: value for key, value in checkpoint.items() if key not in tensors}
     return _plain(rest | {"steps": steps, "groups": groups})
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A file's content: `state_dict` by name, `moments` by `NAME/KEY`, `rng`, and its record. Raises `TrainedFileError`."""
-    return _restored(read_record(path)) | {
-        "state_dict": read_tensors(path, STATE),
-        "moments": read_tensors(path, OPTIMIZER),
-        "rng": read_tensors(path, RNG),
-    }
 
 
 def _plain(value: Any) -> Any:
@@ -146,12 +135,13 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{value!r} has no place in a checkpoint")
 
 
-def _restored(value: Any) -> Any:
+def restored(value: Any) -> Any:
+    """What `record_of` made JSON of."""
     match value:
         case {"__tensor__": content}:
             return torch.tensor(content)
         case dict():
-            return {key: _restored(one) for key, one in value.items()}
+            return {key: restored(one) for key, one in value.items()}
         case list():
-            return [_restored(one) for one in value]
+            return [restored(one) for one in value]
     return value

@@ -81,6 +81,11 @@ class RouterCLI(LightningCLI):
     (Lightning's `save_last` renews last.ckpt only when a best one is saved.)
     """
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Training alone: a router is evaluated by `videorouter eval`, and its checkpoints carry what was validated."""
+        return {"fit": LightningCLI.subcommands()["fit"]}
+
     def before_instantiate_classes(self) -> None:
         """Under torchrun its processes are the ranks, on however many nodes there are now. Logs go to `--out`."""
         local, everywhere = int(os.environ.get("LOCAL_WORLD_SIZE", 0)), int(os.environ.get("WORLD_SIZE", 0))
@@ -114,6 +119,8 @@ class RouterCLI(LightningCLI):
         found = resumed_from(asked.resume, Path(last_checkpoint(asked.out)))
         if found is not None:
             self.config_init[self.subcommand].ckpt_path = str(found)
+        elif asked.init_from:
+            self.model.start_from([Path(path) for path in asked.init_from])
 
     def after_fit(self) -> None:
         """A training that was told to leave says so by its exit code, after everything else is done."""
@@ -129,6 +136,15 @@ class RouterCLI(LightningCLI):
             "--resume",
             default="none",
             help="none, auto (from OUT/checkpoints/last.ckpt where there is one) or a checkpoint file",
+        )
+        parser.add_argument(
+            "--init_from",
+            "--init-from",
+            type=str,
+            nargs="+",
+            default=[],
+            metavar="PATH",
+            help="begin with the weights of a checkpoint or router folder, of several with their mean; not where a run is resumed",
         )
         parser.add_argument(
             "--accept_base",

@@ -21,12 +21,12 @@ from torch import Tensor
 
 _log = logging.getLogger(__name__)
 
-Key = tuple[str, str]
-"""A sample's key, and a question."""
+Key = str | tuple[str, str | int]
+"""A sample's key and a question; or a question, or that and in which of its wordings."""
 
 
 class FeatureCache:
-    """Features by (sample, question). This one keeps nothing."""
+    """Features by key. This one keeps nothing."""
 
     def known(self, keys: Sequence[Key]) -> bool:
         """Whether all of them are kept."""
@@ -111,7 +111,7 @@ class DiskCache(FeatureCache):
                     file.write(content)
             with self._own.with_suffix(".jsonl").open("a", encoding="utf-8") as lines:  # after what it lists
                 for key, place in places.items():
-                    lines.write(json.dumps([*key, place.start, place.shape, place.crc]) + "\n")
+                    lines.write(json.dumps([key, place.start, place.shape, place.crc]) + "\n")
         except OSError as error:
             self._full = True
             _log.warning("features are kept no longer, %s: %s", self.folder, error.strerror)
@@ -126,9 +126,9 @@ class DiskCache(FeatureCache):
                     if not line.endswith(b"\n"):
                         break  # being written, or cut off
                     self._listed[listed] = self._listed.get(listed, 0) + len(line)
-                    sample, question, start, shape, crc = json.loads(line)
+                    key, start, shape, crc = json.loads(line)
                     place = _Place(listed.with_suffix(".bin"), start, tuple(shape), crc)
-                    self._places.setdefault((sample, question), place)
+                    self._places.setdefault(key if isinstance(key, str) else tuple(key), place)
 
 
 def _read(place: _Place) -> Tensor | None:

@@ -10,9 +10,10 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import torch
 from jsonargparse import Namespace
@@ -28,8 +29,15 @@ from videorouter.routers.checkpoints.base_identity import BaseModel, base_identi
 from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD, read_record
+from videorouter.routers.cost.head import read_checkpoint
 from videorouter.train.cli import last_checkpoint, parse, resumed_from
+from videorouter.train.initial_weights import base_of
+from videorouter.train.step_cost import described_routers, stage_of, step_of
 from videorouter.train.strategy_memory import Memory, memory_of
+from videorouter.train.throughput import PEAK_FLOPS
+
+USED: Final = 0.4
+"""Of a GPU's peak, where hours are told: what a training that is fed well reaches (our guess until measured)."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +49,23 @@ class Finding:
     text: str
 
 
-def check(arguments: list[str], ranks: int | None = None, console: Console | None = None) -> int:
+@dataclass(frozen=True)
+class Machines:
+    """What the training will run on, where that is not this machine: processes in all, and GB of each GPU."""
+
+    ranks: int | None = None
+    gpu_memory: float | None = None
+
+
+def check(arguments: list[str], machines: Machines | None = None, console: Console | None = None) -> int:
     """Look at everything `fit` with these arguments would need, print it; exit code 1 where something would stop it.
 
-    `ranks` are counted from torchrun's environment, or `trainer.devices` and `trainer.num_nodes`, where not given.
+    Ranks are counted from torchrun's environment, or `trainer.devices` and `trainer.num_nodes`, where `machines` does not say.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning would rather read the command line itself
         asked = parse(["fit", *arguments, "--seed_everything", "false"]).fit
-    findings = list(findings_of(asked, ranks or ranks_of(asked)))
+    findings = list(findings_of(asked, machines or Machines()))
     table = Table("", "", "", show_header=False, box=None)
     for finding in findings:
         table.add_row(
@@ -59,15 +75,25 @@ def check(arguments: list[str], ranks: int | None = None, console: Console | Non
     return 0 if all(finding.sound for finding in findings) else 1
 
 
-def findings_of(asked: Namespace, ranks: int) -> Iterator[Finding]:
-    """Base, memory, data, output folder, checkpoint and devices of a parsed `fit`, in this order."""
+def findings_of(asked: Namespace, machines: Machines) -> Iterator[Finding]:
+    """Base, memory, data, time, output folder, checkpoint and devices of a parsed `fit`, in this order."""
     base, revision = _base_of(asked)
+    ranks, there = machines.ranks or ranks_of(asked), _gpu_bytes(machines)
+    memory: Memory | None = None
     yield _finding("base", lambda: _base_text(asked, base, revision))
-    yield _finding("memory", lambda: _memory_text(memory_of(asked, base, ranks, revision), asked))
-    yield _finding("data", lambda: _data_text(asked, ranks))
-    yield _finding("output", lambda: _output_text(Path(asked.out)))
+    try:
+        memory = memory_of(asked, base, ranks, revision, gpu=True if machines.gpu_memory else None)
+        yield _finding("memory", partial(_memory_text, memory, asked, there))
+    except (ValueError, OSError) as error:
+        yield Finding("memory", False, str(error))
+    steps: list[int] = []
+    yield _finding("data", lambda: _data_text(asked, ranks, steps))
+    if steps:
+        yield _finding("time", lambda: _time_text(asked, base, revision, steps[0], ranks))
+    yield _finding("output", lambda: _output_text(asked, memory))
     yield _finding("checkpoint", lambda: _checkpoint_text(asked, base, revision))
-    yield _finding("devices", lambda: _device_text(asked, ranks))
+    elsewhere = machines.gpu_memory is not None
+    yield _finding("devices", lambda: _device_text(asked, ranks, elsewhere))
 
 
 def ranks_of(asked: Namespace) -> int:
@@ -92,8 +118,8 @@ def _base_of(asked: Namespace) -> tuple[str, str | None]:
     options = asked.model.init_args
     if "routers" in options and options.get("base") is None:
         try:
-            base = read_config(Path(options.routers)).base
-        except ValueError:
+            base = read_config(described_routers(options)).base
+        except (ValueError, OSError):
             return options.routers, None
         return base.path, base.revision
     return options.base, None
@@ -102,14 +128,14 @@ def _base_of(asked: Namespace) -> tuple[str, str | None]:
 def _base_text(asked: Namespace, base: str, revision: str | None) -> str:
     found = base_identity(base, revision)
     if "routers" in asked.model.init_args:
-        folder = Path(asked.model.init_args.routers)
+        folder = described_routers(asked.model.init_args)
         remedy = "give the right one as --model.init_args.base"
         same_base(read_config(folder).base, found, remedy=remedy, folder=folder, accept=_accepted(asked))
     with loading_from(base):
         check_format(base, revision=found.revision)
         load_tokenizer(base, AutoConfig.from_pretrained(base, revision=found.revision), revision=found.revision)
     options = asked.model.init_args
-    layers = options.shadow_layers if "shadow_layers" in options else read_config(Path(options.routers)).shadow_layers
+    layers = options.shadow_layers if "shadow_layers" in options else read_config(folder).shadow_layers
     check_early(base, layers, revision=found.revision)
     return f"{base}, weights {found.sha256[:12]}{f', revision {found.revision[:12]}' if found.revision else ''}"
 
@@ -119,18 +145,29 @@ def _accepted(asked: Namespace) -> bool:
     return bool(asked.accept_base or asked.model.init_args.get("accept_base"))
 
 
-def _memory_text(memory: Memory, asked: Namespace) -> str:
+def _gpu_bytes(machines: Machines) -> float | None:
+    """Of each GPU; None where there is none and none is named."""
+    if machines.gpu_memory is not None:
+        return machines.gpu_memory * 1e9
+    return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
+
+
+def _memory_text(memory: Memory, asked: Namespace, there: float | None) -> str:
     told = f"{memory.resident / 1e6:,.1f} million parameters resident, {memory.trained / 1e6:,.1f} million trained; "
-    told += f"at least {memory.bytes / 2**30:.1f} GiB a rank before activations under {asked.trainer.strategy}"
-    if torch.cuda.is_available():
-        there = torch.cuda.get_device_properties(0).total_memory
-        told += f", {there / 2**30:.0f} GiB there"
-        if memory.bytes > there:
-            raise ValueError(f"{told}: take deepspeed_2 or deepspeed_3, more ranks, or language_model: lora")
+    parts = ", ".join(f"{name} {bytes_ / 1e9:.1f}" for name, bytes_ in memory.parts.items() if bytes_)
+    told += f"about {memory.bytes / 1e9:.1f} GB a rank under {asked.trainer.strategy} ({parts}"
+    told += ")" if "activations" in memory.parts else "; activations of this family are not known)"
+    if there is None:
+        return told
+    told += f" of {there / 1e9:.0f} GB"
+    if memory.bytes > there:
+        raise ValueError(
+            f"{told}: take deepspeed_2 or deepspeed_3, more ranks, smaller batches, or language_model: lora"
+        )
     return told
 
 
-def _data_text(asked: Namespace, ranks: int) -> str:
+def _data_text(asked: Namespace, ranks: int, told_steps: list[int]) -> str:
     module, _, name = asked.data.class_path.rpartition(".")
     data: Any = getattr(importlib.import_module(module), name)(**asked.data.init_args.as_dict())
     a_step = getattr(data, "batches_a_step", None)
@@ -148,24 +185,53 @@ def _data_text(asked: Namespace, ranks: int) -> str:
     data.setup("fit")
     steps = len(data.train_dataloader()) // accumulated
     epochs = asked.trainer.max_epochs or 1
+    told_steps.append(min([steps * epochs, *([asked.trainer.max_steps] if asked.trainer.max_steps > 0 else [])]))
     return (
         f"{data.folder}: {len(data.datasets['train'])} videos to learn from, {len(data.datasets['val'])} to validate on; "
         f"{steps} optimizer steps an epoch on {ranks} ranks, {steps * epochs} in all"
     )
 
 
-def _output_text(out: Path) -> str:
+def _time_text(asked: Namespace, base: str, revision: str | None, steps: int, ranks: int) -> str:
+    step = step_of(asked, read_checkpoint(base, revision=revision).config)
+    if step is None:
+        return f"{steps} optimizer steps; FLOPs of this family are not known"
+    batches = steps * (asked.data.init_args.batches_a_step or ranks)
+    whole = asked.model.init_args.get("language_model") == "full"
+    hours = batches * step.operations(stage_of(asked), whole=whole) / (USED * PEAK_FLOPS["H100"]) / 3600
+    return (
+        f"{steps} optimizer steps in all: {hours:,.1f} hours of an H100 at {USED:.0%} of its bfloat16 peak, "
+        f"{hours / ranks:,.1f} on {ranks} ranks (computed; validation and waiting for data come on top)"
+    )
+
+
+def _output_text(asked: Namespace, memory: Memory | None) -> str:
+    out = Path(asked.out)
     there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     with tempfile.TemporaryFile(dir=there) as file:
         file.write(b"x")
-    return f"{out} can be written, {shutil.disk_usage(there).free / 1e9:.0f} GB free"
+    free = shutil.disk_usage(there).free
+    told = f"{out} can be written, {free / 1e9:.0f} GB free"
+    if memory is None:
+        return told
+    best = asked.checkpoint.save_top_k
+    kept = max(best, 0) + 1  # and the newest one
+    needed = (kept + 1) * memory.checkpoint
+    told += f"; a checkpoint takes {memory.checkpoint / 1e9:.2f} GB"
+    told += ", and all are kept" if best < 0 else f", {kept} are kept and one is being written: {needed / 1e9:.2f} GB"
+    if needed > free:
+        raise ValueError(f"{told}: make room, choose another --out, or keep fewer (--checkpoint.save_top_k)")
+    return told
 
 
 def _checkpoint_text(asked: Namespace, base: str, revision: str | None) -> str:
     found = resumed_from(asked.resume, Path(last_checkpoint(asked.out)))
     if found is None:
         there = Path(last_checkpoint(asked.out)).exists()
-        return "a new training" + (
+        for path in map(Path, asked.init_from):
+            remedy = "take weights over this one for --init-from"
+            same_base(base_of(path), base_identity(base, revision), remedy=remedy, accept=_accepted(asked))
+        return f"a new training{f' from {len(asked.init_from)} files of weights' if asked.init_from else ''}" + (
             f"; {asked.out} holds one already, which --resume auto would resume" if there else ""
         )
     record = read_record(found)
@@ -176,9 +242,13 @@ def _checkpoint_text(asked: Namespace, base: str, revision: str | None) -> str:
     return f"resumes from {found}, step {record['steps']}"
 
 
-def _device_text(asked: Namespace, ranks: int) -> str:
+def _device_text(asked: Namespace, ranks: int, elsewhere: bool) -> str:
     there = torch.cuda.device_count()
     wanted = asked.trainer.devices if isinstance(asked.trainer.devices, int) else 0
+    if elsewhere:
+        return f"{ranks} ranks, on other GPUs than this machine's {there or 'none'}"
     if asked.trainer.accelerator in ("gpu", "cuda") and wanted > there:
-        raise ValueError(f"{wanted} GPUs a node are asked for, {there} are here: run this where the training will run")
+        raise ValueError(
+            f"{wanted} GPUs a node are asked for, {there} are here: run this where the training will run, or say --gpu-memory"
+        )
     return f"{ranks} ranks; {there or 'no'} GPUs here"

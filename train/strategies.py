@@ -2,15 +2,16 @@
 
 `--trainer.strategy` takes Lightning's own names, and `deepspeed_1`, `deepspeed_2`, `deepspeed_3`, with `_offload` for host memory.
 
-DeepSpeed's own checkpoints are pickled shards that only the same number of ranks reads. Here rank 0 writes one file like every
-other strategy's: the fp32 master weights and moments are gathered tensor by tensor, and cut anew for however many ranks resume.
+DeepSpeed's own checkpoints are pickled shards that only the same number of ranks reads. Here every rank writes the fp32 master
+weights and moments that it holds, by name and place, and reads what it needs out of the parts of however many ranks there were.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 from pytorch_lightning.accelerators import CUDAAccelerator
@@ -19,8 +20,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from videorouter.routers.checkpoints.tensor_file import Entry
-from videorouter.routers.checkpoints.trained_file import OPTIMIZER, STATE, write_trained
-from videorouter.train.checkpoint_io import MOMENTS, read_checkpoint, record_of
+from videorouter.routers.checkpoints.trained_file import OPTIMIZER, RNG, STATE, OnDisk, TrainedFile
+from videorouter.routers.checkpoints.trained_writer import Part, write_in_parts, write_trained
+from videorouter.train.checkpoint_io import MOMENTS, TRAINABLES, record_of, restored
+from videorouter.train.optimizer_groups import options_of_groups
+from videorouter.train.zero_fragments import Fragment
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -70,35 +78,59 @@ class ZeroStrategy(DeepSpeedStrategy):
         return {}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
-        """All ranks together; rank 0 writes."""
-        path, tensors = Path(self.broadcast(str(filepath))), self._trained()
+        """All ranks together, each what it holds; one rank alone writes a file like any other strategy's."""
+        path, record = Path(self.broadcast(str(filepath))), self._record(checkpoint)
         self._link_moments()
-        entries: dict[str, Entry] = {}
-        for name, tensor in tensors.items():
-            entries[STATE + name] = self._gathered(tensor)
-            if tensor.requires_grad:
-                entries |= {f"{OPTIMIZER}{name}/{key}": self._gathered(tensor, key) for key in MOMENTS}
-        record = record_of(checkpoint, steps=self._steps_taken(), groups=self._groups())
-        write_trained(path, entries, record, write=self.is_global_zero)
-        self.barrier("checkpoint saved")
+        trained = self._trained()
+        entries = {STATE + name: Entry.of(tensor) for name, tensor in trained.items() if not tensor.requires_grad}
+        entries |= {RNG + name: Entry.of(tensor) for name, tensor in checkpoint.get("rng", {}).items()}
+        parts: dict[str, Part] = {}
+        for name, fragment in self._fragments(trained).items():
+            parts[STATE + name] = _part(fragment)
+            parts |= {f"{OPTIMIZER}{name}/{key}": _part(fragment, key) for key in MOMENTS}
+        if self.world_size > 1:
+            write_in_parts(path, parts, entries, record, self)
+        else:
+            write_trained(path, entries | {name: part.whole() for name, part in parts.items()}, record)
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read the file of any strategy and number of ranks; every rank keeps its part."""
-        checkpoint = read_checkpoint(Path(checkpoint_path))
-        state, moments = checkpoint.pop("state_dict"), checkpoint.pop("moments")
-        tensors = self._trained()
-        missing = sorted(tensors.keys() - state.keys())
-        if missing:
-            raise ValueError(f"{checkpoint_path} lacks {len(missing)} trained tensors, the first {missing[0]}")
-        self._begin_moments(checkpoint.pop("steps"))
-        for group, saved in zip(self._zero.param_groups, checkpoint.pop("groups"), strict=True):
-            group.update(saved)  # the rate of the next step, which schedulers set after every step only
-        for name, tensor in tensors.items():
-            self._scatter(tensor, state[name])
-            if tensor.requires_grad:
+        """Read a checkpoint of any strategy and number of ranks; every rank reads what it holds of it.
+
+        With ZeRO-1 and 2 the copy that computes is whole on every rank and read whole, a tensor at a time. Raises `ValueError`
+        where it lacks a trained tensor, and `TrainedFileError`.
+        """
+        with TrainedFile(Path(checkpoint_path)) as file:
+            checkpoint = restored(file.record) | {"rng": dict(OnDisk(file, RNG)), "state_dict": {}}
+            tensors = self._trained()
+            if missing := sorted(tensors.keys() - OnDisk(file, STATE).keys()):
+                raise ValueError(f"{checkpoint_path} lacks {len(missing)} trained tensors, the first {missing[0]}")
+            self._begin_moments(checkpoint.pop("steps"))
+            module: Any = self.lightning_module
+            options = options_of_groups(
+                checkpoint.pop("groups"), checkpoint["group_sizes"], checkpoint[TRAINABLES], module.optimizer_groups()
+            )
+            for group, saved in zip(self._zero.param_groups, options, strict=True):
+                group.update(saved)  # the rate of the next step, which schedulers set after every step only
+            for name, tensor in tensors.items():
+                if not hasattr(tensor, "ds_tensor"):
+                    tensor.data.copy_(file.tensor(STATE + name))
+            for name, fragment in self._fragments(tensors).items():
+                fragment.set(file.part(STATE + name, fragment.elements))
                 for key in MOMENTS:
-                    self._scatter(tensor, moments[f"{name}/{key}"], key)
-        return checkpoint | {"state_dict": {}}
+                    fragment.set(file.part(f"{OPTIMIZER}{name}/{key}", fragment.elements), key)
+            _log.info("%s: this rank read %.1f MB", checkpoint_path, file.bytes_read / 1e6)
+            return checkpoint
+
+    def all_told(self, told: T) -> list[T]:
+        """See `Ranks`."""
+        everyone: list[Any] = [None] * self.world_size
+        torch.distributed.all_gather_object(everyone, told)
+        return everyone
+
+    @property
+    def rank(self) -> int:
+        """See `Ranks`."""
+        return int(self.global_rank)
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
         """Done by `load_checkpoint`."""
@@ -115,46 +147,13 @@ class ZeroStrategy(DeepSpeedStrategy):
         module: Any = self.lightning_module
         return module.trained_tensors()
 
-    def _gathered(self, tensor: Tensor, key: str | None = None) -> Entry:
-        """A trained tensor in float32, or one of its moments, whole."""
-        from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
+    def _fragments(self, trained: Mapping[str, Tensor]) -> dict[str, Fragment]:
+        """What this rank holds of trained parameters, by name."""
+        found = {name: Fragment.of(tensor, self.rank) for name, tensor in trained.items() if tensor.requires_grad}
+        return {name: fragment for name, fragment in found.items() if fragment is not None}
 
-        if not tensor.requires_grad:
-            return Entry.of(tensor)
-        shape = tuple(getattr(tensor, "ds_shape", tensor.shape))
-
-        def make() -> Tensor:
-            whole = safe_get_full_fp32_param(tensor) if key is None else safe_get_full_optimizer_state(tensor, key)
-            return whole.float().reshape(shape)
-
-        return Entry(torch.float32, shape, make)
-
-    def _scatter(self, tensor: Tensor, value: Tensor, key: str | None = None) -> None:
-        """Set this rank's part of a trained tensor, or of one of its moments, and of the copy that computes."""
-        from deepspeed.utils import (
-            safe_set_full_fp32_param,
-            safe_set_full_optimizer_state,
-            safe_set_local_fp32_param,
-            safe_set_local_optimizer_state,
-        )
-
-        value = value.to(self.root_device)
-        if not tensor.requires_grad:
-            tensor.data.copy_(value)
-        elif hasattr(tensor, "ds_tensor"):
-            held: Any = tensor.ds_tensor  # ZeRO-3: padded, so that all ranks hold equally much
-            padded = nn.functional.pad(value.flatten(), (0, held.numel() * self.world_size - value.numel()))
-            part = padded[held.numel() * self.global_rank :][: held.numel()]
-            if key is None:
-                safe_set_local_fp32_param(tensor, part)
-                held.data.copy_(part)
-            else:
-                safe_set_local_optimizer_state(tensor, part, key)
-        elif key is None:
-            safe_set_full_fp32_param(tensor, value)
-            tensor.data.copy_(value)
-        else:
-            safe_set_full_optimizer_state(tensor, value, key)
+    def _record(self, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+        return record_of(checkpoint, steps=self._steps_taken(), groups=self._groups())
 
     def _flat_parts(self) -> list[Tensor]:
         """The flat fp32 tensors that the torch optimizer steps, this rank's part of everything trained."""
@@ -184,6 +183,12 @@ class ZeroStrategy(DeepSpeedStrategy):
 
     def _groups(self) -> list[dict[str, Any]]:
         return [{key: value for key, value in group.items() if key != "params"} for group in self._zero.param_groups]
+
+
+def _part(fragment: Fragment, moment: str | None = None) -> Part:
+    """A fragment as it is written, made when its turn comes."""
+    entry = Entry(torch.float32, (len(fragment.elements),), lambda: fragment.read(moment))
+    return Part(entry, fragment.elements.start, fragment.shape)
 
 
 ZERO: Final = ("deepspeed_1", "deepspeed_2", "deepspeed_3", "deepspeed_2_offload", "deepspeed_3_offload")

@@ -87,6 +87,21 @@ def withdraw(ledger: Ledger, jobs: Sequence[ShardJob], doubts: Iterable[Met], to
     ledger.forget_done(list(bad))
 
 
+def withdraw_left(ledger: Ledger, jobs: Sequence[ShardJob]) -> None:
+    """Take back what a run that was killed had put aside in doubt about the shards `jobs`. Raises as `Ledger.journal`."""
+    by_part = {job.path.stem: job for job in jobs}
+    for part, keys in ledger.doubts.left(by_part):
+        by_part[part].reset()
+        ledger.forget_done([part])
+        retire_left(ledger, part, keys)
+
+
+def retire_left(ledger: Ledger, part: str, keys: Sequence[str]) -> None:
+    """Let the bad replies that a killed run left in doubt be asked again; then nothing is in doubt any more."""
+    _retire(ledger, part, keys)
+    ledger.doubts.forget([part])
+
+
 def _names(job: ShardJob) -> list[Path]:
     """What a shard left, in an order in which it is undone with the first."""
     return [job.path, job.nothing, job.path.with_suffix(".json"), job.rejects]

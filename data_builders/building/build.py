@@ -13,6 +13,7 @@ from videorouter.data_builders.building.again import (
     retire_replies,
     settled,
     withdraw,
+    withdraw_left,
 )
 from videorouter.data_builders.building.estimate import estimate
 from videorouter.data_builders.building.executors import EXECUTORS
@@ -51,6 +52,7 @@ def build(
     """
     run = folder.run
     here = [jobs[index] for index in run.slice_of(len(jobs))]
+    withdraw_left(folder.ledger, here)
     give_back(here)
     verdicts = asked_again(run)
     todo = [job for job in here if not settled(job, verdicts)]
@@ -81,7 +83,7 @@ def build(
 
 def _spec(folder: RunFolder, recipe: Recipe, frames: FrameConfig, videos: int) -> BuildSpec:
     """The spec of a build of so many videos."""
-    streaks = Streaks(videos, folder.run.refused_in_a_row)
+    streaks = Streaks(videos, folder.run.refused_in_a_row, folder.ledger.doubts)
     return BuildSpec(folder.out, folder.fingerprint, frames, recipe, folder.ledger, folder.teacher, streaks)
 
 
@@ -95,6 +97,7 @@ def _estimate(folder: RunFolder, todo: Sequence[ShardJob], spec: BuildSpec, outc
     except TeacherStopped as error:
         outcome.stopped = error
         withdraw(folder.ledger, fresh, spec.streaks.doubts, ())
+    folder.ledger.doubts.forget(job.path.stem for job in todo)
 
 
 def _build(folder: RunFolder, todo: Sequence[ShardJob], spec: BuildSpec, outcome: Outcome, first: bool) -> None:
@@ -130,6 +133,7 @@ def _build(folder: RunFolder, todo: Sequence[ShardJob], spec: BuildSpec, outcome
     finally:
         if not ended:
             withdraw(folder.ledger, fresh, [*doubts, *spec.streaks.doubts], told)
+        folder.ledger.doubts.forget(job.path.stem for job in todo)
         for job in (job for job in again if job.done):
             failures = sum(reject.failed for reject in read_rejects(job.rejects))
             folder.ledger.record_done(job.path.stem, len(job.videos), _questions(folder, job), failures)

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from videorouter.data_builders.bounds import ANY, check_above_zero, check_bounds
 from videorouter.data_builders.building.ledger import Caps
 from videorouter.data_builders.teacher.fault import VIDEOS
+
+VIDEOS_PER_SHARD = {"videos_per_shard": (1, ANY)}
+"""Its bounds, which a build without questions has, too."""
 
 
 @dataclass
@@ -27,6 +31,10 @@ class BuildConfig:
     videos_per_shard: int = 8
     exclude: Path | None = None
     near_duplicates: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for a number out of bounds."""
+        check_bounds(self, VIDEOS_PER_SHARD)
 
 
 @dataclass
@@ -64,16 +72,9 @@ class RunConfig(Caps):
     def __post_init__(self) -> None:
         if self.executor not in ("local", "ray"):
             raise ValueError(f"unknown executor {self.executor!r}: there are local and ray")
-        if self.dry_run < 0:
-            raise ValueError(f"dry_run is {self.dry_run}: give the number of videos to label, such as 8")
-        if self.tokens_per_second is not None and self.tokens_per_second <= 0:
-            raise ValueError(
-                f"tokens_per_second is {self.tokens_per_second}: give what one GPU gets through, such as 5000"
-            )
-        if self.workers < 1:
-            raise ValueError(f"workers must be at least 1, not {self.workers}")
-        if self.refused_in_a_row < 0:
-            raise ValueError(f"refused_in_a_row is {self.refused_in_a_row}: give 0 or more")
+        bounds = dict.fromkeys(("dry_run", "refused_in_a_row", "max_usd", "max_tokens"), (0, ANY))
+        check_bounds(self, {**bounds, "workers": (1, ANY), "tolerate": (0, 1)})
+        check_above_zero(self, "tokens_per_second")
         self.slice_of(0)
 
     def slice_of(self, shards: int) -> range:
@@ -83,4 +84,6 @@ class RunConfig(Caps):
         first, colon, end = self.shard_range.partition(":")
         if not colon or not (first or "0").isdigit() or not (end or "0").isdigit():
             raise ValueError(f"shard_range must be FIRST:END, such as 0:100, not {self.shard_range!r}")
+        if end and int(end) < int(first or 0):
+            raise ValueError(f"shard_range {self.shard_range!r} ends before it begins")
         return range(shards)[int(first or 0) : int(end) if end else None]

@@ -5,7 +5,7 @@ import logging
 import multiprocessing
 import os
 import threading
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
@@ -31,6 +31,10 @@ DEATHS = 2
 """Processes that may die of one shard before it is put aside."""
 STOP = "stop"
 """Sent to a process that is to end without finishing its shards."""
+TO_DRAIN = 10.0
+"""Seconds in which a cancelled task ends: its last answers are awaited for three."""
+HEARD_WITHIN = 0.5
+"""Seconds in which a task hears that it is cancelled."""
 RAY_RETRIES = 5
 """Times ray starts a task again whose node or process went away."""
 
@@ -82,6 +86,10 @@ def run_ray(spec: BuildSpec, jobs: Sequence[ShardJob], run: RunConfig, finished:
                 stopped = stopped or outcome.stopped is not None
                 finished(outcome)
     finally:
+        for one in running:  # they drain as after Ctrl-C, and let go of their journals
+            ray.cancel(one)
+        if running:
+            ray.wait(running, num_returns=len(running), timeout=TO_DRAIN)
         if ours:
             ray.shutdown()
 
@@ -226,4 +234,18 @@ def _build_in_ray(spec: BuildSpec, job: ShardJob) -> ShardOutcome:
     if job.done:
         return ShardOutcome(job)
     with log_in(spec.out), closing(ShardBuilder(spec)) as builder:
-        return builder.run(builder.build(job))
+        return builder.run(_interruptible(builder.build(job)))
+
+
+async def _interruptible(work: Awaitable[ShardOutcome]) -> ShardOutcome:
+    """Await work. Ray cancels by an interruption without a signal, which a loop that waits hears of at its next turn."""
+
+    async def turns() -> None:
+        while True:
+            await asyncio.sleep(HEARD_WITHIN)
+
+    turning = asyncio.create_task(turns())
+    try:
+        return await work
+    finally:
+        turning.cancel()

@@ -12,12 +12,14 @@ from pathlib import Path
 from threading import Lock
 
 from videorouter.data_builders.teacher.config import Price, Usage, read_prices
+from videorouter.data_builders.teacher.doubts import Doubts
 from videorouter.data_builders.teacher.errors import BudgetSpent
-from videorouter.data_builders.teacher.journal import Journal
+from videorouter.data_builders.teacher.journal import AnswerNotKept, Journal
 from videorouter.data_builders.teacher.journal_spending import spent_in
 
 LEDGER = "ledger.sqlite"
 ANSWERS = "answers"
+DOUBTS = "doubts"
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS spent (part TEXT, model TEXT, requests INTEGER, images INTEGER, tokens_in INTEGER, "
     "tokens_out INTEGER, estimated INTEGER, PRIMARY KEY (part, model))",
@@ -35,6 +37,10 @@ _BUSY = 600.0
 
 _ONE_AT_A_TIME = Lock()
 """Threads of one process take turns: SQLite would let them sleep and try again, for up to a tenth of a second."""
+
+
+class LedgerUnusable(AnswerNotKept):
+    """The ledger can be read or written no more: the disk, not the item, is at fault."""
 
 
 @dataclass
@@ -74,7 +80,7 @@ class Ledger:
     def open(cls, out: Path, prices: Path | None, caps: Caps, model: str | None) -> "Ledger":
         """Open it, and put in order what a kill left behind; journals that another process holds are left to that.
 
-        Raises `ValueError` for a broken price table, or a cap in dollars without a price of `model`.
+        Raises `ValueError` for a broken price table, or a cap in dollars without a price of `model`; `LedgerUnusable`.
         """
         ledger = cls(out, read_prices(prices), caps, model)
         if caps.max_usd is not None and model is not None and model not in ledger.prices:
@@ -99,6 +105,11 @@ class Ledger:
         )
         self.record_spent(part, journal.spent())
         return journal
+
+    @property
+    def doubts(self) -> Doubts:
+        """What is in doubt, of all parts."""
+        return Doubts(self.out / DOUBTS)
 
     def record_spent(self, part: str, spent: Mapping[str, Usage]) -> None:
         """Set what a part has spent, by model; what is paid stays paid, so that a smaller sum comes too late."""
@@ -127,7 +138,7 @@ class Ledger:
     def spent_on(self, parts: Collection[str], model: str) -> Usage:
         """What the answers of one model for these parts cost."""
         wanted = set(parts)
-        with closing(self._connect()) as connection:
+        with self._reading() as connection:
             rows = connection.execute(
                 "SELECT part, requests, images, tokens_in, tokens_out, estimated FROM spent WHERE model = ?", (model,)
             ).fetchall()
@@ -135,7 +146,7 @@ class Ledger:
 
     def totals(self) -> Totals:
         """Sums over all parts."""
-        with closing(self._connect()) as connection:
+        with self._reading() as connection:
             rows = connection.execute(
                 "SELECT model, SUM(requests), SUM(images), SUM(tokens_in), SUM(tokens_out), SUM(estimated) FROM spent "
                 "GROUP BY model"
@@ -161,14 +172,27 @@ class Ledger:
             if usd >= self.caps.max_usd:
                 raise BudgetSpent(f"{usd:.4f} dollars are spent in {self.out}, --max_usd is {self.caps.max_usd:g}")
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.out / LEDGER, timeout=_BUSY, isolation_level=None)
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Raises `LedgerUnusable`."""
+        path = self.out / LEDGER
+        try:
+            with closing(sqlite3.connect(path, timeout=_BUSY, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                yield connection
+        except sqlite3.OperationalError as error:
+            raise LedgerUnusable(
+                f"{path}: the ledger cannot be read or written ({error}): make room or change the permissions, then run the same "
+                "command again"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise LedgerUnusable(
+                f"{path} is no ledger ({error}): remove it, it is made again from the journals"
+            ) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with _ONE_AT_A_TIME, closing(self._connect()) as connection:
+        with _ONE_AT_A_TIME, self._reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")

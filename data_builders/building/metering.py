@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from videorouter.data_builders.teacher.config import Usage
+from videorouter.data_builders.teacher.fault import Asking
 from videorouter.data_builders.teacher.journal import Answer
 from videorouter.data_builders.teacher.request import Request
 from videorouter.data_builders.teacher.teacher import Teacher
@@ -71,9 +72,9 @@ class MeteredTeacher(Teacher):
         self.__dict__.update(vars(teacher))
         self._meter = meter
 
-    async def _answer(self, request: Request, kind: str) -> Answer:
+    async def _answer(self, request: Request, asking: Asking) -> Answer:
         kept = self._shared.journal.find(request.key)
-        answer = await super()._answer(request, kind)
+        answer = await super()._answer(request, asking)
         self._meter.note(request, answer.usage, paid=kept is None)
         return answer
 

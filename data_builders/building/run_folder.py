@@ -1,7 +1,7 @@
 """A run folder, opened for one build: locked, held to one configuration, with its ledger.
 
-A changed configuration is refused with the difference, never mixed in. Of jobs that start at one moment each in its turn claims
-the folder, so that the first one's configuration is all of theirs.
+Once anything is labelled a changed configuration is refused with the difference, never mixed in. Of jobs that start at one
+moment each in its turn claims the folder, so that the first one's configuration is all of theirs.
 """
 
 import hashlib
@@ -12,14 +12,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from videorouter.data_builders.building.again import PUT_BY
 from videorouter.data_builders.building.config import RunConfig
-from videorouter.data_builders.building.ledger import ANSWERS, LEDGER, Ledger
+from videorouter.data_builders.building.ledger import ANSWERS, DOUBTS, LEDGER, Ledger
 from videorouter.data_builders.building.question_index import INDEX
 from videorouter.data_builders.building.turns import ALONE, SHARED, locked, opened_to_lock, turn
+from videorouter.data_builders.rejects import QUARANTINE
 from videorouter.data_builders.teacher.config import TeacherConfig
 from videorouter.data_builders.teacher.parameters import USUAL
 from videorouter.json_files import read_object
 from videorouter.run_log import log_in
+from videorouter.shards.sidecar import MANIFEST
 from videorouter.shards.writer import remove_unfinished, write_atomically
 
 RECORD = "build.json"
@@ -45,6 +48,10 @@ PLACES = {
 }
 SPEED = {"concurrency", "timeout", "attempts", "wait", "patience", "deadline", "memory", "decoders"}
 LEFT_OUT = frozenset(PLACES | SPEED | {option.name for option in fields(RunConfig)})
+
+
+LABELS = ("*.tar", f"{PUT_BY}/*.tar", "probes*.json", "probed.jsonl")
+"""What a folder holds of which anything is labelled, or was probed."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +98,10 @@ def claim_folder(
 ) -> tuple[str, dict[str, Any]]:
     """Claim `out` for `config`: its fingerprint and the flat record of what was fingerprinted.
 
-    Where an earlier run's configuration differs, `new_run` moves what it made to `out/earlier/N`, and raises `ValueError` where
-    others work in it, that is, not `alone`; without it `ValueError` is raised, showing the difference. Answers already paid
-    stay: they are found by what was asked.
+    Where an earlier run's configuration differs and nothing was labelled by it, as where the endpoint refused what it asked, the
+    new one takes its place. Where something was, `new_run` moves it to `out/earlier/N`, and without it `ValueError` is raised,
+    showing the difference. So it is where others work in the folder, that is, not `alone`. Answers already paid stay: they are
+    found by what was asked.
     """
     wanted = json.loads(json.dumps(_without(config), sort_keys=True, default=str))
     record = out / RECORD
@@ -104,6 +112,8 @@ def claim_folder(
             raise ValueError(f"jobs of another configuration work in {out}: wait for their end to begin anew")
         if changed and new_run:
             _move_to_earlier(out)
+        elif changed and alone and not any(any(out.glob(name)) for name in LABELS):
+            _remove_verdicts(out)
         elif changed:
             told = "; ".join(f"{name}: {earlier.get(name)!r} -> {wanted.get(name)!r}" for name in changed)
             raise ValueError(
@@ -127,11 +137,20 @@ def _remove_left_behind(out: Path) -> None:
         remove_unfinished(folder)
 
 
+def _remove_verdicts(out: Path) -> None:
+    """Remove what a run that labelled nothing put aside; the record goes last, so that a kill leaves it to be repeated."""
+    for path in (*(out / "rejects").glob("*"), out / QUARANTINE, out / MANIFEST):
+        path.unlink(missing_ok=True)
+    if (out / LEDGER).is_file():
+        Ledger(out).forget_all_done()
+    (out / RECORD).unlink()
+
+
 def _move_to_earlier(out: Path) -> None:
     """Move everything but what was paid and `earlier` itself; the record goes last, so that a kill leaves it to be repeated."""
     aside = out / EARLIER / str(sum(1 for _ in (out / EARLIER).glob("*/" + RECORD)))
     aside.mkdir(parents=True, exist_ok=True)
-    kept = {EARLIER, ANSWERS, RECORD}
+    kept = {EARLIER, ANSWERS, DOUBTS, RECORD}
     for path in sorted(out.iterdir()):
         is_shared = path.name.startswith((LEDGER, INDEX, f".{INDEX}")) or path.name.endswith(LOCK)
         if path.name not in kept and not is_shared:

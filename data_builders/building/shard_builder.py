@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
@@ -79,7 +78,7 @@ class ShardBuilder:
         self.spec = spec
         self.videos = VideoFolder(spec.frames, VerdictCache(spec.out / VERDICTS))
         self.labeller = spec.recipe(self.videos)
-        self._client = TeacherClient(spec.teacher or TeacherConfig(), spec.ledger.admit)
+        self._client = TeacherClient(spec.teacher or TeacherConfig(), spec.ledger.admit, spec.streaks.answered)
         self._decoding = ThreadPoolExecutor(spec.frames.decoders, "decoding")
 
     def close(self) -> None:
@@ -92,14 +91,7 @@ class ShardBuilder:
         try:
             return asyncio.run(self._client.run(work))
         except BaseExceptionGroup as group:
-            error = first_of(group)
-        except sqlite3.Error as lost:
-            error = lost
-        if isinstance(error, sqlite3.Error):
-            raise OSError(
-                f"{self.spec.out}: its ledger cannot be written ({error}): make room, or change the permissions"
-            )
-        raise error
+            raise first_of(group) from group
 
     async def build_all(self, jobs: AsyncIterator[ShardJob], finished: Finished) -> None:
         """Build shards as they come, two at a time; after one that was stopped no other is begun."""

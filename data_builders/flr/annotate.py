@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
+from videorouter.data_builders.bounds import ANY, check_bounds
 from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
 from videorouter.data_builders.building.plan import VideoJob
 from videorouter.data_builders.flr.filters import NECESSITY_PROMPTS, check_marked_frames
@@ -35,6 +36,10 @@ class ScoringConfig:
     window: int = 32
     threshold: int = 50
     boundary: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for numbers out of bounds."""
+        check_bounds(self, {"window": (1, ANY), "threshold": (0, 100), "boundary": (0, ANY)})
 
 
 @dataclass

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from videorouter.data_builders.bounds import ANY, check_bounds
 from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
 from videorouter.data_builders.building.plan import VideoJob
 from videorouter.data_builders.flr.filters import COHERENCE, COUNTERFACTUAL, FILTERS, PROPOSAL, Candidate, caption_lines
@@ -35,6 +36,10 @@ class GenerateConfig:
     questions_per_video: int = 8
     window: int = 16
     licence: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for numbers out of bounds."""
+        check_bounds(self, {"questions_per_video": (1, ANY), "window": (1, ANY)})
 
 
 class QuestionGenerator:

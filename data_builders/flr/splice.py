@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from videorouter.data_builders.bounds import ANY, check_bounds
 from videorouter.data_builders.building.labeller import Labelled, Labeller, label_each
 from videorouter.data_builders.building.plan import UNSPLIT, VideoJob
 from videorouter.data_builders.flr.spans import frames_in_spans
@@ -41,6 +42,10 @@ class SpliceConfig:
 
     clips_per_video: int = 8
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for a number out of bounds."""
+        check_bounds(self, {"clips_per_video": (1, ANY)})
 
 
 @dataclass(frozen=True)

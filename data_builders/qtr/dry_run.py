@@ -27,6 +27,7 @@ from videorouter.data_builders.qtr.frame_source import FrameSource
 from videorouter.data_builders.qtr.outcomes import PROBES, PolicyConfig
 from videorouter.data_builders.qtr.probe import ProbeConfig
 from videorouter.data_builders.qtr.probe_draws import SampledVideo, Split, probing_rows
+from videorouter.data_builders.qtr.probe_record import DECIDE, answers_to_decide
 from videorouter.data_builders.qtr.probing import (
     categorise,
     is_for_training,
@@ -39,14 +40,13 @@ from videorouter.data_builders.teacher.client import TeacherClient
 from videorouter.data_builders.teacher.concurrency import map_concurrently
 from videorouter.data_builders.teacher.config import Usage
 from videorouter.data_builders.teacher.errors import TeacherStopped
+from videorouter.data_builders.teacher.fault import Streaks
 from videorouter.data_builders.teacher.replies import Category, QuestionCategory
 from videorouter.data_builders.teacher.teacher import Teacher
 from videorouter.data_builders.videos import FrameConfig, VideoFolder
 from videorouter.shards.schema import VideoQuestion
 
 PROBING_LOCK = ".probing.lock"
-DECIDE = "decide"
-"""The part of a run folder, and its journal, under which the answers are kept that labels rest on."""
 _KINDS = {category: number for number, category in enumerate(Category)}
 _Questions = Mapping[str, Sequence[VideoQuestion]]
 
@@ -73,9 +73,11 @@ def estimate_labels(
             )
             return outcome
         before, meter = folder.ledger.spent_on([DECIDE], folder.teacher.model), Meter()
-        with closing(folder.ledger.journal(DECIDE)) as journal, closing(VideoFolder(frames)) as videos:
+        with answers_to_decide(folder.ledger) as journal, closing(VideoFolder(frames)) as videos:
             client = TeacherClient(folder.teacher, folder.ledger.admit)
-            teacher = MeteredTeacher(Teacher(folder.teacher, client, journal), meter)
+            sampled = min(folder.run.dry_run, len({question.video for question in questions}))
+            streaks = Streaks(sampled, folder.run.refused_in_a_row, folder.ledger.doubts)
+            teacher = MeteredTeacher(Teacher(folder.teacher, client, journal, streaks), meter)
             source = FrameSource(videos, TeacherLabeller(videos, teacher, scoring), relevance)
             sample = estimate_probing(
                 questions, source, teacher, meter, folder.ledger, before, probing, policies, folder.run.dry_run
@@ -100,7 +102,7 @@ async def estimate_probing(
 ) -> Estimate:
     """Categorise and probe the questions of `count` videos, spread evenly, and estimate the rest; `before` was paid earlier.
 
-    Raises as `run_probing`, and `ValueError` where there is no question.
+    Raises as `run_probing`, also where all of the sample is refused alike, and `ValueError` where there is no question.
     """
     if not questions:
         raise ValueError("there is no question to label: nothing to estimate")
@@ -114,6 +116,7 @@ async def estimate_probing(
     eligible = [one for one in questions if _may_be_probed(one, policies)]
     probed = _share_to_probe(sample, categories, eligible, config.per_category, policies)
     rejects += await _probe(probed, frames, teacher, meter, config)
+    teacher.streaks.finish()
     seconds = time.monotonic() - start
     new_texts = _new_texts(sample)
     videos = [

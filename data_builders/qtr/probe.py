@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from videorouter.data_builders.bounds import ANY, check_bounds
 from videorouter.data_builders.teacher.answering import answer_from, is_right
 from videorouter.data_builders.teacher.concurrency import all_answered
 from videorouter.data_builders.teacher.replies import VideoAnswer
@@ -59,6 +60,11 @@ class ProbeConfig:
     per_category: int = 24
     local_base: str | None = None
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for numbers out of bounds."""
+        scales = ("global_scale", "relevant_scale", "irrelevant_scale")
+        check_bounds(self, dict.fromkeys(("tokens_per_frame", "budget", *scales, "per_category"), (1, ANY)))
 
     def plan(self, policy: Policy, relevant: Sequence[bool]) -> Allocation:
         """The forced allocation. Raises `UnworkableBudget` as `allocate` raises `ValueError`."""

@@ -1,6 +1,7 @@
 """What probing showed, on disk: `probes.json` once all is probed, until then `probed.jsonl`; and how it is asked again."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from videorouter.data_builders.building.plan import plan_shards
 from videorouter.data_builders.qtr.outcomes import PROBES, Probing
 from videorouter.data_builders.qtr.probe import Probed
 from videorouter.data_builders.rejects import Reject
+from videorouter.data_builders.teacher.journal import Journal
 from videorouter.data_builders.teacher.replies import QuestionCategory
 from videorouter.shards.schema import VideoQuestion
 from videorouter.shards.writer import write_atomically
@@ -75,6 +77,18 @@ class ProbeLog:
     def remove(self) -> None:
         """All of it is kept in `probes.json` now."""
         self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def answers_to_decide(ledger: Ledger) -> Iterator[Journal]:
+    """The journal of what labels rest on; bad replies that a killed run left in doubt are asked again. Raises as `Journal`."""
+    with closing(ledger.journal(DECIDE)) as journal:
+        for _, keys in ledger.doubts.left([DECIDE]):
+            journal.retire(keys)
+        try:
+            yield journal
+        finally:
+            ledger.doubts.forget([DECIDE])
 
 
 def probe_again(out: Path, ledger: Ledger, verdicts: Collection[str]) -> None:

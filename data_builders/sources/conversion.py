@@ -161,7 +161,10 @@ def rejects_beside(out: Path) -> Path:
 
 
 def print_conversions(conversions: Sequence[Conversion], console: Console | None = None) -> None:
-    """A table with a line a file: rows, questions, spans clamped and dropped, rejects by verdict; then options merged, licences."""
+    """A table with a line a file: rows, questions, spans clamped and dropped, rejects by verdict.
+
+    Then the first reject and its reason, options merged, licences.
+    """
     table = Table(title="annotation files")
     table.add_column("file", overflow="fold")
     table.add_column("source", no_wrap=True)
@@ -183,6 +186,9 @@ def print_conversions(conversions: Sequence[Conversion], console: Console | None
     console = console or Console(markup=False, highlight=False)
     console.print(table)
     for done in conversions:
+        if done.rejects:
+            first = done.rejects[0]
+            console.print(f"{done.path.name}: the first left out, {first.item}: {first.reason}", soft_wrap=True)
         if done.merged:
             console.print(f"{done.path.name}: {done.merged} options that stood twice are kept once", soft_wrap=True)
     for source, stated in licences.items():

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.sources.encoding import check_encoding
+from videorouter.data_builders.sources.encoding import NOT_UTF8, check_encoding
+from videorouter.data_builders.sources.files import writable
 from videorouter.data_builders.sources.rows import LONGEST_RAW, Malformed, Row
 
 MOST_LINES = 100
@@ -21,12 +22,12 @@ _OPEN = "unexpected end of data"
 
 
 def csv_rows(path: Path, columns: tuple[str, ...] = ()) -> Iterator[Row | Reject]:
-    """The rows of a CSV file with a header, as objects by column; a row of another width is a `Reject`.
+    """The rows of a CSV file with a header, as objects by column; a row of another width, or no UTF-8, is a `Reject`.
 
     A row's place is its first line. Raises `Malformed` where the header lacks one of `columns`, and for UTF-16.
     """
     check_encoding(path)
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         lines = file.readlines()
     header: list[str] | None = None
     at = 0
@@ -35,16 +36,18 @@ def csv_rows(path: Path, columns: tuple[str, ...] = ()) -> Iterator[Row | Reject
         where, number, raw = f"{path.name}:{at + 1}", at + 1, "".join(lines[at : at + count]).rstrip("\r\n")
         at += count
         if isinstance(values, str):
-            yield Reject(where, "source", "malformed", f"not a CSV row ({values})", raw[:LONGEST_RAW])
+            yield Reject(where, "source", "malformed", f"not a CSV row ({values})", writable(raw[:LONGEST_RAW]))
         elif not raw.strip():
             continue
+        elif header is not None and writable(raw) != raw:
+            yield Reject(where, "source", "malformed", NOT_UTF8, writable(raw[:LONGEST_RAW]))
         elif header is None:
             header = [name.strip() for name in values]
             if missing := [column for column in columns if column not in header]:
                 raise Malformed(f"its header lacks {', '.join(missing)}")
         elif len(values) != len(header):
             problem = f"{len(values)} fields where the header has {len(header)}"
-            yield Reject(where, "source", "malformed", problem, raw[:LONGEST_RAW])
+            yield Reject(where, "source", "malformed", problem, writable(raw[:LONGEST_RAW]))
         else:
             yield Row(where, number, dict(zip(header, values, strict=True)), raw)
     if header is None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from videorouter.data_builders.sources.rows import Malformed
 
+NOT_UTF8 = "it is not UTF-8: save the file as UTF-8"
+"""Why a row is put aside of which bytes would have to be guessed."""
 _MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),  # begins like UTF-16's
     (codecs.BOM_UTF32_BE, "UTF-32"),

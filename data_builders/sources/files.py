@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from videorouter.data_builders.rejects import Reject
-from videorouter.data_builders.sources.encoding import utf8_content, utf8_lines
+from videorouter.data_builders.sources.encoding import NOT_UTF8, utf8_content, utf8_lines
 from videorouter.data_builders.sources.rows import LONGEST_RAW, Malformed, Row, json_kind
 
 
 def text_rows(path: Path) -> Iterator[Row | Reject]:
-    """The lines of a text file that are not blank; bytes that are no UTF-8 are replaced."""
+    """The lines of a text file that are not blank; one that is no UTF-8 is a `Reject`."""
     for number, content in utf8_lines(path):
-        line = content.decode(errors="replace").strip()
-        yield Row(f"{path.name}:{number}", number, line, line)
+        where, raw = f"{path.name}:{number}", content.decode(errors="replace").strip()
+        try:
+            line = content.decode().strip()
+            yield Row(where, number, line, line)
+        except UnicodeDecodeError:
+            yield Reject(where, "source", "malformed", NOT_UTF8, raw[:LONGEST_RAW])
 
 
 def json_lines(path: Path) -> Iterator[Row | Reject]:

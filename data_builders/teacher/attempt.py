@@ -15,7 +15,6 @@ from videorouter.data_builders.teacher.errors import (
 )
 from videorouter.data_builders.teacher.exchange import Response, TooLarge, Unanswered, Unreached
 from videorouter.data_builders.teacher.journal import Answer
-from videorouter.data_builders.teacher.refusals import shape_of
 from videorouter.data_builders.teacher.request import Request
 from videorouter.data_builders.teacher.retry_after import USUAL, retry_after
 
@@ -30,14 +29,13 @@ OF_THE_RUN = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Why there is no answer yet, and of what `shape` that is.
+    """Why there is no answer yet.
 
     `wait`: seconds to wait at least; `too_many`: seconds in which nobody may ask; `counts` as a failure of the request;
     `unreached`: there was no connection.
     """
 
     text: str
-    shape: str | None = None
     wait: float = 0.0
     too_many: float | None = None
     counts: bool = False
@@ -62,7 +60,7 @@ async def attempt(endpoint: Endpoint, request: Request, seconds: float) -> Answe
             )
         return Problem(trouble, unreached=True)
     except Unanswered as error:
-        return Problem(endpoint.hide(str(error)), shape_of(None, None, str(error)), counts=True)
+        return Problem(endpoint.hide(str(error)), counts=True)
     except TooLarge as error:
         reason = f"the teacher's response is no chat completion but {error}"
         raise TeacherReplyError(reason, "", "no chat completion: too large") from error
@@ -80,11 +78,11 @@ def _read(request: Request, response: Response) -> Answer | Complaint:
 def _met(endpoint: Endpoint, told: Complaint, headers: Mapping[str, str]) -> Problem:
     """What an error means: for the endpoint, for this request (then it is raised), or for the next attempt."""
     words, wait = endpoint.hide(str(told)), retry_after(headers)
-    if told.status == 429 and not told.no_money:
-        return Problem(words, told.shape, too_many=USUAL if wait is None else wait)
-    if told.status >= 500 or told.status in (408, 409, 425):
-        return Problem(words, told.shape, wait or 0.0, counts=True)
-    status = 402 if told.no_money else 301 if told.status < 400 else told.status
+    if told.meant == 429:
+        return Problem(words, too_many=USUAL if wait is None else wait)
+    if told.status >= 500 or told.status in (408, 409, 425, 499):
+        return Problem(words, wait or 0.0, counts=True)
+    status = 301 if told.status < 400 else told.meant
     if status not in OF_THE_RUN:
         raise TeacherRefusal(
             f"the teacher refused the request: {words}",
@@ -95,4 +93,4 @@ def _met(endpoint: Endpoint, told: Complaint, headers: Mapping[str, str]) -> Pro
     endpoint.refusal = TeacherRefuses(
         f"the teacher at {endpoint.name} refused: {words}: {OF_THE_RUN[status]}, then run the same command again"
     )
-    return Problem(words, told.shape)
+    return Problem(words)

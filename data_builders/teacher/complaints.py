@@ -18,7 +18,13 @@ _CODES = ("code", "status_code", "statusCode", "status", "error_code", "http_cod
 _UNNAMED = 500
 """The status of an error without one: trying again may help."""
 
-_NO_MONEY = re.compile("insufficient_quota|billing_(?:hard_limit|not_active)|insufficient.balance", re.IGNORECASE)
+_OF_THE_ACCOUNT = (400, 403, 429)
+"""Statuses under which some vendors say that the key or the account is at fault."""
+_NO_MONEY = re.compile(
+    "insufficient_quota|billing_(?:hard_limit|not_active)|insufficient.balance|credit balance is too low|arrearage",
+    re.IGNORECASE,
+)
+_NO_KEY = re.compile("api_key_invalid|(?:invalid|incorrect)[ _]api[ _]key|api key (?:not valid|expired)", re.IGNORECASE)
 _BY_WORD = [
     (re.compile(words, re.IGNORECASE), status)
     for words, status in (
@@ -49,9 +55,11 @@ class Complaint:
         return f"{'error inside a 200: ' if self.inside else 'HTTP '}{self.status}{code} {self.message}"
 
     @property
-    def no_money(self) -> bool:
-        """Whether the account has nothing left, which some vendors answer as 429: waiting does not help."""
-        return self.status == 429 and _NO_MONEY.search(self.body) is not None
+    def meant(self) -> int:
+        """The status that is meant: 402 where the account has nothing left, 401 where the key is wrong, whatever it says."""
+        if self.status not in _OF_THE_ACCOUNT:
+            return self.status
+        return 402 if _NO_MONEY.search(self.body) else 401 if _NO_KEY.search(self.body) else self.status
 
     @property
     def shape(self) -> str:
@@ -105,6 +113,8 @@ def _errors(told: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
             yield from _errors(one, depth + 1)
     elif isinstance(told, Mapping):
         yield told
+        if isinstance(told.get("message"), Mapping):
+            yield from _errors(told["message"], depth + 1)
         for name in ("error", "errors", "innererror", "metadata"):
             inner = told.get(name)
             yield from _errors({"message": inner} if isinstance(inner, str) else inner, depth + 1)

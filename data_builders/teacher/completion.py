@@ -30,7 +30,7 @@ def read_completion(request: Request, body: bytes) -> Answer | Complaint:
         return _unnamed(text)
     message = choice["message"]
     reply, refusal = _text(message.get("content")), _refusal(message)
-    if not reply.strip():
+    if not reply.strip() and ending is not Ending.CUT_OFF:  # else these are thoughts that came to no end
         reply = next((said for name in _THOUGHT_ALOUD if "{" in (said := _text(message.get(name)))), "")
     if refusal and "{" not in reply:
         ending, reply = Ending.REFUSED, refusal

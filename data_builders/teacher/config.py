@@ -1,6 +1,5 @@
 """Where the teacher is, how it is asked, and what its answers cost."""
 
-import math
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -8,6 +7,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from videorouter.data_builders.bounds import ANY, check_above_zero, check_bounds
 from videorouter.data_builders.teacher.addresses import shown
 from videorouter.data_builders.teacher.parameters import Parameters
 
@@ -62,20 +62,9 @@ class TeacherConfig:
                 raise ValueError(
                     f"--teacher.base_url {shown(url)!r} is not an address: give one such as http://127.0.0.1:8000/v1"
                 )
-        numbers = (
-            ("concurrency", 1),
-            ("attempts", 0),
-            ("wait", 0),
-            ("patience", 0),
-            ("max_tokens", 1),
-            ("temperature", 0),
-        )
-        for name, least in numbers:
-            number = getattr(self, name)
-            if number is not None and not (math.isfinite(number) and number >= least):
-                raise ValueError(f"teacher.{name} is {number}: give {least} or more")
-        if not (math.isfinite(self.timeout) and self.timeout > 0):
-            raise ValueError(f"teacher.timeout is {self.timeout:g}: give the seconds that a request may take")
+        least = {"concurrency": 1, "attempts": 0, "wait": 0, "patience": 0, "max_tokens": 1, "temperature": 0}
+        check_bounds(self, {name: (number, ANY) for name, number in least.items()}, "teacher.")
+        check_above_zero(self, "timeout", prefix="teacher.")
         if ours := [name for name in OURS if name in self.extra_body]:
             raise ValueError(
                 f"teacher.extra_body holds {' and '.join(ours)}: these are the builder's own, leave them out"
@@ -114,7 +103,7 @@ class Usage:
 class Price(BaseModel):
     """Dollars a million tokens (`input`, `output`) and an image."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     input: float = Field(ge=0)
     output: float = Field(ge=0)
     image: float = Field(ge=0, default=0.0)

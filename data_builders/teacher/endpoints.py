@@ -26,6 +26,9 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 SIGN_OF_LIFE = 10.0
 """Seconds at most in which an endpoint must say that it is there."""
 COMPLETIONS = "/chat/completions"
+OF_THE_BODY = ("content-length", "transfer-encoding", "content-encoding")
+"""Headers that say how a body is sent, as it is."""
+_IS_A_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NAMES_A_KEY = re.compile("key|auth|token|secret|cookie|sig", re.IGNORECASE)
 
 
@@ -122,6 +125,8 @@ def _endpoint(
     key = (os.environ.get(variable) or "none").strip()
     sent = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **headers}
     for name, value in sent.items():
+        if not _IS_A_NAME.fullmatch(name) or name.lower() in OF_THE_BODY:
+            raise ValueError(f"teacher.headers {name!r} is no name of a header that can be set: leave it out")
         if not (value.isascii() and value.isprintable()):
             source = f"the key in ${variable}" if name == "Authorization" else f"the value of teacher.headers {name!r}"
             raise ValueError(

@@ -27,6 +27,8 @@ class TeacherReplyError(ValueError):
     """
 
     verdict: ClassVar[str] = "invalid_reply"
+    conclusive: bool = True
+    """Whether it may be the last of so many alike that the run is stopped."""
     moderation: bool = False
     """Whether the endpoint put it down to what the item shows or asks, so that other items may well be answered."""
     keys: tuple[str, ...] = ()
@@ -62,6 +64,14 @@ class TeacherFiltered(TeacherReplyError):
 
 
 class TeacherFailure(TeacherReplyError):
-    """The endpoint failed on this one request again and again, while it is there for others. A rerun may succeed."""
+    """The endpoint failed on this one request again and again, while it is there for others. A rerun may succeed.
+
+    How it fails is not told apart: a server that is asked too much breaks off, times out or answers 500 by turns. It is
+    `conclusive` where it was tried for `--teacher.patience`, as others of its kind had failed before it.
+    """
 
     verdict = "server_error"
+
+    def __init__(self, reason: str, *, conclusive: bool = False) -> None:
+        super().__init__(reason, "")
+        self.conclusive = conclusive

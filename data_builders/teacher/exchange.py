@@ -25,7 +25,10 @@ class Response:
 
 
 class Unreached(Exception):
-    """There is no connection; `lasting` where waiting does not bring one: a name without an address, a wrong certificate."""
+    """There is no connection; `lasting` where waiting does not bring one: a name without an address, a wrong certificate.
+
+    A handshake that the other side broke off is not.
+    """
 
     def __init__(self, reason: str, lasting: bool) -> None:
         super().__init__(reason)
@@ -80,7 +83,11 @@ async def _read(response: httpx2.Response) -> Response:
 
 
 def _lasting(error: Exception) -> bool:
-    return any(isinstance(cause, socket.gaierror | ssl.SSLError) for cause in _causes(error))
+    broken_off = ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError
+    return any(
+        isinstance(cause, socket.gaierror | ssl.SSLError) and not isinstance(cause, broken_off)
+        for cause in _causes(error)
+    )
 
 
 def _words(error: Exception) -> str:

@@ -1,16 +1,19 @@
 """Whose fault a refusal is: an item's, or the run's, where one video after another is refused alike (ours).
 
 The same refusal, or invalid replies of one shape, of the same kind of request about `VIDEOS` videos with no success of that kind
-between is the run's. What names moderation is an item's, until it is over half of the last `REMEMBERED` requests.
+between is the run's. So are failures, once one has been tried for `--teacher.patience`: an endpoint may be busy. What names
+moderation is an item's, until it is over half of the last `REMEMBERED` requests.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from videorouter.data_builders.teacher.errors import TeacherRefuses
+from videorouter.data_builders.teacher.doubts import Doubts
+from videorouter.data_builders.teacher.errors import TeacherFailure, TeacherRefuses
 from videorouter.data_builders.teacher.hints import what_to_change
 
 Key = TypeVar("Key")
@@ -27,17 +30,24 @@ _VIDEOS_AT_WORK = 4096
 
 @dataclass(frozen=True)
 class Asking:
-    """A request on its way: the kind it is of, the video it is about, and how many pictures it carries."""
+    """A request on its way: the kind it is of, the video it is about, and how many pictures it carries.
+
+    It `began` in monotonic seconds.
+    """
 
     number: int
     kind: str
     video: str
     size: int
+    began: float
 
 
 @dataclass(frozen=True)
 class Met:
-    """What a request met in place of a good answer; `keys` find the bad replies that were paid for in the journal of `part`."""
+    """What a request met in place of a good answer; `keys` find the bad replies that were paid for in the journal of `part`.
+
+    The run is stopped for no streak of which none is `conclusive`.
+    """
 
     kind: str
     video: str
@@ -47,6 +57,8 @@ class Met:
     keys: tuple[str, ...] = ()
     moderation: bool = False
     part: str = ""
+    began: float = 0.0
+    conclusive: bool = True
 
 
 @dataclass
@@ -75,10 +87,12 @@ class Streaks:
     the endpoint as it is, and speaks for its own video alone.
     """
 
-    def __init__(self, videos: int | None = None, most: int = VIDEOS) -> None:
-        """`videos` is how many the build has; at `most` the run is stopped, at 0 never."""
-        self.videos, self.most = videos, most
+    def __init__(self, videos: int | None = None, most: int = VIDEOS, noted: Doubts | None = None) -> None:
+        """`videos` is how many the build has; at `most` the run is stopped, at 0 never. What is in doubt is `noted`."""
+        self.videos, self.most, self.noted = videos, most, noted or Doubts()
         self.stopped: TeacherRefuses | None = None
+        self.answered = False
+        """Whether any good answer came."""
         self._begun = 0
         self._pending: dict[int, str] = {}
         self._open: list[Met] = []
@@ -102,7 +116,7 @@ class Streaks:
         self._pending[self._begun] = kind
         if self._is_small:
             self._asked.setdefault(kind, set()).add(video)
-        return Asking(self._begun, kind, video, size)
+        return Asking(self._begun, kind, video, size, time.monotonic())
 
     def succeeded(self, asking: Asking, kept: bool = False) -> None:
         """A good answer came, or was `kept` from before."""
@@ -110,6 +124,7 @@ class Streaks:
         self._pass(asking.kind, asking.video, asking.size)
         if not kept:
             self._clear(asking.kind, asking.size)
+            self._note()
         self.left(asking)
 
     def met(self, asking: Asking, met: Met, at_once: int) -> None:
@@ -122,12 +137,15 @@ class Streaks:
         self._recent.append(met if met.moderation else None)
         if not met.moderation:
             self._meet(met, at_once)
+        self._note()
         self._judge()
 
-    def failed(self, asking: Asking) -> None:
-        """No answer came that would tell anything. Raises `TeacherRefuses` where that was the last one waited for."""
-        self.left(asking)
-        self._judge()
+    def failing_since(self, met: Met) -> float | None:
+        """When those began, in monotonic seconds, with which this one would complete a streak; None where it would not."""
+        alike = self._streak(met, met)
+        if met.video not in alike or not 0 < self.most <= len(alike):
+            return None
+        return min(one.began for one in (*self._open, met) if (one.kind, one.shape) == (met.kind, met.shape))
 
     def left(self, asking: Asking) -> None:
         """The request ended, or was given up."""
@@ -147,6 +165,7 @@ class Streaks:
         for met in heard.met:
             if not met.moderation:
                 self._meet(met, 0)
+        self._note()
         self._judge()
 
     def finish(self) -> None:
@@ -167,9 +186,9 @@ class Streaks:
     def _moderated(self) -> bool:
         return self.most > 0 and sum(met is not None for met in self._recent) > REMEMBERED // 2
 
-    def _streak(self, like: Met) -> set[str]:
-        """The videos that met the same, where that is not known to be their own."""
-        same = (met for met in self._open if (met.kind, met.shape) == (like.kind, like.shape))
+    def _streak(self, like: Met, *more: Met) -> set[str]:
+        """The videos that met the same, or would with `more`, where that is not known to be their own."""
+        same = (met for met in (*self._open, *more) if (met.kind, met.shape) == (like.kind, like.shape))
         return {met.video for met in same if self._own.get((met.kind, met.video), -1) < met.size}
 
     def _pass(self, kind: str, video: str, size: int) -> None:
@@ -179,6 +198,7 @@ class Streaks:
 
     def _clear(self, kind: str, size: int) -> None:
         """The endpoint answered a request just now."""
+        self.answered = True
         cleared = [met for met in self._open if met.kind == kind and met.size <= size]
         if cleared:
             self._open = [met for met in self._open if met.kind != kind or met.size > size]
@@ -193,10 +213,13 @@ class Streaks:
 
     def _meet(self, met: Met, at_once: int) -> None:
         self._open = [*self._open[1 - _DOUBTS :], met]
-        if 0 < self.most <= len(self._streak(met)):
+        if met.conclusive and 0 < self.most <= len(self._streak(met)):
             in_flight = islice(self._pending.items(), at_once)
             awaited = {number for number, kind in in_flight if kind == met.kind}
             self._trials.setdefault((met.kind, met.shape), awaited)
+
+    def _note(self) -> None:
+        self.noted.note((met.part, met.keys) for met in self.doubts)
 
     def _drop_trials(self) -> None:
         """Forget the trials of streaks that were broken."""
@@ -223,8 +246,9 @@ class Streaks:
         else:
             told = f"{met.kind} requests about {_counted(videos)} met the same, and none was answered between"
         advice = what_to_change(met.reason)
+        refuses = "fails on" if met.shape == TeacherFailure.verdict else "refuses"
         self.stopped = TeacherRefuses(
-            f"the endpoint refuses what this run asks: {told}: {met.reason[:1000]}: {advice}; then run the same command again: "
+            f"the endpoint {refuses} what this run asks: {told}: {met.reason[:1000]}: {advice}; then run the same command again: "
             "it asks anew, good answers are kept (--refused_in_a_row 0 puts such items aside instead)"
         )
         raise self.stopped

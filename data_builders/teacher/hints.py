@@ -3,6 +3,10 @@
 import re
 
 _HINTS = (
+    (
+        r"stream",
+        "the builders read whole replies: ask a model that gives them, or through a gateway that gathers streams",
+    ),
     (r"temperature", "set --teacher.temperature to what the model takes, or leave it out with null"),
     (
         r"max_(?:completion_)?tokens|cut off",
@@ -11,6 +15,10 @@ _HINTS = (
     (
         r"(?:too many|at most|maximum|limit|exceed\w*).{0,60}image|image.{0,60}(?:too many|at most|maximum|limit|exceed)",
         "allow more pictures a request (vLLM: --limit-mm-per-prompt), or ask with a smaller --window or fewer --frames",
+    ),
+    (
+        r"no answer within",
+        "raise --teacher.timeout, or ask with a smaller --window, fewer --frames or a lower --teacher.concurrency",
     ),
     (
         r"\b413\b|too large|entity|payload|body size",
@@ -27,6 +35,10 @@ _HINTS = (
     (
         r"moderat|content.?(?:filter|policy)|safety|filtered",
         "change the endpoint's filter, or the endpoint",
+    ),
+    (
+        r"extra_forbidden|extra inputs|(?:unknown|unrecognized|unsupported).{0,20}(?:field|parameter|argument|propert)",
+        "take the field out of requests, --teacher.extra_body '{\"NAME\": null}'",
     ),
     (r"\b40[123]\b|api.?key|forbidden|permission|unauthorized|billing|quota", "check the key and what it may do"),
     (r"\b404\b|\bmodel\b", "check --teacher.model and --teacher.base_url"),

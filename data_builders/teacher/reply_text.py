@@ -4,6 +4,7 @@ import json
 import re
 
 _THOUGHTS = re.compile(r"<(think|thinking|thought|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_BEGINNING_OF_THOUGHTS = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _END_OF_THOUGHTS = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _INSIDE = re.compile(r'(?:[\[,]|"\s*:)\s*$')
@@ -12,14 +13,17 @@ _MOST_TRIES = 100
 _DECODER = json.JSONDecoder(strict=False)  # a line break inside a string is what models write, too
 
 
-def json_text(raw: str) -> str:
+def json_text(raw: str, cut_off: bool = False) -> str:
     """The JSON object in `raw`, without thoughts, code fences, a byte-order mark and lone surrogates; `raw` where there is none.
 
-    Of several objects it is the longest; a part of a broken one is none.
+    Of several objects it is the longest; a part of a broken one is none. What was `cut_off` before its end may be all thoughts,
+    and the object in them a draft: then it counts where the reply begins with it, thoughts that ended aside.
     """
     text = raw.strip("\ufeff \t\r\n")
     found = _longest_object(text) if text.startswith("{") else None
-    found = found or _longest_object(_without_thoughts(text))
+    rest = _without_thoughts(text)
+    if not cut_off or rest.lstrip().startswith(("{", "```")):
+        found = found or _longest_object(rest)
     return without_surrogates(raw if found is None else json.dumps(found, ensure_ascii=False))
 
 
@@ -29,8 +33,8 @@ def without_surrogates(text: str) -> str:
 
 
 def _without_thoughts(text: str) -> str:
-    """What follows the thoughts; their beginning may be in the prompt."""
-    return _END_OF_THOUGHTS.split(_THOUGHTS.sub("", text))[-1]
+    """What follows the thoughts; their beginning may be in the prompt, and they may have no end."""
+    return _BEGINNING_OF_THOUGHTS.split(_END_OF_THOUGHTS.split(_THOUGHTS.sub("", text))[-1])[0]
 
 
 def _longest_object(text: str) -> dict[str, object] | None:

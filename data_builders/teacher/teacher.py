@@ -120,7 +120,7 @@ class Teacher:
         request = Request(self.config.model, text, tuple(pictures), schema, parameters=self.config.parameters)
         asking = self._shared.streaks.began(kind, self.video, len(pictures))
         try:
-            checked = await self._valid(request, schema, check, kind, trace)
+            checked = await self._valid(request, schema, check, asking, trace)
         except TeacherReplyError as error:
             error.keys = tuple(trace.keys)
             self._met(asking, error)
@@ -159,16 +159,16 @@ class Teacher:
         request: Request,
         schema: type[ReplyModel],
         check: Callable[[ReplyModel], Checked],
-        kind: str,
+        asking: Asking,
         trace: "_Trace",
     ) -> Checked:
         """The checked reply to a request, or to its one correction."""
-        answer = await self._traced(request, kind, trace)
+        answer = await self._traced(request, asking, trace)
         checked, problem, _ = _checked(answer, schema, check)
         if problem is not None:
             correction = f"This reply is not valid: {problem}. Reply again, with JSON of the requested schema only."
             request = replace(request, correcting=(answer.raw, correction))
-            answer = await self._traced(request, kind, trace)
+            answer = await self._traced(request, asking, trace)
             checked, problem, shape = _checked(answer, schema, check)
             if problem is not None:
                 error = unusable(answer.ending, answer.raw, schema.__name__, problem, request.most_tokens)
@@ -178,7 +178,16 @@ class Teacher:
 
     def _met(self, asking: Asking, error: TeacherReplyError) -> None:
         """Count what was met in place of a good answer. Raises `TeacherRefuses` where it is the run's fault; all stop then."""
-        met = Met(
+        met = self._of(asking, error)
+        self._shared.heard.met.append(met)
+        try:
+            self._shared.streaks.met(asking, met, self.config.concurrency)
+        except TeacherRefuses as stop:
+            self._shared.client.close(stop)
+            raise
+
+    def _of(self, asking: Asking, error: TeacherReplyError) -> Met:
+        return Met(
             asking.kind,
             asking.video,
             asking.size,
@@ -187,43 +196,39 @@ class Teacher:
             error.keys,
             error.moderation,
             self._shared.journal.part,
+            asking.began,
+            error.conclusive,
         )
-        try:
-            if isinstance(error, TeacherFailure):
-                self._shared.streaks.failed(asking)
-            else:
-                self._shared.heard.met.append(met)
-                self._shared.streaks.met(asking, met, self.config.concurrency)
-        except TeacherRefuses as stop:
-            self._shared.client.close(stop)
-            raise
 
-    async def _traced(self, request: Request, kind: str, trace: "_Trace") -> Answer:
+    async def _traced(self, request: Request, asking: Asking, trace: "_Trace") -> Answer:
         trace.kept = self._shared.journal.find(request.key) is not None
-        answer = await self._answer(request, kind)
+        answer = await self._answer(request, asking)
         trace.keys.append(request.key)
         return answer
 
-    async def _answer(self, request: Request, kind: str) -> Answer:
+    async def _answer(self, request: Request, asking: Asking) -> Answer:
         """The reply: kept from before, in flight for another question, or asked for now."""
         key, shared = request.key, self._shared
         answer = shared.journal.find(key)
         if answer is None:
             if key not in shared.asking:
-                shared.asking[key] = asyncio.create_task(self._pay(key, request, kind))
+                shared.asking[key] = asyncio.create_task(self._pay(key, request, asking))
                 shared.asking[key].add_done_callback(lambda task: self._forget(key, task))
             answer = await asyncio.shield(shared.asking[key])
         shared.used += answer.usage
         return answer
 
-    async def _pay(self, key: str, request: Request, kind: str) -> Answer:
+    async def _pay(self, key: str, request: Request, asking: Asking) -> Answer:
         async def keep(answer: Answer) -> None:
             self._shared.usage += answer.usage
-            self._shared.sent.setdefault(kind, Sent()).add(request, answer.usage, time.monotonic() - start)
+            self._shared.sent.setdefault(asking.kind, Sent()).add(request, answer.usage, time.monotonic() - start)
             await self._shared.journal.keep(key, answer)
 
+        def failing_since(failure: TeacherFailure) -> float | None:
+            return self._shared.streaks.failing_since(self._of(asking, failure))
+
         start = time.monotonic()
-        return await self._shared.client.send(request, keep)
+        return await self._shared.client.send(request, keep, failing_since)
 
     def _forget(self, key: str, task: asyncio.Task[Answer]) -> None:
         del self._shared.asking[key]
@@ -241,7 +246,7 @@ def _checked(
     if (no_reply := withheld(answer.ending, answer.raw)) is not None:
         raise no_reply
     try:
-        return check(schema.model_validate_json(json_text(answer.raw))), None, ""
+        return check(schema.model_validate_json(json_text(answer.raw, answer.ending is Ending.CUT_OFF))), None, ""
     except ValidationError as error:
         found = error.errors(include_url=False)
         problem = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'reply'}: {one['msg']}" for one in found)

@@ -11,6 +11,7 @@ from videorouter.miniature.pretraining.processor_files import ROLES, VIDEO, writ
 from videorouter.miniature.world.wordings import vocabulary
 from videorouter.routers.answering.video_router import VideoRouter
 from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.saved_tensors import give_usual_mode
 from videorouter.routers.checkpoints.base_identity import weights_hash
 from videorouter.routers.checkpoints.router_folder import BaseModel, RouterConfig, build_routers
 
@@ -57,6 +58,7 @@ def save_base(
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(out)
+    give_usual_mode(out / "model.safetensors")
     tokenizer.save_pretrained(out)
     write_processor_files(out, model.config)
     (out / "README.md").write_text(card, encoding="utf-8")

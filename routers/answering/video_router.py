@@ -20,10 +20,13 @@ from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.loading_options import Loading, PromptOptions, hub_access
 from videorouter.routers.backbones.prompt import SharedPrefix
 from videorouter.routers.backbones.protocol import Backbone, Grid
+from videorouter.routers.checkpoints.base_facts import base_facts
 from videorouter.routers.checkpoints.base_identity import BaseModel
-from videorouter.routers.checkpoints.export import model_card
-from videorouter.routers.checkpoints.hub import copy_beside_weights, router_folder
+from videorouter.routers.checkpoints.card import model_card
+from videorouter.routers.checkpoints.hub import copy_beside_weights, remove_router_files, router_folder
+from videorouter.routers.checkpoints.language_inside import language_inside
 from videorouter.routers.checkpoints.router_folder import (
+    CARD,
     RouterConfig,
     build_routers,
     check_base,
@@ -32,6 +35,7 @@ from videorouter.routers.checkpoints.router_folder import (
     trained_tensors,
     write_folder,
 )
+from videorouter.routers.checkpoints.training_history import read_history
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
 from videorouter.routers.systems.base import System, encodes_on_demand, forced_policy, on_grid
@@ -152,12 +156,11 @@ class VideoRouter:
         Raises `ValueError` where there is no router.
         The card of the folder that it was loaded from, with its metrics, stays true as long as nothing was changed.
         """
-        unchanged = self.folder is not None and read_config(self.folder) == self.config
-        card = (self.folder / "README.md") if self.folder is not None and unchanged else None
-        told = card.read_text(encoding="utf-8") if card is not None and card.exists() else model_card(self.config)
-        if self.folder is not None:
+        if self.folder is None:
+            remove_router_files(Path(path))
+        else:
             copy_beside_weights(self.folder, Path(path))
-        write_folder(Path(path), self.config, trained_tensors(self.config, self.semantic, self.image), told)
+        write_folder(Path(path), self.config, trained_tensors(self.config, self.semantic, self.image), self._card())
 
     def rescaled(self, scales: Scales) -> Self:
         """The same routers with other compression scales."""
@@ -308,6 +311,16 @@ class VideoRouter:
             with peak_memory(self.backbone.device) as peak:
                 made = self._answer(watched, AskedQuestion(*asked), built, budget, max_new_tokens, shared)
             yield replace(made, peak_memory=peak.bytes)
+
+    def _card(self) -> str:
+        """That of the folder it was loaded from where nothing was changed, else a new one with the same trainings."""
+        folder, base = self.folder, self.config.base
+        if folder is None:
+            return model_card(self.config, base=base_facts(base.path, base.revision))
+        if (folder / CARD).exists() and read_config(folder) == self.config:
+            return (folder / CARD).read_text(encoding="utf-8")
+        facts, inside = base_facts(base.path, base.revision), language_inside(folder)
+        return model_card(self.config, read_history(folder), base=facts, language=inside)
 
     def _there(self, router: Router | None) -> Router:
         if router is None:

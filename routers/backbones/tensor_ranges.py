@@ -21,6 +21,9 @@ DTYPES = {
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
 }  # fmt: skip
 
+NAME_OF = {dtype: name for name, dtype in DTYPES.items()}
+"""What safetensors calls a dtype."""
+
 _CHUNK = 16 * 2**20
 
 
@@ -45,6 +48,10 @@ class TensorRanges:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, Tensor]]:
@@ -79,7 +86,9 @@ class TensorRanges:
             yield bytes(content)
             start, size = start + len(content), min(2 * size, _CHUNK)
 
-    def _tensor(self, name: str, entry: dict[str, Any]) -> Tensor:
+    def part(self, name: str, elements: range) -> Tensor:
+        """Consecutive `elements` of a tensor, counted as if it were flat: `[len(elements)]`. Raises `ValueError` as `read`."""
+        entry = self.header[name]
         dtype = DTYPES.get(entry["dtype"])
         if dtype is None:
             raise ValueError(f"{self.path} holds {name} as {entry['dtype']}, which this version cannot read")
@@ -88,9 +97,12 @@ class TensorRanges:
             raise ValueError(
                 f"{self.path} gives {name} {end - start} bytes, which its shape {entry['shape']} contradicts"
             )
-        content = torch.empty(end - start, dtype=torch.uint8)
-        self._fill(self._tensors_from + start, memoryview(cast(Any, content.numpy())))
-        return content.view(dtype).reshape(entry["shape"])
+        content = torch.empty(len(elements) * dtype.itemsize, dtype=torch.uint8)
+        self._fill(self._tensors_from + start + elements.start * dtype.itemsize, memoryview(cast(Any, content.numpy())))
+        return content.view(dtype)
+
+    def _tensor(self, name: str, entry: dict[str, Any]) -> Tensor:
+        return self.part(name, range(math.prod(entry["shape"]))).reshape(entry["shape"])
 
     def _read_header(self, size: int) -> dict[str, Any]:
         length = bytearray(8)

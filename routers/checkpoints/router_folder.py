@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from videorouter.json_files import read_object
 from videorouter.routers.backbones.frame_shape import FrameShape
 from videorouter.routers.backbones.loading_options import HubAccess, PromptOptions
 from videorouter.routers.backbones.protocol import Backbone
+from videorouter.routers.backbones.saved_tensors import save_tensors
 from videorouter.routers.backbones.shadow import ShadowStack, ShadowWeights
 from videorouter.routers.checkpoints.base_identity import BaseModel, CheckpointError, base_identity
 from videorouter.routers.checkpoints.same_base import same_base
@@ -25,6 +26,7 @@ __all__ = ["BaseModel", "CheckpointError", "RouterConfig", "build_routers", "che
 
 FORMAT_VERSION = 1
 WEIGHTS = "model.safetensors"
+CARD = "README.md"
 BELOW = "shadow."
 
 
@@ -91,19 +93,21 @@ def trained_tensors(config: RouterConfig, semantic: SemanticRouter, image: Image
     )
 
 
-def write_folder(folder: Path, config: RouterConfig, tensors: dict[str, Tensor], card: str) -> None:
-    """Write config, weights and model card."""
+def write_folder(
+    folder: Path, config: RouterConfig, tensors: dict[str, Tensor], card: str, place: Path | None = None
+) -> None:
+    """Write config, weights and model card; `place` is where they will lie, if not in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS)
-    write_config(folder, config)
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    save_tensors(tensors, folder / WEIGHTS)
+    write_config(folder, config, place)
+    (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def write_config(folder: Path, config: RouterConfig) -> None:
-    """Write config.json; the base's path is stored relative to `folder` when it is a local folder."""
+def write_config(folder: Path, config: RouterConfig, place: Path | None = None) -> None:
+    """Write config.json; the base's path is stored relative to `place`, `folder` where None, when it is a local folder."""
     content = asdict(config)
     if Path(config.base.path).is_dir():
-        content["base"]["path"] = os.path.relpath(Path(config.base.path).resolve(), folder.resolve())
+        content["base"]["path"] = os.path.relpath(Path(config.base.path).resolve(), (place or folder).resolve())
     (folder / "config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

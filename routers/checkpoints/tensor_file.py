@@ -5,14 +5,12 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from videorouter.routers.backbones.tensor_ranges import DTYPES
-
-_NAME_OF: Final = {dtype: name for name, dtype in DTYPES.items()}
+from videorouter.routers.backbones.tensor_ranges import NAME_OF
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def _header(entries: Mapping[str, Entry], names: list[str], metadata: Mapping[st
     for name in names:
         entry = entries[name]
         end = offset + entry.bytes
-        content[name] = {"dtype": _NAME_OF[entry.dtype], "shape": list(entry.shape), "data_offsets": [offset, end]}
+        content[name] = {"dtype": NAME_OF[entry.dtype], "shape": list(entry.shape), "data_offsets": [offset, end]}
         offset = end
     written = json.dumps(content).encode()
     written += b" " * (-len(written) % 8)

@@ -1,6 +1,8 @@
 """Builds that take a second: many names for one short video, four tiny frames, questions that name their video."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -49,11 +51,25 @@ class SmallBuild:
         self.questions = write_questions(folder / "questions.jsonl", self.videos, each, more)
 
     def run(self, url: str, out: str, *options: str, builder: tuple[str, ...] = ("flr", "annotate")) -> int:
+        return main(self.command(url, out, *options, builder=builder))
+
+    def begin(self, url: str, out: str, *options: str, builder: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        """As `run`, in a process group of its own."""
+        arguments = self.command(url, out, *options, builder=builder)
+        return subprocess.Popen(
+            [sys.executable, "-m", "videorouter.data_builders", *arguments],
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def command(self, url: str, out: str, *options: str, builder: tuple[str, ...] = ("flr", "annotate")) -> list[str]:
+        """The arguments."""
         about = [] if builder[-1] == "generate" else ["--questions", str(self.questions)]
         arguments = [*builder, *about, "--videos", str(self.videos), *FRAMES, "--teacher.base_url", url]
         arguments += ["--tied", "global"] if builder[-1] == "qtr" else []
         arguments += ["--videos_per_shard", "1", "--out", str(self.folder / out), "--teacher.concurrency", "2"]
-        return main([*arguments, *options])
+        return [*arguments, *options]
 
     def shards(self, out: str) -> dict[str, bytes]:
         """The bytes of all shards and of the manifest."""

@@ -91,6 +91,7 @@ GOOD: dict[str, Callable[[], Response]] = {
     "an error that is null": lambda: JSONResponse(completion() | {"error": None}),
     "no reason to end": lambda: answered(finish=None),
     "blanks after the reply, to the limit": lambda: answered(REPLY + " " * 9999, "length"),
+    "blanks after thoughts and the reply": lambda: answered(f"<think>{{}}</think>\n{REPLY}" + " " * 9999, "length"),
     "called text": lambda: raw(body_of(completion()), "text/plain"),
     "called latin-1": lambda: raw(body_of(completion()), "application/json; charset=latin-1"),
     "bytes that are no UTF-8": lambda: raw(body_of(completion(note="x")).replace(b'"x"', b'"\xe9"')),
@@ -114,6 +115,13 @@ PUT_ASIDE: dict[str, tuple[Callable[[], Response], type[Exception], str]] = {
     "content a number": (lambda: answered(7), NONE, "after one correction: reply: Input should be an object"),
     "a wrong schema": (lambda: answered("{}"), NONE, "category: Field required; reason: Field required"),
     "thoughts without an end": (lambda: answered("<think>hm"), NONE, "Invalid JSON"),
+    "a draft in thoughts without an end": (lambda: answered(f"<think>perhaps {REPLY} or"), NONE, "Invalid JSON"),
+    "a draft in thoughts that were cut off": (
+        lambda: answered(f"perhaps {REPLY} or", finish="length"), TeacherCutOff, "cut off twice",
+    ),
+    "a draft in thoughts beside no content that were cut off": (
+        lambda: answered(None, finish="length", reasoning_content=f"perhaps {REPLY} or"), TeacherCutOff, "cut off twice",
+    ),
     "too deep": (lambda: answered("[" * 100_000), NONE, "Invalid JSON"),
     "a refusal": (lambda: answered(None, refusal="I cannot help"), REFUSED, "^the model refused: I cannot help$"),
     "a refusal as a part": (lambda: answered([{"type": "refusal", "refusal": "No."}]), REFUSED, "model refused: No."),
@@ -182,6 +190,15 @@ OF_ALL: dict[str, tuple[Callable[[], Response], str]] = {
     "no key": (lambda: refused(401, "invalid api key"), "HTTP 401 invalid api key: check the key in the variable"),
     "no money": (lambda: refused(402, "pay"), "HTTP 402 pay: check the account"),
     "no quota": (lambda: refused(429, "spent", code="insufficient_quota"), "429 .insufficient_quota. spent: check the account"),
+    "no money, as Anthropic says it": (
+        lambda: refused(400, "Your credit balance is too low to access the Anthropic API.", type="invalid_request_error"),
+        "credit balance is too low .*: check the account",
+    ),
+    "no money, as DashScope says it": (lambda: refused(400, "Access denied", code="Arrearage"), "Arrearage.*: check the account"),
+    "a key that Gemini does not know": (
+        lambda: JSONResponse([{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}], 400),
+        "HTTP 400 API key not valid.*: check the key in the variable",
+    ),
     "no such model": (lambda: refused(404, "no such model"), "HTTP 404 no such model: check --teacher.base_url"),
     "a 401 inside": (lambda: inside({"code": 401, "message": "who?"}), "error inside a 200: 401 who.: check the key"),
     "elsewhere": (

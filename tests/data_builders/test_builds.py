@@ -104,6 +104,7 @@ def test_speed_settings_and_places_may_change(tmp_path: Path) -> None:
     config = {"frames": 8, "out": "a", "videos": "x", "teacher": {"model": "m", "concurrency": 8}}
     changed = {"frames": 8, "out": "b", "videos": "y", "teacher": {"model": "m", "concurrency": 1}}
     assert claim_folder(tmp_path, config) == claim_folder(tmp_path, changed)
+    (tmp_path / "train-00000.tar").touch()
     with pytest.raises(ValueError, match=r"teacher\.model: 'm' -> 'n'"):
         claim_folder(tmp_path, changed | {"teacher": {"model": "n"}})
 

@@ -1,13 +1,19 @@
 """The ledger's sums are right whoever writes it, and at whatever moment."""
 
 import random
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.data_builders.jobs_at_once import at_one_moment
-from videorouter.data_builders.building.ledger import ANSWERS, LEDGER, Caps, Ledger
+from videorouter.data_builders.building.ledger import ANSWERS, LEDGER, Caps, Ledger, LedgerUnusable
+from videorouter.data_builders.rejects import read_rejects
 from videorouter.data_builders.teacher.config import Usage
+from videorouter.data_builders.teacher.doubts import Doubts
 from videorouter.data_builders.teacher.journal import Journal
 from videorouter.data_builders.teacher.journal_spending import spent_in
 
@@ -65,3 +71,35 @@ def test_a_lost_ledger_is_made_again_but_for_journals_that_are_held(tmp_path: Pa
     assert opened(tmp_path).totals().usage == Usage(5, 5, 50, 5)
     with closing(Journal(tmp_path / ANSWERS / "train-1.sqlite")) as journal:
         assert journal.spent()["m"].requests == 3
+
+
+def test_a_ledger_that_is_none_is_made_again_once_it_is_removed(tmp_path: Path) -> None:
+    opened(tmp_path).record_spent("train-0", {"m": Usage(9, 90, 900, 9)})
+    (tmp_path / LEDGER).write_text("no ledger")
+    with pytest.raises(LedgerUnusable, match="remove it, it is made again"):
+        opened(tmp_path)
+
+
+def test_a_file_that_may_grow_no_more_is_told_by_name(tmp_path: Path) -> None:
+    """In a process of its own, whose files are limited."""
+    program = (
+        "import resource, signal, sys; from pathlib import Path; from tests.data_builders.test_ledger import opened\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "opened(Path(sys.argv[1]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert f"{tmp_path / LEDGER}: the ledger cannot be read or written" in ended.stderr.splitlines()[-1]
+
+
+def test_a_file_of_rejects_that_does_not_read_is_told_by_name(tmp_path: Path) -> None:
+    for text in ("{", "[]", '{"item": "a"}'):
+        (tmp_path / "train-0.jsonl").write_text(f"{text}\n")
+        with pytest.raises(ValueError, match=r"train-0\.jsonl:1 is no row"):
+            list(read_rejects(tmp_path / "train-0.jsonl"))
+
+
+def test_a_note_of_doubts_that_does_not_read_is_told_by_name(tmp_path: Path) -> None:
+    for text in ("", "{bad", "7"):
+        (tmp_path / "train-0.json").write_text(text)
+        with pytest.raises(ValueError, match=r"train-0\.json does not read"):
+            list(Doubts(tmp_path).left(["train-0"]))

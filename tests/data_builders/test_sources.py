@@ -137,6 +137,28 @@ def test_broken_csv_rows_are_named_and_spoil_no_other(tmp_path: Path) -> None:
         assert said in reasons[f"val.csv:{line}"]
 
 
+def test_a_row_that_is_not_utf_8_is_put_aside_in_every_format(tmp_path: Path) -> None:
+    """As the rows of a file that was saved as Latin-1: a question must not be learned with signs in place of letters."""
+    rows = {
+        "nextqa": ("val.csv", [HEADER, "11,9,3,2,why,b,1,CW,a,b,c,d,e", "11,9,3,2,caf\u00e9,b,2,CW,a,b,c,d,e"]),
+        "charades_sta": ("sta.txt", ["AB1 0.2 9.8##a person drinks.", "AB1 0.2 9.8##in a caf\u00e9."]),
+        "questions_jsonl": ("q.jsonl", [_own("good"), _own("caf\u00e9")]),
+    }
+    for source, (name, lines) in rows.items():
+        path = tmp_path / name
+        path.write_bytes("\n".join(lines).encode("latin-1"))
+        questions, rejects = read_questions(path, source)
+        assert len(questions) == 1, source
+        assert [(reject.item, reject.verdict) for reject in rejects] == [(f"{name}:{len(lines)}", "malformed")]
+        assert "UTF-8" in rejects[0].reason or "utf-8" in rejects[0].reason
+        write_rejects(tmp_path / "rejects.jsonl", rejects)
+
+
+def _own(question: str) -> str:
+    row = {"id": question[:3], "video": "a.mp4", "question": question, "task_type": "t", "source": "s"}
+    return json.dumps(row, ensure_ascii=False)
+
+
 def test_nextgqa_joins_spans_by_video_and_question(tmp_path: Path) -> None:
     lines = [f"{video},9,3,2,why,a,{qid},CW,a,b,c,d,e" for video, qid in ((11, 0), (11, 1), (11, 2), (12, 0))]
     path = _written(tmp_path / "val.csv", HEADER, *lines)
@@ -272,7 +294,9 @@ def test_a_converted_file_keeps_its_rejects_beside_it(tmp_path: Path, capsys: py
     assert read_questions(tmp_path / "out" / "q.jsonl", "questions_jsonl") == (done.questions, [])
     assert list(read_rejects(rejects_beside(tmp_path / "out" / "q.jsonl"))) == done.rejects
     print_conversions([done])
-    assert "1 bad_span" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 bad_span" in said
+    assert "sta.txt:2: " in said
     convert_file(_written(tmp_path / "sta.txt", "AB1 0 9##b."), "charades_sta", tmp_path / "out" / "q.jsonl")
     assert not rejects_beside(tmp_path / "out" / "q.jsonl").exists()
     with pytest.raises(ValueError, match="annotation file itself"):

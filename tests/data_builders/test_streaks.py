@@ -1,6 +1,7 @@
 """Refusals are counted by kind of request and by video; what was in flight, what is larger and what moderates count apart."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -109,12 +110,40 @@ def test_a_streak_is_judged_once_those_in_flight_are_refused_too() -> None:
         streaks.met(last, met(last.video), AT_ONCE)
 
 
+def fail(video: str, conclusive: bool = False) -> Met:
+    return replace(met(video, shape="server_error"), conclusive=conclusive)
+
+
 def test_a_request_that_fails_is_waited_for_no_longer() -> None:
     streaks = Streaks()
     slow = streaks.began("scores", "v0", 1)
     refuse(streaks, *map(met, videos(9)))
     with pytest.raises(TeacherRefuses):
-        streaks.failed(slow)
+        streaks.met(slow, fail("v0"), AT_ONCE)
+
+
+def test_failures_stop_the_run_once_one_of_so_many_is_conclusive() -> None:
+    streaks = Streaks()
+    refuse(streaks, *map(fail, videos(6)))
+    assert streaks.failing_since(fail("v6")) is None
+    refuse(streaks, fail("v6"))
+    assert streaks.failing_since(fail("v7")) is not None
+    refuse(streaks, *map(fail, videos(20)))
+    assert len({one.video for one in streaks.doubts}) == 20
+    with pytest.raises(
+        TeacherRefuses, match="the endpoint fails on what this run asks: scores requests about 21 videos"
+    ):
+        refuse(streaks, fail("v20", conclusive=True))
+
+
+def test_a_failure_that_is_known_to_be_its_videos_own_is_not_doubted() -> None:
+    streaks = Streaks()
+    answer(streaks, "v9")
+    refuse(streaks, *map(fail, videos(9)))
+    assert streaks.failing_since(fail("v9")) is None
+    answer(streaks, "v10")
+    assert streaks.doubts == ()
+    assert streaks.failing_since(fail("v11")) is None
 
 
 def test_a_request_that_is_given_up_is_waited_for_no_longer() -> None:
@@ -180,7 +209,10 @@ def test_nothing_stops_a_run_that_is_told_so() -> None:
         ("HTTP 413 Request Entity Too Large", "larger bodies"),
         ("This model's maximum context length is 8192 tokens", "longer context"),
         ("Invalid schema for response_format: 'minimum' is not permitted", "response_format"),
+        ("HTTP 400 This model only support stream mode, please enable the stream parameter", "whole replies"),
+        ("HTTP 422 extra_forbidden body seed Extra inputs are not permitted", "take the field out"),
         ("HTTP 403 Forbidden", "check the key"),
+        ("the teacher failed 6 times on this request: no answer within 120 s", "--teacher.timeout"),
         ("The model `x` does not exist", "--teacher.model"),
         ("the reply is not a valid FrameScores after one correction", "constrained decoding"),
         ("no", "change what it names"),

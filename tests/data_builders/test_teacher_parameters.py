@@ -246,6 +246,7 @@ def test_what_changes_replies_makes_other_answers_and_another_data_set(
         tmp_path, recorded | {"teacher": {"model": "m", **vars(Parameters())}}
     )
     changes = {"frames": 8, "teacher": {"model": "m", **vars(Parameters()), **options}}
+    (tmp_path / "train-00000.tar").touch()
     if same:
         claim_folder(tmp_path, changes)
     else:

@@ -1,13 +1,19 @@
 """A refusal that every video meets stops the run with nothing put aside; one that some meet costs those alone."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from tests.data_builders.scripted_teacher import Asked, ScriptedTeacher, refusal, reply, scripted_teacher
+from tests.data_builders.scripted_teacher import Asked, Script, ScriptedTeacher, refusal, reply, scripted_teacher
 from tests.data_builders.small_builds import SmallBuild
 from videorouter.data_builders.building.ledger import Ledger
 
@@ -59,6 +65,94 @@ def test_what_every_video_is_refused_stops_the_run_and_the_same_command_asks_aga
     assert build.shards("out") == build.shards("undisturbed")
 
 
+@pytest.mark.parametrize("builder", [ANNOTATE, GENERATE, QTR])
+def test_what_was_to_change_may_be_changed_while_nothing_is_labelled(
+    builder: tuple[str, ...], build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The first video's file is missing, which is put aside before the endpoint refuses what it is asked."""
+    (build.videos / "v00.mp4").rename(build.folder / "v00.mp4")
+    teacher.script = lambda asked: refuse_all(asked) if "temperature" in asked.body else None
+    assert build.run(teacher.url, "out", builder=builder) == 6
+    mended = ["--teacher.temperature", "null"]
+    assert build.run(teacher.url, "out", *mended, builder=builder) == (0 if builder == GENERATE else 3)
+    assert build.run(teacher.url, "undisturbed", *mended, builder=builder) == (0 if builder == GENERATE else 3)
+    assert build.shards("out") == build.shards("undisturbed")
+    assert build.run(teacher.url, "out", builder=builder) == 1
+    assert "teacher.temperature: 'none' -> None" in capfd.readouterr().err
+
+
+NO_PATIENCE = ["--teacher.attempts", "0", "--teacher.patience", "1"]
+OF_ONE_KIND = [ANNOTATE, "VideoAnswer", "--necessity"], [GENERATE, "Coherence"], [QTR, "VideoAnswer"]
+
+
+@pytest.mark.parametrize(("builder", "kind", "options"), [(one[0], one[1], one[2:]) for one in OF_ONE_KIND])
+def test_what_fails_for_every_video_stops_the_run_with_nothing_put_aside(
+    builder: tuple[str, ...],
+    kind: str,
+    options: list[str],
+    build: SmallBuild,
+    teacher: ScriptedTeacher,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """With one status and another by turns; other kinds of request are answered."""
+
+    def fails(asked: Asked) -> Response | None:
+        return refusal("CUDA out of memory", 500 + asked.number % 3) if asked.kind == kind else None
+
+    teacher.script = fails
+    options = [*options, *NO_PATIENCE]
+    assert build.run(teacher.url, "out", *options, builder=builder) == 6
+    said = capfd.readouterr().err
+    assert "the endpoint fails on what this run asks" in said
+    assert "CUDA out of memory" in said
+    assert build.left("out") == []
+    teacher.script = lambda asked: None
+    assert build.run(teacher.url, "out", *options, builder=builder) == 0
+    assert build.run(teacher.url, "undisturbed", *options, builder=builder) == 0
+    assert build.paid("out") == build.paid("undisturbed") == len(teacher.good) // 2
+    assert build.shards("out") == build.shards("undisturbed")
+
+
+def test_what_failed_for_a_while_is_waited_for_once_so_many_have_failed(
+    build: SmallBuild, teacher: ScriptedTeacher
+) -> None:
+    """From the second video's request on a dozen fail; the last of them are the same one, tried again."""
+    teacher.script = lambda asked: refusal("busy", 503) if 1 <= asked.number <= 12 else None
+    assert build.run(teacher.url, "out", "--teacher.attempts", "0", "--teacher.patience", "30") == 3
+    assert list(build.quarantine("out").values()) in (["server_error"] * 7, ["server_error"] * 8)
+    assert build.run(teacher.url, "out", "--retry_failed") == 0
+
+
+@contextmanager
+def unresolved(looks: Callable[[int], bool], count: Iterator[int]) -> Iterator[None]:
+    """The name teacher.test is this machine's, but at looks at it, counted from 0, for which there is no name server."""
+    resolve = socket.getaddrinfo
+
+    def looked_up(host: Any, *more: Any, **options: Any) -> Any:
+        if host not in ("teacher.test", b"teacher.test"):
+            return resolve(host, *more, **options)
+        if looks(next(count)):
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve("127.0.0.1", *more, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", looked_up)
+        yield
+
+
+def test_a_name_that_does_not_resolve_for_a_moment_is_waited_for_once_it_had_answered(
+    build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The first look is the rehearsal's, the second the build's own."""
+    url, looks = teacher.url.replace("127.0.0.1", "teacher.test"), count()
+    with unresolved(lambda look: 1 <= look <= 2, looks):
+        assert build.run(url, "out", "--teacher.wait", "0", "--teacher.patience", "60") == 0
+    assert next(looks) >= 4
+    with unresolved(lambda look: True, count()):
+        assert build.run(url, "never", "--teacher.patience", "60") == 4
+    assert "check --teacher.base_url" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("builder", [ANNOTATE, QTR])
 def test_invalid_replies_of_one_shape_stop_the_run_and_are_paid_but_never_replayed(
     builder: tuple[str, ...], build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
@@ -100,6 +194,32 @@ def test_several_processes_stop_for_the_same_fault(executor: str, build: SmallBu
     teacher.script = lambda asked: None
     assert build.run(teacher.url, "out", *several) == 0
     assert build.paid("out") == 12
+
+
+@pytest.mark.slow
+def test_tasks_of_somebody_elses_ray_end_with_the_run_that_gave_them(
+    build: SmallBuild, teacher: ScriptedTeacher
+) -> None:
+    """One video's answer takes long, the others are refused."""
+    ray = pytest.importorskip("ray")
+
+    async def late() -> AsyncIterator[str]:
+        await asyncio.sleep(60)
+        yield "{}"
+
+    def script(asked: Asked) -> Response | None:
+        return StreamingResponse(late()) if asked.video == "v01" else refusal("no grammar") if teacher.good else None
+
+    teacher.script = script
+    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
+    try:
+        several, start = ["--executor", "ray", "--workers", "2"], time.monotonic()
+        assert build.run(teacher.url, "out", *several) == 6
+        assert time.monotonic() - start < 50
+        teacher.script = lambda asked: None
+        assert build.run(teacher.url, "out") == 0  # nobody holds a journal of it
+    finally:
+        ray.shutdown()
 
 
 def test_jobs_of_one_video_each_tell_the_fault_too(
@@ -164,14 +284,21 @@ def test_moderation_is_an_items_until_it_is_over_half_of_the_last_requests(
     assert build.left("all") == []
 
 
+@pytest.mark.parametrize("builder", [ANNOTATE, GENERATE, QTR])
+@pytest.mark.parametrize("script", [refuse_all, prose])
 def test_a_dry_run_says_why_it_is_refused(
-    build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
+    builder: tuple[str, ...],
+    script: Script,
+    build: SmallBuild,
+    teacher: ScriptedTeacher,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    teacher.script = refuse_all
-    assert build.run(teacher.url, "out", "--dry_run", "2") == 6
-    assert NO_TEMPERATURE in capfd.readouterr().err
+    teacher.script = script
+    assert build.run(teacher.url, "out", "--dry_run", "2", builder=builder) == 6
+    assert "2 videos met the same" in capfd.readouterr().err
     teacher.script = lambda asked: None
-    assert build.run(teacher.url, "out", "--dry_run", "2") == 0
+    assert build.run(teacher.url, "out", "--dry_run", "2", builder=builder) == 0
+    assert "put aside" not in capfd.readouterr().out
 
 
 def test_refusals_can_be_put_aside_however_many(build: SmallBuild, teacher: ScriptedTeacher) -> None:

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.routers.tiny_backbones import write_tiny
 from videorouter.miniature.pretraining.model import write_untrained_router
-from videorouter.routers.backbones.language_weights import LanguageWeights, write_language
+from videorouter.routers.backbones.language_weights import LanguageWeights, LoraSettings, write_language
 from videorouter.routers.backbones.loading import load_backbone
 
 BESIDE = {
@@ -50,7 +50,7 @@ def with_language(folder: Path, base: Path, mode: Any) -> Path:
     """A router folder over `base` whose language model is another one, as far from it as a training leads."""
     write_untrained_router(folder, base)
     backbone: Any = load_backbone(str(base))
-    weights = LanguageWeights.of(backbone.model, mode, rank=4)
+    weights = LanguageWeights.of(backbone.model, mode, LoraSettings(rank=4))
     torch.manual_seed(1)
     trained = {
         name: value.detach() + 0.2 * torch.randn_like(value) * value[0].numel() ** -0.5

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def named(shards: ShardDataset, item: Item) -> str:
     return f"{shards[item.sample].key}:{','.join(map(str, item.questions))}"
 
 
-def loader_of(folder: Path, limits: Limits | None = None, seed: int = 0, **options: int) -> EpochLoader[str]:
+def loader_of(folder: Path, limits: Limits | None = None, seed: int = 0, **options: Any) -> EpochLoader[str]:
     shards = ShardDataset(folder)
     asked = [range(len(shards.labels(index))) for index in range(len(shards))]
     order = EpochOrder(asked, [place.entry.frames for place in shards.catalogue.places], limits or Limits(2, 3), seed)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from videorouter.train.feature_cache import DiskCache
+from videorouter.train.feature_cache import DiskCache, Key
 
-KEYS = [("video-1", "What?"), ("video-1", "Who?\n\U0001f600")]
+KEYS: list[Key] = [("video-1", "What?"), "Who?\n\U0001f600"]
 OF = {"base": "a", "layers": 4}
 
 
@@ -52,3 +52,40 @@ def test_a_full_disk_ends_the_keeping_and_nothing_else(tmp_path: Path, caplog: p
         f"features are kept no longer, {cache.folder}: No space left on device"
     ]
     assert not cache.known(KEYS)
+
+
+def test_a_training_with_features_on_disk_is_the_one_without(base: Path, flr: Path, tmp_path: Path) -> None:
+    """Its second run encodes no frame."""
+    from videorouter.routers.backbones.internvl import InternVLBackbone
+    from videorouter.routers.checkpoints.trained_file import STATE, read_tensors
+    from videorouter.train.__main__ import main
+
+    def fit(name: str, *options: str) -> dict[str, torch.Tensor]:
+        arguments = ["fit", "--config", "miniature/image_router", "--model.init_args.base", str(base)]
+        arguments += [
+            "--data.init_args.shards",
+            str(flr),
+            "--data.init_args.batch_size",
+            "2",
+            "--out",
+            str(tmp_path / name),
+        ]
+        arguments += [
+            "--trainer.max_epochs",
+            "2",
+            "--trainer.limit_val_batches",
+            "0",
+            "--data.init_args.batches_a_step",
+            "2",
+        ]
+        assert main([*arguments, *options]) == 0
+        return read_tensors(tmp_path / name / "checkpoints" / "last.ckpt", STATE)
+
+    on_disk = "--model.init_args.feature_folder", str(tmp_path / "features")
+    none = "--model.init_args.cache_features", "false"
+    without, first = fit("without", *none), fit("first", *none, *on_disk)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delattr(InternVLBackbone, "_encode")
+        again = fit("again", *none, *on_disk, "--data.init_args.workers", "1")
+    assert all(torch.equal(without[name], first[name]) for name in without)
+    assert all(torch.equal(without[name], again[name]) for name in without)

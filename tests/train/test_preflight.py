@@ -101,6 +101,54 @@ def test_at_8b_geometry_stage_1_holds_a_fraction_of_the_model(capsys: pytest.Cap
     assert resident < 0.25 * sum(parts.values())
 
 
+def of_8b(folder: Path, router: Path) -> Path:
+    """A router folder whose base is InternVL3-8B's config, without weights."""
+    from transformers import InternVLConfig
+
+    text = {
+        "model_type": "qwen2", "hidden_size": 3584, "num_hidden_layers": 28, "num_attention_heads": 28,
+        "num_key_value_heads": 4, "intermediate_size": 18944, "vocab_size": 151674,
+    }  # fmt: skip
+    config = InternVLConfig(text_config=text, vision_config={"attention_bias": True}, tie_word_embeddings=False)
+    config.dtype = "bfloat16"
+    config.save_pretrained(folder / "base")
+    shutil.copytree(router, folder / "router")
+    recorded = json.loads((router / "config.json").read_text())
+    recorded["base"]["path"], recorded["budget"] = str(folder / "base"), 12_288
+    recorded["scales"] = {"global_scale": 2, "relevant_scale": 1, "irrelevant_scale": 4}
+    (folder / "router" / "config.json").write_text(json.dumps(recorded))
+    return folder / "router"
+
+
+def test_what_8b_needs_is_told_on_a_machine_without_gpus(
+    flr: Path, qtr: Path, router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole language model: what ddp keeps is more than 80 GB, what 8 ranks share is less; the disk must hold checkpoints."""
+    joint = ["--config", "train/joint", "--config", "train/gpus_8", "--model.init_args.routers", str(of_8b(tmp_path, router)),
+             "--data.init_args.shards", str(flr), "--data.init_args.more_labels", str(qtr), "--out", str(tmp_path / "out"),
+             "--data.init_args.batches_a_step", "8", "--data.init_args.questions_per_item", "1",
+             "--data.init_args.batch_size", "1", "--ranks", "8", "--gpu-memory", "80"]  # fmt: skip
+    sound, text = check([*joint, "--trainer.strategy", "ddp"], capsys)
+    assert not sound
+    assert "masters and moments 85.0" in text
+    assert "of 80 GB: take deepspeed_2 or deepspeed_3" in text
+    sound, text = check([*joint, "--trainer.strategy", "deepspeed_2"], capsys)
+    assert "ok memory" in text
+    for part in ("weights 17.8", "masters and moments 10.6", "buckets 0.8", "activations"):
+        assert part in text
+    assert "a checkpoint takes 84.96 GB, 2 are kept and one is being written: 254.89 GB" in text
+    assert "hours of an H100 at 40% of its bfloat16 peak" in text
+    assert "ok devices 8 ranks, on other GPUs than this machine's" in text
+    sound, text = check([*joint, "--trainer.strategy", "deepspeed_2", "--checkpoint.save_top_k", "100000"], capsys)
+    assert "make room, choose another --out, or keep fewer" in text
+
+
+@pytest.mark.parametrize("given", [["--ranks", "two"], ["--gpu-memory"], ["--gpu-memory", "-80"], ["--ranks", "0"]])
+def test_machines_are_told_in_numbers(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", *given]) == 1
+    assert f"{given[0]} takes the" in capsys.readouterr().err
+
+
 def test_stage_3_trains_all_layers_or_adapters(router: Path) -> None:
     full, lora = (JointModule(str(router), language_model=mode) for mode in ("full", "lora"))
     counted = [sum(t.numel() for t in one.language.tensors().values() if t.requires_grad) for one in (full, lora)]

@@ -11,12 +11,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 
 from videorouter.routers.checkpoints.tensor_file import Entry
-from videorouter.routers.checkpoints.trained_file import (
-    TrainedFileError,
-    read_record,
-    read_tensors,
-    write_trained,
-)
+from videorouter.routers.checkpoints.trained_file import TrainedFileError, read_record, read_tensors
+from videorouter.routers.checkpoints.trained_writer import write_trained
 
 ROOT = Path(__file__).parents[2]
 SHAPES = st.lists(st.integers(0, 5), max_size=3)
@@ -51,7 +47,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_as_it_was(tmp_path: Path) -> Non
 import resource, signal, torch
 from pathlib import Path
 from videorouter.routers.checkpoints.tensor_file import Entry
-from videorouter.routers.checkpoints.trained_file import write_trained
+from videorouter.routers.checkpoints.trained_writer import write_trained
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 write_trained(Path({str(path)!r}), {{"state/a": Entry.of(torch.ones(100_000))}}, {{"steps": 2}})

@@ -71,6 +71,11 @@ class Feeding:
         return replace(video, sample=replace(video.sample, jpegs=[]), size=size, shared=shared)
 
 
+def as_stored(frames: int, height: int, width: int) -> tuple[int, int]:
+    """The `size` of who sees a video's frames in several sizes: frames are then resized where they are encoded."""
+    return height, width
+
+
 @dataclass(frozen=True)
 class RingSize:
     """Slots of a ring that holds what `workers` may have ready, and bytes of a slot: the largest video's frames."""

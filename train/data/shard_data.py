@@ -1,8 +1,9 @@
 """What all stages' data have in common: two splits of a data set, their orders, and loaders that every rank shares equally."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytorch_lightning as pl
 
@@ -16,6 +17,8 @@ from videorouter.shards.storage import Storage
 from videorouter.train.data.feeding import Feeding, RingSize
 from videorouter.train.data.steps import Counts, StepLoader, batches_of_step
 
+_log = logging.getLogger(__name__)
+_HUB: Final = "hf://datasets/"
 SIZES_READ = 64
 """Videos whose size is looked at."""
 
@@ -71,6 +74,11 @@ class ShardData(pl.LightningDataModule):
         """Raises `TooLittleData` where the split does not feed all ranks once."""
         return self._loader("val")
 
+    @property
+    def fingerprint(self) -> str:
+        """Of all that is read, both splits."""
+        return " ".join(shards.catalogue.fingerprint for shards in self.datasets.values())
+
     def check_shape(self, shape: FrameShape) -> None:
         """Raise `ValueError` where frames are to be seen at their own aspect ratio, and the shards hold squares.
 
@@ -106,6 +114,23 @@ class ShardData(pl.LightningDataModule):
             self._rings[role] = RingSize.of(self.workers, PREFETCH, videos, largest)
         max(self._rings.values(), key=lambda ring: ring.bytes).check(loaders=len(self._rings))
 
+    def sampling(self, frames: int | None, sampler: str | None) -> tuple[int, str]:
+        """How many frames a video, and by which sampler: as asked, otherwise as in the shards' training split.
+
+        A video that is too short has fewer frames than the rest: the number is the largest. A line of the log says where what was
+        asked for is not what is trained on.
+        """
+        catalogue = self.datasets["train"].catalogue
+        held = max(frames_of(self.datasets["train"]))
+        by = read_record(catalogue.storage, catalogue.places[0]).sampler
+        for asked, there, name in ((frames, held, "frames"), (sampler, by, "sampler")):
+            if asked is not None and asked != there:
+                _log.warning(
+                    "the export will say %s %s, as asked; the shards in %s have %s: what is served is then not what was trained",
+                    name, asked, self.folder, there,
+                )  # fmt: skip
+        return held if frames is None else frames, by if sampler is None else sampler
+
     def origins(self) -> list[dict[str, Any]]:
         """What was learned from, for the model card: each data set's folder, fingerprint and licences."""
         return [origin(self.folder)]
@@ -119,6 +144,7 @@ class ShardData(pl.LightningDataModule):
             feeding=self._feeding,
             ring=self._rings.get(role),
             batches_a_step=batches_of_step(trainer, self.batches_a_step) if role == "train" else None,
+            whole_epoch=role == "val",
             data=self.datasets[role].catalogue.fingerprint,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
@@ -133,8 +159,16 @@ def frames_of(shards: ShardDataset) -> list[int]:
 
 
 def origin(folder: str) -> dict[str, Any]:
-    """A data set's folder, fingerprint and licences; of one that is still being built only the first is known."""
+    """A data set's folder, id on the Hub, fingerprint and licences; of one that is still being built the last two are unknown."""
     manifest = read_manifest(Storage(folder))
+    told: dict[str, Any] = {"folder": folder, "hub": hub_id(folder), "fingerprint": None, "licences": []}
     if manifest is None:
-        return {"folder": folder, "fingerprint": None, "licences": []}
-    return {"folder": folder, "fingerprint": manifest.fingerprint, "licences": manifest.licences}
+        return told
+    return told | {"fingerprint": manifest.fingerprint, "licences": manifest.licences}
+
+
+def hub_id(folder: str) -> str | None:
+    """`user/name` of the address of a data set on the Hub; None for other folders."""
+    if not folder.startswith(_HUB):
+        return None
+    return "/".join(folder.removeprefix(_HUB).partition("@")[0].split("/")[:2])

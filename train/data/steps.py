@@ -43,11 +43,12 @@ class Microbatch(Generic[Loaded]):
     """What one rank computes at a time.
 
     `of_step` counts the whole optimizer step; `widest` is the largest number of questions that any rank computes at the same
-    time, `last` says that the optimizer steps after it. (No dataclass: Lightning would look for tensors to convert inside.)
+    time, `last` says that the optimizer steps after it. One that is `repeated` is another rank's, computed to keep step with the
+    rest, and counts for nothing. (No dataclass: Lightning would look for tensors to convert inside.)
     """
 
-    def __init__(self, items: list[Loaded], of_step: Counts, widest: int, last: bool) -> None:
-        self.items, self.of_step, self.widest, self.last = items, of_step, widest, last
+    def __init__(self, items: list[Loaded], of_step: Counts, widest: int, last: bool, repeated: bool = False) -> None:
+        self.items, self.of_step, self.widest, self.last, self.repeated = items, of_step, widest, last, repeated
 
 
 class StepLoader(EpochLoader[Loaded]):
@@ -92,9 +93,9 @@ class StepLoader(EpochLoader[Loaded]):
             first = at // a_step * a_step
             if counted[0] != first:
                 counted = (first, self._counts(batches[first : first + a_step]))
-            beside = batches[at : at + self.world_size]
+            beside, repeated = batches[at : at + self.world_size], at + self.rank >= len(batches)
             at += self.world_size
-            yield Microbatch(loaded, counted[1], max(map(_questions, beside)), last=at >= first + a_step)
+            yield Microbatch(loaded, counted[1], max(map(_questions, beside)), at >= first + a_step, repeated)
 
     def _counts(self, batches: list[Batch]) -> Counts:
         return sum((self._count(item) for batch in batches for item in batch), Counts())

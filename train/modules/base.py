@@ -3,8 +3,9 @@
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -13,10 +14,13 @@ from torch import Tensor
 
 from videorouter.routers.backbones.frame_shape import Aspect, FrameShape
 from videorouter.routers.backbones.loading import load_backbone
+from videorouter.routers.backbones.loading_options import FrameLabel, Loading, PromptOptions
 from videorouter.routers.backbones.shadow import ShadowMode, ShadowWeights
 from videorouter.routers.checkpoints.router_folder import router_shadow, router_tensors
+from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
 from videorouter.train.data.steps import Microbatch
+from videorouter.train.feature_cache import DiskCache, FeatureCache, Key, MemoryCache
 from videorouter.train.modules.trained import Compiler, TrainedModule, compile_layers
 from videorouter.train.strategies import ZeroStrategy
 from videorouter.train.throughput import ModelFlops
@@ -48,11 +52,16 @@ class RouterModule(TrainedModule):
         shadow_rank: int = 8,
         compile: Compiler | None = None,
         cache_features: bool = False,
+        feature_folder: str | None = None,
         moment_batches: int | None = None,
-        frames: int = 64,
-        sampler: str = "segment_midpoint",
+        frames: int | None = None,
+        sampler: str | None = None,
         budget: int = 12_288,
+        scales: Scales | None = None,
+        frame_label: FrameLabel | None = None,
+        system_prompt: str | None = None,
         accept_base: bool = False,
+        decay_norms_and_biases: bool = False,
         aspect: Aspect = "square",
         frame_size: int | None = None,
         min_pixels: int | None = None,
@@ -65,37 +74,52 @@ class RouterModule(TrainedModule):
             shadow_layers: k, the first decoder layers, which the routers read
             hidden: width of the head
             learning_rate: peak rate of AdamW
-            weight_decay: of AdamW
+            weight_decay: of AdamW, on matrices
             warmup_share: share of all optimizer steps spent warming up; cosine decay to 0 afterwards
             shadow: what learns below the head: nothing, low-rank adapters on the k layers, or a copy of the layers
             shadow_rank: of these adapters
             compile: these layers by torch.compile's backend of that name
-            cache_features: keep frozen features in host memory after their first computation
+            cache_features: keep frozen features after their first computation, in host memory
+            feature_folder: keep them in this folder instead, for all ranks and later trainings on the same base and shards
             moment_batches: batches, over all ranks, from which feature moments are gathered before step 1; all of an epoch, which
                 costs its forward passes once more, where not given
-            frames: frames sampled a video at run time, stored in the export
-            sampler: frame sampler at run time, stored in the export
+            frames: frames sampled a video at run time, stored in the export; as many as the shards hold where null
+            sampler: frame sampler at run time, stored in the export; the shards' where null
             budget: visual tokens at run time, stored in the export
+            scales: compression scales at run time, stored in the export; 2 for global, 1 and 4 for fragment, where null
+            frame_label: what stands before InternVL's frames at run time, with a colon, stored in the export
+            system_prompt: what the system says at run time before the user, stored in the export
             accept_base: resume with another base than the training was started with, and say what differs
+            decay_norms_and_biases: let weight decay reach norms and biases too
             aspect: `own` for Qwen-VL on shards whose frames keep their aspect ratio; the export says so
             frame_size: side in pixels of the square to which Qwen-VL's frames are squeezed; 448 where null
             min_pixels: fewest pixels of a frame under `own`; the checkpoint's where null
             max_pixels: most pixels of a frame under `own`; the checkpoint's where null
         """
-        super().__init__(base, learning_rate, weight_decay, warmup_share, accept_base=accept_base)
+        super().__init__(
+            base,
+            learning_rate,
+            weight_decay,
+            warmup_share,
+            decay_norms_and_biases=decay_norms_and_biases,
+            accept_base=accept_base,
+        )
         self.below = ShadowWeights(shadow, shadow_rank)
-        if self.below.own and cache_features:
-            raise ValueError(f"features change while the shadow learns: shadow {shadow!r} goes without cache_features")
+        if self.below.own and (cache_features or feature_folder):
+            raise ValueError(
+                f"features change while the shadow learns: shadow {shadow!r} goes without cache_features and feature_folder"
+            )
         self.compiler = compile
         shape = FrameShape(aspect, frame_size, min_pixels, max_pixels)
-        self.backbone = load_backbone(
-            base, device="cpu", early_layers=shadow_layers, revision=self.base.revision, shape=shape
-        )
+        self.prompt = PromptOptions(frame_label, system_prompt)
+        loading: Loading = {**self.prompt.loading(), "device": "cpu", "revision": self.base.revision}
+        loading["early_layers"] = shadow_layers
+        self.backbone = load_backbone(base, shape=shape, **loading)
         self.shadow_layers, self.hidden = shadow_layers, hidden
         self.costs = ModelFlops.of(self.backbone.model.config, shadow_layers)  # type: ignore[attr-defined]
-        self.cache_features, self.moment_batches = cache_features, moment_batches
-        self.runtime = {"frames": frames, "sampler": sampler, "budget": budget}
-        self._cache: dict[Hashable, Tensor] = {}
+        self.feature_folder, self.moment_batches = feature_folder, moment_batches
+        self.cache: FeatureCache = MemoryCache() if cache_features else FeatureCache()
+        self.frames, self.sampler, self.budget, self.scales = frames, sampler, budget, scales or Scales()
         self._moments_known = False
 
     @abstractmethod
@@ -112,6 +136,9 @@ class RouterModule(TrainedModule):
             )
         if self._trainer is not None:
             self._data().check_shape(self.backbone.shape)
+            self.frames, self.sampler = self._data().sampling(self.frames, self.sampler)
+            if self.feature_folder is not None:
+                self.cache = DiskCache(Path(self.feature_folder), self.features_follow_from())
         self.backbone.to(self.device)
         self.router.to(self.device)
         if self.below.mode == "full" and not zero:  # bfloat16 swallows small steps; ZeRO keeps masters of its own
@@ -143,27 +170,42 @@ class RouterModule(TrainedModule):
             "hidden": self.hidden,
             "shadows": {self.head_name: vars(self.below)},
             "shape": vars(self.backbone.shape),
+            "frames": self.frames,
+            "sampler": self.sampler,
+            "budget": self.budget,
+            "scales": vars(self.scales),
+            "prompt": vars(self.prompt),
         }
-        return {"heads": [self.head_name], **told, **self.runtime}
+        return {"heads": [self.head_name], **told}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         self._moments_known = True
 
-    def known(self, keys: Sequence[Hashable]) -> bool:
-        """Whether features are stored under all `keys`."""
-        return all(key in self._cache for key in keys)
+    def start_from(self, paths: Sequence[Path]) -> None:
+        """As of every module; feature moments come with the head that learned with them."""
+        super().start_from(paths)
+        self._moments_known = True
 
-    def cached(self, keys: Sequence[Hashable]) -> list[Tensor] | None:
-        """Features stored under all `keys`, or None where one is missing."""
-        if not self.known(keys):
-            return None
-        return [self._cache[key].to(self.device) for key in keys]
+    def features_follow_from(self) -> dict[str, Any]:
+        """All that frozen features follow from, beside the sample and the question."""
+        return {
+            "base": self.base.sha256,
+            "shards": self._data().fingerprint,
+            "layers": self.shadow_layers,
+            "shape": vars(self.backbone.shape),
+            "dtype": str(self.backbone.model.dtype),  # type: ignore[attr-defined]
+            "head": self.head_name,
+        }
 
-    def remember(self, keys: Sequence[Hashable], features: Tensor) -> None:
-        """Keep `features` (first dimension as `keys`) when caching is on."""
-        if self.cache_features:
-            self._cache.update(zip(keys, features.cpu(), strict=True))
+    def cached(self, keys: Sequence[Key]) -> Tensor | None:
+        """Features kept under all `keys`, or None where one is missing."""
+        known = self.cache.read(keys)
+        return None if known is None else torch.stack(known).to(self.device)
+
+    def on_train_epoch_start(self) -> None:
+        """Before workers are told which videos' frames are wanted."""
+        self.cache.refresh()
 
     @torch.no_grad()
     def _gather_moments(self) -> None:

@@ -10,6 +10,7 @@ from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
 from videorouter.routers.backbones.temporal import merged_any
+from videorouter.routers.checkpoints.trained_file import RECORD
 from videorouter.routers.routing.metrics import auroc_within_question, calibration_error, threshold_for_recall
 from videorouter.routers.routing.pooling import pool_frames
 from videorouter.routers.routing.routers import ImageRouter, mean_without_sinks
@@ -17,6 +18,7 @@ from videorouter.train.data.feeding import Feeding
 from videorouter.train.data.frame_relevance import VideoRelevance
 from videorouter.train.data.steps import Counts, Microbatch
 from videorouter.train.modules.base import RouterModule
+from videorouter.train.validation_scores import ValidationScores
 
 MAX_POSITIVE_WEIGHT = 5.0
 
@@ -36,6 +38,7 @@ def relevance_loss(logits: Tensor, labels: Tensor, of_step: Counts) -> Tensor:
 class ImageRouterModule(RouterModule):
     """Scores every frame of a video for each of its questions."""
 
+    stage: ClassVar[str] = "image"
     head_name: ClassVar[str] = "image"
     router: ImageRouter
 
@@ -62,12 +65,12 @@ class ImageRouterModule(RouterModule):
         super().__init__(base, **options)
         self.inputs, self.router_scale = inputs, router_scale
         self.feature_noise, self.recall_wanted = feature_noise, recall_wanted
-        self.threshold = 0.5
+        self.threshold: float | None = None
         self.use(ImageRouter)
         self.validation = MetricCollection(
             {name: MeanMetric() for name in ("loss", "auroc", "accuracy", "recall")}, compute_groups=False
         )
-        self._validated: list[tuple[Tensor, Tensor]] = []
+        self.validation_scores = ValidationScores()
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -80,11 +83,13 @@ class ImageRouterModule(RouterModule):
 
     def validation_step(self, batch: Microbatch[VideoRelevance], batch_idx: int) -> None:
         logits, labels = self._logits(batch.items)
+        if batch.repeated:
+            return
         counts = Counts(relevant=int(labels.sum()), irrelevant=int((~labels).sum()))
         self.validation["loss"].update(relevance_loss(logits, labels, counts), len(logits))
         predicted = logits > 0
         self.validation["accuracy"].update((predicted == labels).float())
-        self._validated.append((logits.sigmoid().flatten().cpu(), labels.flatten().cpu()))
+        self.validation_scores.update(logits.sigmoid(), labels)
         for row_logits, row_predicted, row_labels in zip(logits, predicted, labels, strict=True):
             area = auroc_within_question(row_logits, row_labels)
             if area is not None:
@@ -93,21 +98,27 @@ class ImageRouterModule(RouterModule):
 
     def on_validation_epoch_end(self) -> None:
         for name, metric in self.validation.items():
-            self.log(f"val/image_{name}", metric.compute(), prog_bar=name == "auroc")
+            self.measured(f"val/image_{name}", metric.compute(), prog_bar=name == "auroc")
             metric.reset()
-        scores, labels = (torch.cat(parts) for parts in zip(*self._validated, strict=True))
-        self._validated = []
-        self.threshold = threshold_for_recall(scores, labels, self.recall_wanted)
-        self.log("val/image_calibration_error", calibration_error(scores, labels), sync_dist=True)
-        self.log("val/image_threshold", self.threshold, sync_dist=True)
+        scores, labels = self.validation_scores.compute()
+        self.validation_scores.reset()
+        threshold = threshold_for_recall(scores, labels, self.recall_wanted)
+        self.measured("val/image_calibration_error", calibration_error(scores, labels))
+        self.measured("val/image_threshold", threshold)
+        if not self.trainer.sanity_checking:
+            self.threshold = threshold
 
     def batch_features(self, batch: Microbatch[VideoRelevance]) -> Tensor:
         return torch.cat([self._features(item) for item in batch.items]).flatten(0, 1)
 
     def record(self) -> dict[str, Any]:
-        told = self.trainer.callback_metrics.get("val/image_threshold")
-        threshold = self.threshold if told is None else float(told)
-        return super().record() | {"threshold": threshold, "routing": {"router_scale": self.router_scale}}
+        """`threshold` is None before the first validation."""
+        told = {"threshold": self.threshold, "routing": {"router_scale": self.router_scale}, "inputs": self.inputs}
+        return super().record() | told
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self.threshold = checkpoint[RECORD]["threshold"]
 
     def _logits(self, items: Sequence[VideoRelevance]) -> tuple[Tensor, Tensor]:
         """Logits and labels `[pairs, T]` of all (video, question) pairs; every video of a data set has T frames."""
@@ -127,9 +138,12 @@ class ImageRouterModule(RouterModule):
             rows.append(torch.randn(shape, generator=torch.Generator().manual_seed(zlib.crc32(drawn_for.encode()))))
         return torch.stack(rows)
 
+    def features_follow_from(self) -> dict[str, Any]:
+        return super().features_follow_from() | {"inputs": self.inputs, "router_scale": self.router_scale}
+
     def _wants_frames(self, item: VideoRelevance) -> bool:
         """Whether a video's frames will be encoded: not where its features are stored, or frames are withheld."""
-        return self.inputs != "question" and not self.known([(item.key, question) for question in item.asked])
+        return self.inputs != "question" and not self.cache.known([(item.key, question) for question in item.asked])
 
     def _features(self, item: VideoRelevance) -> Tensor:
         """`[Q, T, 2D]` features of one video's questions."""
@@ -140,7 +154,7 @@ class ImageRouterModule(RouterModule):
         keys = [(item.key, question) for question in item.asked]
         known = self.cached(keys)
         if known is not None:
-            return torch.stack(known)
+            return known
         questions = [self.backbone.embed_text(question) for question in item.asked]
         if self.inputs == "question":
             means = torch.stack([mean_without_sinks(self.router.shadow.text(q.unsqueeze(0)))[0] for q in questions])
@@ -154,5 +168,5 @@ class ImageRouterModule(RouterModule):
             if self.costs is not None:
                 asked = self.costs.relevance(len(pooled), pooled.shape[1], [len(question) for question in questions])
                 self.spent += self.costs.frames(len(tokens), self.backbone.size_of(grid)) + asked
-        self.remember(keys, features)
+        self.cache.keep(keys, features)
         return features

@@ -7,19 +7,20 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 
-from videorouter.routers.backbones.language_weights import LanguageWeights
 from videorouter.routers.backbones.loading import load_backbone
 from videorouter.routers.backbones.loading_options import FrameLabel, Loading
 from videorouter.routers.backbones.prefill import hidden_states
 from videorouter.routers.backbones.protocol import Grid
 from videorouter.routers.backbones.temporal import merged_any, merged_seconds
+from videorouter.routers.checkpoints.hub import router_folder
 from videorouter.routers.checkpoints.router_folder import (
     RouterConfig,
     build_routers,
@@ -28,6 +29,9 @@ from videorouter.routers.checkpoints.router_folder import (
     trained_tensors,
 )
 from videorouter.routers.checkpoints.same_base import same_base
+from videorouter.routers.checkpoints.trained_file import RECORD
+from videorouter.routers.checkpoints.training_history import Training, read_history
+from videorouter.routers.checkpoints.whole_below import WholeBelow
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.pooling import pool_frames
 from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
@@ -36,8 +40,9 @@ from videorouter.routers.systems.query import Query, letters, question_text
 from videorouter.routers.systems.uniform_pooling import UniformPooling
 from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.shards.policy import POLICIES
+from videorouter.train.continued_language import continued_language
 from videorouter.train.data.answers import AnsweredQuestion, VideoAnswers
-from videorouter.train.data.feeding import Feeding
+from videorouter.train.data.feeding import Feeding, as_stored
 from videorouter.train.data.steps import Counts, Microbatch
 from videorouter.train.modules.image_router import relevance_loss
 from videorouter.train.modules.semantic_router import policy_loss
@@ -52,11 +57,12 @@ HEAD_RATE: Final = 10.0
 
 @dataclass(frozen=True)
 class EncodedVideo:
-    """A video's `tokens` `[T, M, channels]` on `grid`, and when its frames are shown."""
+    """A video's `tokens` `[T, M, channels]` on `grid`, when its frames are shown, and these `[T, H, W, 3]` themselves."""
 
     tokens: Tensor
     seconds: tuple[float, ...]
     grid: Grid
+    frames: np.ndarray
 
 
 class JointModule(TrainedModule):
@@ -67,20 +73,26 @@ class JointModule(TrainedModule):
     another, however long its answer (ours).
     """
 
+    stage: ClassVar[str] = "joint"
     semantic: SemanticRouter
     image: ImageRouter
 
     def __init__(
         self,
         routers: str,
+        routers_revision: str | None = None,
         language_model: Literal["lora", "full"] = "lora",
-        lora_rank: int = 16,
-        lora_alpha: int = 32,
+        lora_rank: int | None = None,
+        lora_alpha: int | None = None,
+        lora_targets: str | None = None,
+        lora_dropout: float = 0.0,
         routing: Literal["routed", "uniform"] = "routed",
         uniform_scale: int = 4,
         scales: Scales | None = None,
         budget: int | None = None,
         threshold: float | None = None,
+        frames: int | None = None,
+        sampler: str | None = None,
         base: str | None = None,
         gradient_checkpointing: bool = True,
         compile: Compiler | None = None,
@@ -90,32 +102,50 @@ class JointModule(TrainedModule):
         accept_base: bool = False,
         frame_label: FrameLabel | None = None,
         system_prompt: str | None = None,
+        decay_norms_and_biases: bool = False,
     ) -> None:
-        """Load a router folder and its base.
+        """Load a router folder and its base, with what the folder holds for the language model.
 
         Args:
-            routers: folder that `videorouter routers export` wrote from stages 1 and 2
+            routers: folder that `videorouter routers export` wrote from stages 1 and 2, or from a stage 3 that this one continues;
+                or its id on the Hub
+            routers_revision: of a router folder on the Hub
             language_model: train adapters beside its matrices, or all of its layers
-            lora_rank: of the adapters
-            lora_alpha: of the adapters
+            lora_rank: of the adapters; the export's where it holds adapters, else 16, where null
+            lora_alpha: of the adapters; the export's where it holds adapters, else 32, where null
+            lora_targets: regular expression over whole names of the matrices that get one; the export's where it holds adapters,
+                else every matrix of the decoder, where null
+            lora_dropout: share of the adapters' input that is dropped while they learn
             routing: `uniform` is the control: every frame pooled alike, no router learns
             uniform_scale: compression scale of that control
             scales: compression scales; the export's where null
             budget: visual tokens a question; the export's where null
             threshold: a frame is relevant above this probability; the export's where null
+            frames: frames sampled a video at run time, stored in the export; as many as the shards hold where null
+            sampler: frame sampler at run time, stored in the export; the shards' where null
             base: where the base model lies, if not where the router folder says
             gradient_checkpointing: compute layers again on the way back instead of keeping their states
             compile: the language model's layers by torch.compile's backend of that name
             learning_rate: peak rate of AdamW; the heads' is ten times this
-            weight_decay: of AdamW
+            weight_decay: of AdamW, on matrices
             warmup_share: share of all optimizer steps spent warming up; cosine decay to 0 afterwards
             accept_base: take another base than the routers were trained on, and say what differs
             frame_label: what stands before InternVL's frames, with a colon; the export's where null
             system_prompt: what the system says before the user; the export's, or what the base's template writes, where null
+            decay_norms_and_biases: let weight decay reach norms and biases too
         """
-        config, folder = read_config(Path(routers)), Path(routers)
+        folder = router_folder(routers, routers_revision)
+        config = read_config(folder)
         where, revision = (base, None) if base else (config.base.path, config.base.revision)
-        super().__init__(where, learning_rate, weight_decay, warmup_share, revision=revision, accept_base=accept_base)
+        super().__init__(
+            where,
+            learning_rate,
+            weight_decay,
+            warmup_share,
+            decay_norms_and_biases=decay_norms_and_biases,
+            revision=revision,
+            accept_base=accept_base,
+        )
         remedy = "give the right one as `base`"
         self.base = same_base(config.base, self.base, remedy=remedy, folder=folder, accept=accept_base, download=True)
         self.config: RouterConfig = replace(
@@ -128,13 +158,22 @@ class JointModule(TrainedModule):
         loading: Loading = {**self.prompt.loading(), "device": "cpu", "revision": self.base.revision}
         backbone: Any = load_backbone(self.base.path, shape=config.shape, **loading)
         semantic, image = build_routers(backbone, self.config, own_weights=True)
-        load_weights(Path(routers), self.config, semantic, image)
+        load_weights(folder, self.config, semantic, image)
+        self.asked_frames, self.asked_sampler = frames, sampler
+        self.routers, self.history = routers, read_history(folder)
         self.backbone, self.routing, self.uniform_scale = backbone, routing, uniform_scale
         self.beside("semantic", semantic)
         self.beside("image", image)
         self.deciding: tuple[Any, Any] = (_with_head_of_its_own(semantic), _with_head_of_its_own(image))
         self.costs = ModelFlops.of(backbone.model.config, config.shadow_layers)
-        self.language = LanguageWeights.of(backbone.model, language_model, lora_rank, lora_alpha)
+        asked: dict[str, Any] = {
+            "rank": lora_rank,
+            "alpha": lora_alpha,
+            "targets": lora_targets,
+            "dropout": lora_dropout,
+        }
+        self.language = continued_language(folder, backbone, language_model, asked)
+        self.under = WholeBelow.of(routers, folder) if language_model == "lora" else None
         language = backbone.model.model.language_model
         if gradient_checkpointing:
             language.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
@@ -151,7 +190,9 @@ class JointModule(TrainedModule):
     def setup(self, stage: str) -> None:
         if self._trainer is not None:
             self._data().check_shape(self.backbone.shape)
-            self._data().feed(Feeding(self.fed_size))
+            self._data().feed(Feeding(self.fed_size if self.config.routing.screen_side is None else as_stored))
+            frames, sampler = self._data().sampling(self.asked_frames, self.asked_sampler)
+            self.config = replace(self.config, frames=frames, sampler=sampler)
         self.backbone.to(self.device)
         if self._trainer is None or not isinstance(self._trainer.strategy, ZeroStrategy):  # it keeps masters of its own
             for tensor in self.language.tensors().values():  # bfloat16 swallows small steps
@@ -176,18 +217,37 @@ class JointModule(TrainedModule):
             "sampler": config.sampler,
             "budget": config.budget,
             "threshold": config.threshold,
+            "scales": vars(config.scales),
+            "uniform_scale": self.uniform_scale if self.routing == "uniform" else None,
             "routing": vars(config.routing),
             "shape": vars(config.shape),
             "shadows": {"semantic": vars(config.semantic_shadow), "image": vars(config.image_shadow)},
-            "language": self.language.record(),
+            "language": self.language.record() | {"over": None if self.under is None else vars(self.under)},
             "prompt": vars(self.prompt),
         }
 
+    def earlier(self) -> list[Training]:
+        return self.history
+
+    def repositories(self) -> list[str]:
+        return [] if Path(self.routers).is_dir() else [self.routers]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        over = checkpoint[RECORD]["language"].get("over") or {}
+        if over.get("sha256") != (self.under.sha256 if self.under else None):
+            raise ValueError(
+                "the checkpoint's adapters were trained over another language model than the one in `routers`: resume with the "
+                f"router folder that it was started from{', ' + over['path'] if over else ''}"
+            )
+        super().on_load_checkpoint(checkpoint)
+
     def on_train_batch_start(self, batch: Microbatch[VideoAnswers], batch_idx: int) -> None:
         self._take_heads()
+        self.language.drop(True)
 
     def on_validation_epoch_start(self) -> None:
         self._take_heads()
+        self.language.drop(False)
 
     def losses(self, batch: Microbatch[VideoAnswers]) -> dict[str, tuple[float, Tensor]]:
         videos = [self._encoded(item) for item in batch.items]
@@ -206,24 +266,24 @@ class JointModule(TrainedModule):
         for number in range(batch.widest):
             video, one = asked[min(number, len(asked) - 1)]
             loss, first = self._answer(video, one)
-            if number < len(asked):
+            if number < len(asked) and not batch.repeated:
                 self.validation["loss"].update(loss)
                 if one.options:
                     self.validation["accuracy"].update(float(self._letter(first, one) == answer_text(one)))
 
     def on_validation_epoch_end(self) -> None:
         for name, metric in self.validation.items():
-            self.log(f"val/answer_{name}", metric.compute(), prog_bar=True)
+            self.measured(f"val/answer_{name}", metric.compute(), prog_bar=True)
             metric.reset()
 
     @torch.no_grad()
     def _encoded(self, item: VideoAnswers) -> EncodedVideo:
         seconds = merged_seconds(item.sample.video.seconds, self.backbone.frames_per_patch)
-        grid = self.backbone.grid_of(*item.stored)
-        tokens = self.backbone.encode_frames(item.frames(), grid=grid)
+        grid, frames = self.backbone.grid_of(*item.stored), item.frames()
+        tokens = self.backbone.encode_frames(frames, grid=grid)
         if self.costs is not None:
             self.spent += self.costs.frames(len(tokens), self.backbone.size_of(grid))
-        return EncodedVideo(tokens, seconds, grid)
+        return EncodedVideo(tokens, seconds, grid, frames[:: self.backbone.frames_per_patch])
 
     def system(self) -> System:
         """What inference would compress with, now."""
@@ -248,7 +308,7 @@ class JointModule(TrainedModule):
 
     @torch.no_grad()
     def _prompt(self, video: EncodedVideo, one: AnsweredQuestion) -> Any:
-        query = Query(one.question, one.options, seconds=video.seconds, grid=video.grid)
+        query = Query(one.question, one.options, seconds=video.seconds, frames=video.frames, grid=video.grid)
         kept = self.system().compress(video.tokens, query, self.config.budget)
         return self.backbone.embed_prompt(kept, question_text(query), video.seconds)
 

@@ -28,6 +28,7 @@ def policy_loss(logits: Tensor, labels: Tensor, of_step: Counts) -> Tensor:
 class SemanticRouterModule(RouterModule):
     """Classifies questions. Frames are never read."""
 
+    stage: ClassVar[str] = "semantic"
     head_name: ClassVar[str] = "semantic"
     router: SemanticRouter
 
@@ -51,12 +52,14 @@ class SemanticRouterModule(RouterModule):
 
     def validation_step(self, batch: Microbatch[QuestionPolicy], batch_idx: int) -> None:
         logits, labels = self.router.head(self.batch_features(batch)), self._labels(batch.items)
+        if batch.repeated:
+            return
         self.validation["loss"].update(policy_loss(logits, labels, Counts(policies=len(labels))), len(logits))
         self.validation["accuracy"].update((logits.argmax(-1) == labels).float())
 
     def on_validation_epoch_end(self) -> None:
         for name, metric in self.validation.items():
-            self.log(f"val/semantic_{name}", metric.compute(), prog_bar=name == "accuracy")
+            self.measured(f"val/semantic_{name}", metric.compute(), prog_bar=name == "accuracy")
             metric.reset()
 
     def batch_features(self, batch: Microbatch[QuestionPolicy]) -> Tensor:
@@ -71,6 +74,9 @@ class SemanticRouterModule(RouterModule):
         ]
         return self._of_texts([(item.question, way) for item in items], texts)
 
+    def features_follow_from(self) -> dict[str, Any]:
+        return super().features_follow_from() | {"word_noise": self.word_noise}
+
     def _of_texts(self, keys: Sequence[Any], texts: Sequence[str]) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.below.own):
             return self._features_of(keys, texts)
@@ -78,12 +84,12 @@ class SemanticRouterModule(RouterModule):
     def _features_of(self, keys: Sequence[Any], texts: Sequence[str]) -> Tensor:
         known = self.cached(keys)
         if known is not None:
-            return torch.stack(known)
+            return known
         questions = [self.backbone.embed_text(text) for text in texts]
         features = self.router.features(questions)
         if self.costs is not None:
             self.spent += self.costs.policies([len(question) for question in questions])
-        self.remember(keys, features)
+        self.cache.keep(keys, features)
         return features
 
     def _labels(self, items: Sequence[QuestionPolicy]) -> Tensor:

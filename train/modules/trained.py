@@ -4,8 +4,9 @@ import json
 import math
 import os
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -16,9 +17,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from videorouter.routers.checkpoints.base_identity import BaseModel, base_identity
 from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD
+from videorouter.routers.checkpoints.training_history import Training
 from videorouter.train.checkpoint_io import TRAINABLES, check_step, restore_position
 from videorouter.train.data.shard_data import ShardData
 from videorouter.train.data.steps import Microbatch
+from videorouter.train.initial_weights import base_of, initial_weights
+from videorouter.train.optimizer_groups import Group, regroup_optimizer, regroup_schedules
 
 
 def warmup_cosine(optimizer: Optimizer, steps: int, warmup_share: float) -> LambdaLR:
@@ -50,7 +54,14 @@ class TrainingDiverged(ValueError):
 
 
 class TrainedModule(pl.LightningModule):
-    """A module that trains `trained_tensors` beside a frozen base, which is no part of it and of its checkpoints."""
+    """A module that trains `trained_tensors` beside a frozen base, which is no part of it and of its checkpoints.
+
+    `validated` are the metrics of the last validation, at optimizer step `validated_at`: every checkpoint carries them, also one
+    that is saved before the next validation of a resumed training.
+    """
+
+    stage: ClassVar[str]
+    """Its name in the history of an export."""
 
     def __init__(
         self,
@@ -59,15 +70,20 @@ class TrainedModule(pl.LightningModule):
         weight_decay: float,
         warmup_share: float,
         *,
+        decay_norms_and_biases: bool = False,
         revision: str | None = None,
         accept_base: bool = False,
     ) -> None:
-        """`revision` is of a base on the Hub. `accept_base` resumes with another base than the training was started with, and
-        says what differs."""
+        """`decay_norms_and_biases` lets weight decay reach tensors of one dimension too, which are left alone otherwise, as most
+        trainers do. `revision` is of a base on the Hub. `accept_base` resumes with another base than the training was started
+        with, and says what differs."""
         super().__init__()
         self.strict_loading = False
         self.base, self.accept_base = base_identity(base, revision), accept_base
         self.learning_rate, self.weight_decay, self.warmup_share = learning_rate, weight_decay, warmup_share
+        self.decay_norms_and_biases = decay_norms_and_biases
+        self.validated: dict[str, float] = {}
+        self.validated_at: int | None = None
         self._step_losses: dict[str, Tensor] = {}
         self._position: dict[str, Any] | None = None
         self.config_yaml: str | None = None
@@ -90,6 +106,26 @@ class TrainedModule(pl.LightningModule):
     @abstractmethod
     def record(self) -> dict[str, Any]:
         """What an export must know beside weights."""
+
+    def earlier(self) -> list[Training]:
+        """The trainings that this one started from, first to last."""
+        return []
+
+    def repositories(self) -> list[str]:
+        """Hub ids that the settings name, beside the base's."""
+        return []
+
+    def start_from(self, paths: Sequence[Path]) -> None:
+        """Begin with the weights of a checkpoint or router folder, or with the mean of several; nothing else is taken from them.
+
+        Raises `ValueError` where they do not hold all that is trained here, or belong to another base.
+        """
+        for path in paths:
+            remedy = "take weights over this one for --init-from"
+            same_base(base_of(path), self.base, remedy=remedy, accept=self.accept_base)
+        wanted = self.trained_tensors()
+        for name, tensor in initial_weights(paths, wanted).items():
+            wanted[name].data.copy_(tensor)
 
     def rates(self) -> dict[str, float]:
         """Peak rate of a trained tensor whose name begins so; `learning_rate` for all others."""
@@ -127,18 +163,31 @@ class TrainedModule(pl.LightningModule):
         divided = 2 if self.trainer.strategy.handles_gradient_accumulation else 1
         return total * self.trainer.world_size * self.trainer.accumulate_grad_batches**divided
 
+    def measured(self, name: str, value: float | Tensor, **options: Any) -> None:
+        """Log a metric of a whole validation, and keep it for the checkpoints that follow."""
+        self.log(name, value, **options)
+        if not self.trainer.sanity_checking:
+            self.validated[name], self.validated_at = float(value), self.global_step
+
     def configure_optimizers(self) -> Any:
-        groups: dict[float, list[nn.Parameter]] = {}
-        for name, tensor in self._trainables().items():
-            rate = next((rate for start, rate in self.rates().items() if name.startswith(start)), self.learning_rate)
-            groups.setdefault(rate, []).append(tensor)
-        optimizer = torch.optim.AdamW(
-            [{"params": tensors, "lr": rate} for rate, tensors in groups.items()],
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
+        named = self._trainables()
+        groups = [
+            {"params": [named[name] for name in group.names], "lr": group.rate, "weight_decay": group.decay}
+            for group in self.optimizer_groups()
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay)
         schedule = warmup_cosine(optimizer, self._steps_in_all(), self.warmup_share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def optimizer_groups(self) -> list[Group]:
+        """What is trained, by rate and weight decay."""
+        names: dict[tuple[float, float], list[str]] = {}
+        for name, tensor in self._trainables().items():
+            rate = next((rate for start, rate in self.rates().items() if name.startswith(start)), self.learning_rate)
+            shape = getattr(tensor, "ds_shape", tensor.shape)  # under ZeRO-3 a rank's part has another one
+            decayed = self.decay_norms_and_biases or len(shape) > 1
+            names.setdefault((rate, self.weight_decay if decayed else 0.0), []).append(name)
+        return [Group(rate, decay, tuple(held)) for (rate, decay), held in names.items()]
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return (
@@ -147,27 +196,39 @@ class TrainedModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = {name: tensor.detach() for name, tensor in self.trained_tensors().items()}
-        by_rate: dict[float, list[str]] = {}
-        for name in self._trainables():
-            rate = next((rate for start, rate in self.rates().items() if name.startswith(start)), self.learning_rate)
-            by_rate.setdefault(rate, []).append(name)
-        checkpoint[TRAINABLES] = [name for names in by_rate.values() for name in names]
-        checkpoint["group_sizes"] = [len(names) for names in by_rate.values()]
+        groups = self.optimizer_groups()
+        checkpoint[TRAINABLES] = [name for group in groups for name in group.names]
+        checkpoint["group_sizes"] = [len(group.names) for group in groups]
         checkpoint["rng"] = self._generators()
         checkpoint["batches_a_step"] = self.trainer.accumulate_grad_batches * self.trainer.world_size
-        metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items() if name[:4] == "val/"}
         base = {"path": self.base.path, "sha256": self.base.sha256, "revision": self.base.revision}
-        told = {"base": base, "metrics": metrics, "data": self._data().origins(), "config": self.config_yaml}
-        checkpoint[RECORD] = told | self.record()
+        now = Training(
+            self.stage,
+            metrics=self.validated,
+            validated_at=self.validated_at,
+            step=self.global_step,
+            data=self._data().origins(),
+            split=self._data().splits["val"],
+            settings=self.config_yaml,
+            hub_ids=self.repositories(),
+        ).as_json()
+        told = {"base": base, "config": now.pop("settings"), "earlier": [one.as_json() for one in self.earlier()]}
+        checkpoint[RECORD] = now | told | self.record()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        trained_on = BaseModel(**checkpoint[RECORD]["base"])
+        record = checkpoint[RECORD]
+        self.validated, self.validated_at = dict(record["metrics"]), record.get("validated_at")
+        trained_on = BaseModel(**record["base"])
         same_base(trained_on, self.base, remedy="resume with the base it was started with", accept=self.accept_base)
         trainer: Any = self.trainer
         check_step(checkpoint["batches_a_step"], trainer.accumulate_grad_batches * trainer.world_size)
         self._position = restore_position(
             checkpoint["loops"]["fit_loop"], self._data().train_dataloader(), trainer.limit_train_batches
         )
+        groups = self.optimizer_groups()
+        regroup_schedules(checkpoint, groups)
+        if checkpoint.get("optimizer_states"):  # ZeRO has taken them already
+            regroup_optimizer(checkpoint, groups)
         saved = checkpoint["state_dict"]
         for name, tensor in self.trained_tensors().items():
             if name in saved:  # ZeRO has taken its parts already
