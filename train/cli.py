@@ -12,7 +12,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from videorouter.command_line import typed_command
-from videorouter.train.preemption import EXIT_CODE, SaveWhenTold
+from videorouter.train.preemption import SaveWhenTold
 from videorouter.train.run_log import RunLog
 from videorouter.train.strategies import register
 from videorouter.train.throughput import Throughput
@@ -114,12 +114,6 @@ class RouterCLI(LightningCLI):
         found = resumed_from(asked.resume, Path(last_checkpoint(asked.out)))
         if found is not None:
             self.config_init[self.subcommand].ckpt_path = str(found)
-
-    def after_fit(self) -> None:
-        """A training that was told to leave says so by its exit code, after everything else is done."""
-        callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]
-        if any(isinstance(callback, SaveWhenTold) and callback.left for callback in callbacks):
-            raise SystemExit(EXIT_CODE)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
