@@ -37,7 +37,7 @@ class SaveWhenTold(Callback):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._told = self._left = False
+        self._told = self._saved = False
         self._handlers: dict[int, Any] = {}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -46,36 +46,47 @@ class SaveWhenTold(Callback):
             self.path.with_name(LEFT).unlink(missing_ok=True)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self._leave_if_saved()
         if not self._handlers:
             self._handlers = {number: signal.signal(number, self._hear) for number in ASKED_TO_LEAVE}
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if batch.last:
-            self._leave_if_told(trainer)
+            self._save_if_told(trainer)  # and leave once the step is in the logs
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._leave_if_saved()
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         if self._handlers:
-            self._leave_if_told(trainer)
+            self._save_if_told(trainer)
+            self._leave_if_saved()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._leave_if_saved()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._give_back()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        if not self._left:  # a second signal must not cut short the last lines of the logs
+        if not self._saved:  # a second signal must not cut short the last lines of the logs
             self._give_back()
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         self._told = True
 
-    def _leave_if_told(self, trainer: pl.Trainer) -> None:
+    def _save_if_told(self, trainer: pl.Trainer) -> None:
         """All ranks together."""
         told = torch.tensor(float(self._told), device=trainer.strategy.root_device)
         if float(trainer.strategy.reduce(told, reduce_op="sum")) > 0:
             trainer.save_checkpoint(self.path)
-            self._left = True
+            self._saved = True
             if trainer.is_global_zero:
                 self.path.with_name(LEFT).write_text(f"step {trainer.global_step}\n")
             _log.info("told to leave: saved step %d", trainer.global_step)
+
+    def _leave_if_saved(self) -> None:
+        if self._saved:
             raise ToldToLeave
 
     def _give_back(self) -> None:
