@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 EXIT_CODE: Final = 143
 """Of a training that left because it was told to, after saving."""
 LEFT: Final = "left-when-told"
-"""File beside the checkpoint of a training that left so, until it is resumed: the exit code of torchrun is the same for a failure."""
+"""File beside the checkpoint of a training that left so, until it is resumed: torchrun's exit code is that of any failure."""
 
 
 class ToldToLeave(SystemExit):

@@ -1,4 +1,4 @@
-"""Signals: Ctrl-C gives a command a few seconds to close what it opened; and which processes heed signals, and end with their parent."""
+"""Ctrl-C gives a command a few seconds to close what it opened; which processes heed other signals, and end with their parent."""
 
 import ctypes
 import multiprocessing

@@ -1,7 +1,7 @@
 """A stand-in for Slurm on one machine: runs a batch script as a job of one node, and signals its processes as Slurm does.
 
 What a signal reaches is from Slurm's manuals and source: `--signal=B:` the batch shell alone; a preemption every process of the
-step (proctrack/cgroup), not the batch shell; srun passes SIGUSR1 to the step, and answers its own SIGTERM with a SIGKILL of the step.
+step (proctrack/cgroup), not the batch shell; srun passes SIGUSR1 to the step, and answers its own SIGTERM with SIGKILL to the step.
 """
 
 import os
@@ -125,7 +125,7 @@ def processes(token: str, step: bool = False) -> list[int]:
         with suppress(OSError):
             environment = (folder / "environ").read_bytes().split(b"\0")
             zombie = b"State:\tZ" in (folder / "status").read_bytes()
-            if f"REHEARSAL={token}".encode() in environment and not zombie:
-                if not step or b"SLURM_STEP_ID=0" in environment:
-                    found.append(int(folder.name))
+            ours = f"REHEARSAL={token}".encode() in environment and not zombie
+            if ours and (not step or b"SLURM_STEP_ID=0" in environment):
+                found.append(int(folder.name))
     return found

@@ -1,4 +1,4 @@
-"""The Slurm script: a job that is told to leave saves, is queued again and resumes; one that fails by itself is not queued again."""
+"""The Slurm script: a job that is told to leave saves, is queued again and resumes; one that fails by itself is not."""
 
 import json
 import random
@@ -85,7 +85,8 @@ def test_the_script_asks_slurm_for_the_notice_that_it_heeds() -> None:
     text = SCRIPT.read_text(encoding="utf-8")
     notice = re.search(r"--signal=B:USR1@(\d+)", text)
     grace = re.search(r"--shutdown-timeout (\d+)", text)
-    assert notice is not None and grace is not None
+    assert notice is not None
+    assert grace is not None
     assert int(grace[1]) < int(notice[1]), "torchrun kills its ranks before Slurm would"
     subprocess.run(["bash", "-n", str(SCRIPT)], check=True)
 
@@ -113,13 +114,22 @@ def test_nothing_is_lost_but_the_step_under_way(
     way: str, base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path
 ) -> None:
     stage, out = stages(base, router, flr, qtr)["image_router"], tmp_path / "out"
-    options = ["--model.init_args.cache_features", "false", "--data.init_args.workers", "2", "--trainer.strategy", "ddp"]
+    options = [
+        "--model.init_args.cache_features",
+        "false",
+        "--data.init_args.workers",
+        "2",
+        "--trainer.strategy",
+        "ddp",
+    ]
     options += ["--trainer.max_epochs", "20"]
     every = ["--last.every_n_train_steps", "1", "--last.save_on_train_epoch_end", "false"]
     slurm, moments = Slurm(tmp_path / "slurm", OUT=str(out)), random.Random(way)
 
     def start(number: int) -> Job:
-        told = command(stage, out, *options, *(every if way == "node failure" else []), "--trace.folder", str(traces(number)))
+        told = command(
+            stage, out, *options, *(every if way == "node failure" else []), "--trace.folder", str(traces(number))
+        )
         return slurm.start(told[1:], tmp_path / f"{number}.log", restarts=number)
 
     def traces(number: int) -> Path:
@@ -152,4 +162,3 @@ def test_nothing_is_lost_but_the_step_under_way(
     assert apart(*both) <= 1e-4
     if way != "node failure":
         assert losses(out) == pytest.approx(losses(tmp_path / "whole"), rel=1e-4)
-

@@ -1,6 +1,7 @@
 """What all stages share: losses over whole steps, optimizer and rate, compiled layers, checkpoints that name their base."""
 
 import json
+import logging
 import math
 import os
 from abc import abstractmethod
@@ -10,28 +11,16 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from videorouter.routers.checkpoints.base_identity import BaseModel, base_identity
 from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD
-from videorouter.train.checkpoint_io import TRAINABLES, check_step, restore_position
+from videorouter.train.checkpoint_io import TRAINABLES, check_step, restore_position, whole_batches
 from videorouter.train.data.shard_data import ShardData
 from videorouter.train.data.steps import Microbatch
+from videorouter.train.optimization import Settings, warmup_cosine
 
-
-def warmup_cosine(optimizer: Optimizer, steps: int, warmup_share: float) -> LambdaLR:
-    """A schedule of `steps` optimizer steps, the first `warmup_share` of them warming up (at least one)."""
-    warmup = max(1, round(steps * warmup_share))
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        progress = (step - warmup) / max(1, steps - warmup)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-    return LambdaLR(optimizer, factor)
+_log = logging.getLogger(__name__)
 
 
 Compiler = Literal["inductor", "aot_eager"]
@@ -70,6 +59,8 @@ class TrainedModule(pl.LightningModule):
         self.learning_rate, self.weight_decay, self.warmup_share = learning_rate, weight_decay, warmup_share
         self._step_losses: dict[str, Tensor] = {}
         self._position: dict[str, Any] | None = None
+        self._settings: Settings | None = None
+        self._saved_settings: dict[str, float] | None = None
         self.config_yaml: str | None = None
         self.spent = 0.0
         """Model FLOPs so far; 0 where there is no formula for the base."""
@@ -88,6 +79,10 @@ class TrainedModule(pl.LightningModule):
         """What an export holds, by its name there: parameters that are trained, and buffers beside them."""
 
     @abstractmethod
+    def validates(self) -> list[str]:
+        """Names of the metrics that a validation logs, without `val/`."""
+
+    @abstractmethod
     def record(self) -> dict[str, Any]:
         """What an export must know beside weights."""
 
@@ -95,8 +90,21 @@ class TrainedModule(pl.LightningModule):
         """Peak rate of a trained tensor whose name begins so; `learning_rate` for all others."""
         return {}
 
+    def monitored(self) -> list[str]:
+        """Names of metrics by which a checkpoint can be the best."""
+        return [f"val/{name}" for name in self.validates()] + ["train/loss"]
+
     def on_train_start(self) -> None:
-        """Before the first batch is read."""
+        self.take_position()
+        assert self._settings is not None
+        (optimizer,), (schedule,) = self.trainer.optimizers, self.trainer.lr_scheduler_configs
+        self._settings.apply(optimizer, schedule.scheduler, list(self._by_rate()))
+        changes = self._settings.changes(self._saved_settings) if self._saved_settings else ""
+        if changes and self.trainer.is_global_zero:
+            _log.warning("resumed at step %d with other settings: %s", self.trainer.global_step, changes)
+
+    def take_position(self) -> None:
+        """Before the first batch is read, or a checkpoint is taken."""
         loader: Any = self.trainer.train_dataloader
         if self._position is not None:
             loader.load_state_dict(self._position)
@@ -122,16 +130,13 @@ class TrainedModule(pl.LightningModule):
         return total * self.trainer.world_size * self.trainer.accumulate_grad_batches**divided
 
     def configure_optimizers(self) -> Any:
-        groups: dict[float, list[nn.Parameter]] = {}
-        for name, tensor in self._trainables().items():
-            rate = next((rate for start, rate in self.rates().items() if name.startswith(start)), self.learning_rate)
-            groups.setdefault(rate, []).append(tensor)
+        self._settings = Settings(self.learning_rate, self.weight_decay, self.warmup_share, self._steps_in_all())
         optimizer = torch.optim.AdamW(
-            [{"params": tensors, "lr": rate} for rate, tensors in groups.items()],
+            [{"params": list(tensors.values()), "lr": rate} for rate, tensors in self._by_rate().items()],
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
         )
-        schedule = warmup_cosine(optimizer, self._steps_in_all(), self.warmup_share)
+        schedule = warmup_cosine(optimizer, self._settings.steps, self.warmup_share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
@@ -141,13 +146,11 @@ class TrainedModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = {name: tensor.detach() for name, tensor in self.trained_tensors().items()}
-        by_rate: dict[float, list[str]] = {}
-        for name in self._trainables():
-            rate = next((rate for start, rate in self.rates().items() if name.startswith(start)), self.learning_rate)
-            by_rate.setdefault(rate, []).append(name)
-        checkpoint[TRAINABLES] = [name for names in by_rate.values() for name in names]
-        checkpoint["group_sizes"] = [len(names) for names in by_rate.values()]
+        by_rate = self._by_rate().values()
+        checkpoint[TRAINABLES] = [name for tensors in by_rate for name in tensors]
+        checkpoint["group_sizes"] = [len(tensors) for tensors in by_rate]
         checkpoint["rng"] = self._generators()
+        checkpoint["settings"] = self._settings.told() if self._settings else None
         checkpoint["batches_a_step"] = self.trainer.accumulate_grad_batches * self.trainer.world_size
         metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items() if name[:4] == "val/"}
         base = {"path": self.base.path, "sha256": self.base.sha256, "revision": self.base.revision}
@@ -160,8 +163,12 @@ class TrainedModule(pl.LightningModule):
         trainer: Any = self.trainer
         check_step(checkpoint["batches_a_step"], trainer.accumulate_grad_batches * trainer.world_size)
         self._position = restore_position(
-            checkpoint["loops"]["fit_loop"], self._data().train_dataloader(), trainer.limit_train_batches
+            checkpoint["loops"]["fit_loop"],
+            self._data().train_dataloader(),
+            trainer.limit_train_batches,
+            checkpoint["batches_a_step"],
         )
+        self._saved_settings = checkpoint.get("settings")
         saved = checkpoint["state_dict"]
         for name, tensor in self.trained_tensors().items():
             if name in saved:  # ZeRO has taken its parts already
@@ -172,11 +179,26 @@ class TrainedModule(pl.LightningModule):
             torch.set_rng_state(own)
 
     def _steps_in_all(self) -> int:
-        """Optimizer steps of the whole training. (Lightning's estimate would set the loaders up too early.)"""
+        """Optimizer steps of the whole training. (Lightning's estimate would set the loaders up too early.)
+
+        Raises `ValueError` where nothing says it, or an epoch is cut off in the middle of a step.
+        """
         trainer: Any = self.trainer
-        an_epoch = len(self._data().train_dataloader()) // trainer.accumulate_grad_batches
-        steps = [an_epoch * trainer.max_epochs] if trainer.max_epochs and trainer.max_epochs > 0 else []
-        return min([*steps, *([trainer.max_steps] if trainer.max_steps > 0 else [])], default=1)
+        limit, a_step = trainer.limit_train_batches, trainer.accumulate_grad_batches
+        an_epoch = whole_batches(len(self._data().train_dataloader()), limit)
+        if an_epoch % a_step and not trainer.fast_dev_run:
+            raise ValueError(
+                f"--trainer.limit_train_batches {limit} ends every epoch after {an_epoch} batches a rank, in the middle of an "
+                f"optimizer step, which takes {a_step}: give a multiple of {a_step}"
+            )
+        steps = [an_epoch // a_step * trainer.max_epochs] if trainer.max_epochs and trainer.max_epochs > 0 else []
+        steps += [trainer.max_steps] if trainer.max_steps > 0 else []
+        if not steps:
+            raise ValueError(
+                "nothing says how many steps the training has, and so how the rate decays: give --trainer.max_epochs or "
+                "--trainer.max_steps, beside --trainer.max_time too"
+            )
+        return max(1, min(steps))
 
     def _data(self) -> ShardData:
         trainer: Any = self.trainer
@@ -185,6 +207,14 @@ class TrainedModule(pl.LightningModule):
     def _trainables(self) -> dict[str, nn.Parameter]:
         tensors = self.trained_tensors().items()
         return {name: tensor for name, tensor in tensors if isinstance(tensor, nn.Parameter) and tensor.requires_grad}
+
+    def _by_rate(self) -> dict[float, dict[str, nn.Parameter]]:
+        """The optimizer's groups: trainables by name, by their peak rate."""
+        groups: dict[float, dict[str, nn.Parameter]] = {}
+        for name, tensor in self._trainables().items():
+            rate = next((rate for start, rate in self.rates().items() if name.startswith(start)), self.learning_rate)
+            groups.setdefault(rate, {})[name] = tensor
+        return groups
 
     def _generators(self) -> dict[str, Tensor]:
         """The state of every rank's random number generator; ranks together."""
