@@ -7,7 +7,6 @@ the files after a kill, and takes several checkpoints of one name for one. Here 
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -33,17 +32,24 @@ class BestCheckpoint(ModelCheckpoint):
     """
 
     def setup(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
-        """Raises `ValueError` where nothing that is validated is called `monitor`, or files there were the best by another
-        metric; `OSError` where the folder cannot be written."""
+        """Raises `ValueError` where this stage logs no metric that is called `monitor`."""
         super().setup(trainer, pl_module, stage)
         if stage != "fit":
             return
-        self._check_monitor(trainer, pl_module)
-        kept: dict[str, float] = {}
-        if trainer.is_global_zero:
-            folder = Path(str(self.dirpath))
-            check_writable(folder)
-            kept = dict(self._found(folder)) if trainer.ckpt_path else {}
+        names = getattr(pl_module, "monitored", lambda: None)()
+        if names is not None and self.monitor not in names:
+            raise ValueError(
+                f"--checkpoint.monitor {self.monitor}: this stage logs no such metric. It logs {', '.join(sorted(names))}"
+            )
+        validated = str(self.monitor).startswith("val/")
+        if validated and trainer.limit_val_batches == 0 and trainer.is_global_zero:
+            _log.warning("nothing is validated (limit_val_batches 0): last.ckpt alone is kept, no best.ckpt")
+        if self._save_on_train_epoch_end is None:
+            self._save_on_train_epoch_end = not validated
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Raises `ValueError` where the files there were the best by another metric."""
+        kept = dict(self._found(Path(str(self.dirpath)))) if trainer.is_global_zero else {}
         self._remember(trainer, trainer.strategy.broadcast(kept))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -74,15 +80,6 @@ class BestCheckpoint(ModelCheckpoint):
     def _several(self) -> bool:
         """Whether files are told apart by their steps."""
         return self.save_top_k not in (0, 1) and "{" not in str(self.filename)
-
-    def _check_monitor(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        names = getattr(pl_module, "monitored", lambda: None)()
-        if names is not None and self.monitor not in names:
-            raise ValueError(
-                f"--checkpoint.monitor {self.monitor}: this stage logs no such metric. It logs {', '.join(sorted(names))}"
-            )
-        if trainer.limit_val_batches == 0 and str(self.monitor).startswith("val/") and trainer.is_global_zero:
-            _log.warning("nothing is validated (limit_val_batches 0): last.ckpt alone is kept, no best.ckpt")
 
     def _found(self, folder: Path) -> Iterator[tuple[str, float]]:
         """Every file of ours in the folder, and its score. Where all are told apart by steps, best.ckpt is one of them."""
@@ -126,6 +123,8 @@ class BestCheckpoint(ModelCheckpoint):
         if self._several and trainer.is_global_zero:
             best = Path(self.best_model_path)
             named = best.with_name(f"{self.filename}{self.FILE_EXTENSION}")
+            if named.exists() and named.samefile(best):
+                return
             unfinished = named.with_name(f".{named.name}.unfinished")
             unfinished.unlink(missing_ok=True)
             try:
@@ -141,14 +140,16 @@ class LastCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Nothing: there is one file, and it is renewed."""
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """What was saved before the validation says that it is due."""
+        super().on_validation_end(trainer, pl_module)
+        if not trainer.sanity_checking and self._last_global_step_saved == trainer.global_step > 0:
+            self._renew(trainer)
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_end(trainer, pl_module)
         if self.save_top_k != 0 and not self._should_skip_saving_checkpoint(trainer):
-            self._save_checkpoint(trainer, self.format_checkpoint_name(self._monitor_candidates(trainer)))
+            self._renew(trainer)
 
-
-def check_writable(folder: Path) -> None:
-    """Raise `OSError` where no file can be made in a folder, which is made where it is not there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b"x")
+    def _renew(self, trainer: pl.Trainer) -> None:
+        self._save_checkpoint(trainer, self.format_checkpoint_name(self._monitor_candidates(trainer)))

@@ -5,6 +5,7 @@ epoch depends on how many ranks share it. The loader's position is a fact about 
 What was read for a step that was not finished is read again.
 """
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -164,3 +165,10 @@ def _restored(value: Any) -> Any:
         case list():
             return [_restored(one) for one in value]
     return value
+
+
+def check_writable(folder: Path) -> None:
+    """Raise `OSError` where no file can be made in a folder, which is made where it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"x")

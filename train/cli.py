@@ -217,7 +217,7 @@ def check_flags(asked: Namespace) -> None:
         )
     if "last" in asked and asked.last.monitor is not None:
         raise ValueError(
-            f"--last.monitor {asked.last.monitor}: last.ckpt is the newest, to resume from; --checkpoint.monitor says which is the best"
+            f"--last.monitor {asked.last.monitor}: last.ckpt is the newest; --checkpoint.monitor says which is the best"
         )
 
 

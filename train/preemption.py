@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from videorouter.interruption import ASKED_TO_LEAVE
+from videorouter.train.checkpoint_io import check_writable
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +42,10 @@ class SaveWhenTold(Callback):
         self._handlers: dict[int, Any] = {}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Raises `OSError` where the folder cannot be written."""
         trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
         if trainer.is_global_zero:
+            check_writable(self.path.parent)
             self.path.with_name(LEFT).unlink(missing_ok=True)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
