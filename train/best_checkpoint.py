@@ -140,6 +140,10 @@ class LastCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Nothing: there is one file, and it is renewed."""
 
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """The step that is resumed from is saved already."""
+        self._last_global_step_saved = checkpoint["global_step"]
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """What was saved before the validation says that it is due."""
         super().on_validation_end(trainer, pl_module)

@@ -1,4 +1,4 @@
-"""Every flag of Lightning's that turns something off, or ends a training early, does so; where it contradicts a promise it is refused."""
+"""Flags of Lightning's that turn something off, or end a training early, do so; what contradicts a promise is refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from tests.train.ranks import stages
 from videorouter.routers.checkpoints.trained_file import read_record
 from videorouter.train.__main__ import main
+from videorouter.train.trace import asked_by_step
 
 Fit = Callable[..., int]
 
@@ -99,12 +100,21 @@ def test_a_number_of_steps_ends_a_training_and_its_schedule(fit: Fit, out: Path)
     assert record["groups"][0]["lr"] < 1e-9
 
 
-def test_a_time_ends_a_training_which_is_resumed_at_a_whole_step(fit: Fit, out: Path) -> None:
-    assert fit("--trainer.max_time", "00:00:00:00") == 0
-    record = read_record(out / "checkpoints" / "last.ckpt")
-    assert record["steps"] == record["global_step"] == 0
-    assert fit("--resume", "auto") == 0
-    assert steps(out) == 4
+def test_a_time_ends_a_training_and_what_it_did_is_saved(fit: Fit, out: Path) -> None:
+    assert fit("--trainer.max_epochs", "5000", "--trainer.max_time", "00:00:00:02", "--last.every_n_train_steps", "5000",
+               "--last.save_on_train_epoch_end", "false", "--trainer.enable_progress_bar", "false") == 0  # fmt: skip
+    assert 0 < steps(out) < 10_000
+
+
+def test_a_checkpoint_in_the_middle_of_a_step_is_resumed_at_its_beginning(fit: Fit, out: Path, tmp_path: Path) -> None:
+    def traced(name: str, *options: str) -> dict[int, list[tuple[str, ...]]]:
+        assert fit(*options, "--trace.folder", str(tmp_path / name)) == 0
+        return asked_by_step([tmp_path / name])
+
+    whole = traced("whole", "--trainer.val_check_interval", "6", "--trainer.max_epochs", "1")
+    assert read_record(out / "checkpoints" / "best.ckpt")["steps"] == 1
+    resumed = traced("resumed", "--resume", str(out / "checkpoints" / "best.ckpt"), "--trainer.max_epochs", "1")
+    assert resumed == {1: whole[1]}
 
 
 def test_plugins_that_are_asked_for_leave_checkpoints_as_they_are(fit: Fit, out: Path) -> None:
