@@ -1,6 +1,7 @@
 """The Slurm script: a job that is told to leave saves, is queued again and resumes; one that fails by itself is not."""
 
 import json
+import os
 import random
 import re
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.train.ranks import apart, command, losses, stages
-from tests.train.slurm import SCRIPT, Job, Slurm
+from tests.train.slurm import SCRIPT, Job, Slurm, processes
 from videorouter.routers.checkpoints.trained_file import read_record
 
 TORCHRUN = """#!/bin/bash
@@ -162,3 +163,24 @@ def test_nothing_is_lost_but_the_step_under_way(
     assert apart(*both) <= 1e-4
     if way != "node failure":
         assert losses(out) == pytest.approx(losses(tmp_path / "whole"), rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_ranks_and_their_workers_end_with_a_torchrun_that_is_killed(
+    base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path
+) -> None:
+    stage, out = stages(base, router, flr, qtr)["image_router"], tmp_path / "out"
+    options = ["--data.init_args.workers", "2", "--model.init_args.cache_features", "false", "--trace.folder"]
+    slurm = Slurm(tmp_path / "slurm", OUT=str(out))
+    started = slurm.start(command(stage, out, *options, str(tmp_path / "asked"))[1:], tmp_path / "log")
+    while not asked(tmp_path / "asked"):
+        assert started.shell.poll() is None, started.log.read_text(errors="replace")[-3000:]
+        time.sleep(0.05)
+    there = processes(started.token, step=True)
+    assert len(there) >= 5, "torchrun, two ranks, a worker each at least"
+    (torchrun,) = (pid for pid in there if b"torchrun" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(torchrun, signal.SIGKILL)
+    assert started.shell.wait(timeout=60) != 0
+    assert not started.left()
+    assert slurm.requeues() == 0
