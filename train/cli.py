@@ -1,6 +1,7 @@
 """LightningCLI with one output folder: checkpoints, logs and the resolved config go there."""
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +18,9 @@ from videorouter.command_line import typed_command
 from videorouter.train.best_checkpoint import BestCheckpoint, LastCheckpoint
 from videorouter.train.checkpoint_io import TrainedFileIO
 from videorouter.train.due_validation import DueValidation
+from videorouter.train.optimizer_log import OptimizerLog
 from videorouter.train.preemption import SaveWhenTold
+from videorouter.train.progress_lines import ProgressLines
 from videorouter.train.run_log import RunLog
 from videorouter.train.strategies import register
 from videorouter.train.throughput import Throughput
@@ -68,7 +71,6 @@ OPTIONS: dict[str, Any] = {
     "datamodule_class": pl.LightningDataModule,
     "subclass_mode_model": True,
     "subclass_mode_data": True,
-    "trainer_defaults": {"callbacks": RichProgressBar(leave=True)},
     "save_config_kwargs": {"overwrite": True},
 }
 
@@ -133,9 +135,10 @@ class RouterCLI(LightningCLI):
         if not saves(config):
             off += (BestCheckpoint, LastCheckpoint, SaveWhenTold)
         if config["barebones"]:
-            off += (Throughput,)
-        if config["enable_progress_bar"] is False or config["barebones"]:
-            self.trainer_defaults = {**self.trainer_defaults, "callbacks": []}
+            off += (Throughput, OptimizerLog)
+        bar: Callback = RichProgressBar(leave=True) if sys.stdout.isatty() else ProgressLines()
+        quiet = config["enable_progress_bar"] is False or config["barebones"]
+        self.trainer_defaults = {**self.trainer_defaults, "callbacks": [] if quiet else bar}
         plugins = config["plugins"] or []
         plugins = list(plugins) if isinstance(plugins, list) else [plugins]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
@@ -162,6 +165,7 @@ class RouterCLI(LightningCLI):
         parser.add_lightning_class_args(SaveWhenTold, "preemption")
         parser.add_lightning_class_args(DueValidation, "due_validation")
         parser.add_lightning_class_args(Throughput, "throughput")
+        parser.add_lightning_class_args(OptimizerLog, "optimizer_log")
         parser.add_lightning_class_args(Trace, "trace")
         parser.add_lightning_class_args(RunLog, "run_log")
         parser.set_defaults(

@@ -62,7 +62,7 @@ def test_the_terminal_is_quiet_where_that_is_asked(
 ) -> None:
     assert fit(f"--trainer.{flag}", "false") == 0
     told = capfd.readouterr().out
-    assert ("Epoch" not in told) if flag == "enable_progress_bar" else ("Trainable params" not in told)
+    assert ("epoch" not in told) if flag == "enable_progress_bar" else ("Trainable params" not in told)
     assert kept(out) == BOTH
 
 

@@ -59,7 +59,7 @@ class TrainedModule(pl.LightningModule):
         self.learning_rate, self.weight_decay, self.warmup_share = learning_rate, weight_decay, warmup_share
         self._step_losses: dict[str, Tensor] = {}
         self._position: dict[str, Any] | None = None
-        self._settings: Settings | None = None
+        self.settings: Settings | None = None
         self._saved_settings: dict[str, float] | None = None
         self.config_yaml: str | None = None
         self.spent = 0.0
@@ -96,10 +96,10 @@ class TrainedModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         self.take_position()
-        assert self._settings is not None
+        assert self.settings is not None
         (optimizer,), (schedule,) = self.trainer.optimizers, self.trainer.lr_scheduler_configs
-        self._settings.apply(optimizer, schedule.scheduler, list(self._by_rate()))
-        changes = self._settings.changes(self._saved_settings) if self._saved_settings else ""
+        self.settings.apply(optimizer, schedule.scheduler, list(self._by_rate()))
+        changes = self.settings.changes(self._saved_settings) if self._saved_settings else ""
         if changes and self.trainer.is_global_zero:
             _log.warning("resumed at step %d with other settings: %s", self.trainer.global_step, changes)
 
@@ -130,13 +130,13 @@ class TrainedModule(pl.LightningModule):
         return total * self.trainer.world_size * self.trainer.accumulate_grad_batches**divided
 
     def configure_optimizers(self) -> Any:
-        self._settings = Settings(self.learning_rate, self.weight_decay, self.warmup_share, self._steps_in_all())
+        self.settings = Settings(self.learning_rate, self.weight_decay, self.warmup_share, self._steps_in_all())
         optimizer = torch.optim.AdamW(
             [{"params": list(tensors.values()), "lr": rate} for rate, tensors in self._by_rate().items()],
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
         )
-        schedule = warmup_cosine(optimizer, self._settings.steps, self.warmup_share)
+        schedule = warmup_cosine(optimizer, self.settings.steps, self.warmup_share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
@@ -150,7 +150,7 @@ class TrainedModule(pl.LightningModule):
         checkpoint[TRAINABLES] = [name for tensors in by_rate for name in tensors]
         checkpoint["group_sizes"] = [len(tensors) for tensors in by_rate]
         checkpoint["rng"] = self._generators()
-        checkpoint["settings"] = self._settings.told() if self._settings else None
+        checkpoint["settings"] = self.settings.told() if self.settings else None
         checkpoint["batches_a_step"] = self.trainer.accumulate_grad_batches * self.trainer.world_size
         metrics = {name: float(value) for name, value in self.trainer.callback_metrics.items() if name[:4] == "val/"}
         base = {"path": self.base.path, "sha256": self.base.sha256, "revision": self.base.revision}
