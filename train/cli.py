@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import yaml
 from jsonargparse import Namespace, get_loader, set_loader
 from pytorch_lightning.callbacks import Callback, RichProgressBar
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.plugins import CheckpointIO
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -65,12 +65,21 @@ class Parser(OneLine, LightningArgumentParser):
     """Lightning's parser with errors of one line."""
 
 
+class KeptConfig(SaveConfigCallback):
+    """Keeps the resolved config of the newest start in `--out`; Lightning keeps each start's in the folder of its logs."""
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        text = self.parser.dump(self.config, skip_none=False)
+        Path(trainer.default_root_dir, self.config_filename).write_text(text, encoding="utf-8")
+
+
 OPTIONS: dict[str, Any] = {
     "parser_class": Parser,
     "model_class": pl.LightningModule,
     "datamodule_class": pl.LightningDataModule,
     "subclass_mode_model": True,
     "subclass_mode_data": True,
+    "save_config_callback": KeptConfig,
     "save_config_kwargs": {"overwrite": True},
 }
 

@@ -12,7 +12,7 @@ from videorouter.train.strategies import ZeroStrategy
 class OptimizerLog(Callback):
     """Logs `train/rate`, the first group's, and `train/gradient_norm` of all that is trained, before it is clipped."""
 
-    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
         if (trainer.global_step + 1) % trainer.log_every_n_steps:
             return
         told = {"train/rate": optimizer.param_groups[0]["lr"]}

@@ -36,7 +36,7 @@ class ProgressLines(ProgressBar):
         self._begun = time.monotonic(), trainer.global_step
         self._say(f"training begins at step {trainer.global_step} of {pl_module.settings.steps}")
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         step, last = trainer.global_step, pl_module.settings.steps
         if not batch.last or (step % max(1, trainer.log_every_n_steps) and step != last):
             return
