@@ -85,6 +85,9 @@ class BestCheckpoint(ModelCheckpoint):
         """Every file of ours in the folder, and its score. Where all are told apart by steps, best.ckpt is one of them."""
         stem = BEST if "{" in str(self.filename) else str(self.filename)
         pattern = f"{stem}{STEP}*.ckpt" if self._several else f"{stem}.ckpt"
+        best = folder / f"{stem}{self.FILE_EXTENSION}"
+        if self._several and best.exists():  # kept alone, before several were asked for
+            again_as(best.with_name(f"{stem}{STEP}{read_record(best)['global_step']}{self.FILE_EXTENSION}"), best)
         for path in sorted(folder.glob(pattern)):
             yield os.path.join(str(self.dirpath), path.name), self._score(path)
 
@@ -123,15 +126,20 @@ class BestCheckpoint(ModelCheckpoint):
         if self._several and trainer.is_global_zero:
             best = Path(self.best_model_path)
             named = best.with_name(f"{self.filename}{self.FILE_EXTENSION}")
-            if named.exists() and named.samefile(best):
-                return
-            unfinished = named.with_name(f".{named.name}.unfinished")
-            unfinished.unlink(missing_ok=True)
-            try:
-                os.link(best, unfinished)
-            except OSError:  # a file system without hard links
-                shutil.copyfile(best, unfinished)
-            os.replace(unfinished, named)
+            again_as(named, best)
+
+
+def again_as(name: Path, file: Path) -> None:
+    """Let a file be there under another name too, as a hard link or, where the file system has none, as a copy."""
+    if name.exists() and name.samefile(file):
+        return
+    unfinished = name.with_name(f".{name.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    try:
+        os.link(file, unfinished)
+    except OSError:
+        shutil.copyfile(file, unfinished)
+    os.replace(unfinished, name)
 
 
 class LastCheckpoint(ModelCheckpoint):

@@ -54,6 +54,16 @@ def test_of_several_kept_best_is_the_best(fit: Fit, tmp_path: Path) -> None:
     assert kept(out) == ["best-step-10.ckpt", "best-step-4.ckpt", "best.ckpt", "last.ckpt"]
 
 
+def test_the_best_that_was_kept_alone_is_one_of_several(fit: Fit, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert fit(out, 2, [0.5, 0.9]) == 0
+    assert fit(out, 3, [0, 0, 0.7], "--checkpoint.save_top_k", "2") == 0
+    assert step(out) == 4
+    assert kept(out) == ["best-step-4.ckpt", "best-step-6.ckpt", "best.ckpt", "last.ckpt"]
+    assert fit(out, 4, [0, 0, 0, 0.8]) == 0
+    assert step(out) == 4
+
+
 @pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
 def test_best_stays_best_in_a_folder_that_was_moved_or_copied(
     fit: Fit, move: Callable[..., Any], tmp_path: Path
