@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
+from videorouter.interruption import leave_leaving_to_parent, starting_workers
 from videorouter.shards.epoch_order import Batch, EpochOrder, Item, share
 from videorouter.shards.errors import ShardError
 
@@ -123,8 +124,11 @@ class EpochLoader(Generic[Loaded]):
             prefetch_factor=self.prefetch if self.workers else None,
             multiprocessing_context="fork" if self.workers else None,
             collate_fn=list,
+            worker_init_fn=leave_leaving_to_parent,
         )
-        for number, loaded in enumerate(loader):
+        with starting_workers():
+            loading = iter(loader)
+        for number, loaded in enumerate(loading):
             yield self._sound(loaded) or self._stand_in(batches[number:])
 
     def _share(self, epoch: int, start: int) -> list[Batch]:

@@ -1,11 +1,13 @@
 """`videorouter train fit --config ...`: LightningCLI over modules and data of this package; `check` and `floor` beside it."""
 
+import os
 import sys
 from collections.abc import Callable
 
 from jsonargparse import auto_cli
 
 from videorouter.command_line import command, typed_command, with_config_paths
+from videorouter.interruption import end_with_parent
 from videorouter.usage import ArgumentParser
 
 USAGE = """usage: {typed} {{fit,check,floor}} ...
@@ -59,6 +61,8 @@ def main(arguments: list[str]) -> int:
         if found[:1] == ["floor"]:
             auto_cli(floor, args=found[1:], prog=f"{typed_command('train')} floor", parser_class=ArgumentParser)
             return 0
+        if "LOCAL_RANK" in os.environ:  # torchrun's ranks are in sessions of their own, and would train on without it
+            end_with_parent()
         from videorouter.train.cli import run  # Lightning takes seconds to import
 
         if sys.argv[1:] == arguments:  # Lightning would rather read the command line itself

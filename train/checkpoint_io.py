@@ -2,9 +2,10 @@
 
 Lightning counts the microbatches of one rank, and differently according to the moment a checkpoint was taken; how many make an
 epoch depends on how many ranks share it. The loader's position is a fact about the data alone, so all else follows from it.
-Checkpoints are taken between optimizer steps. A validation that a kill interrupted is not made up for; the next one is made.
+What was read for a step that was not finished is read again.
 """
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -28,14 +29,18 @@ def check_step(saved: int, now: int) -> None:
         )
 
 
-def restore_position(fit_loop: dict[str, Any], loader: EpochLoader[Any], limit: int | float) -> dict[str, Any]:
+def restore_position(
+    fit_loop: dict[str, Any], loader: EpochLoader[Any], limit: int | float, a_step: int = 1
+) -> dict[str, Any]:
     """Make a saved fit loop go on where the saved loader stood, in place; the state the loader then has to be given.
 
-    `loader` is a fresh one of this run, `limit` Lightning's `limit_train_batches`.
+    `loader` is a fresh one of this run, `limit` Lightning's `limit_train_batches`. `a_step` are the batches of a step over all
+    ranks: a checkpoint may have been taken in the middle of one, when a time was over or a validation came.
     """
     (state,) = fit_loop["state_dict"].pop("combined_loader")
+    state = state | {"consumed": state["consumed"] // a_step * a_step}
     loader.load_state_dict(state)
-    whole = min(len(loader), limit) if isinstance(limit, int) else int(len(loader) * limit)
+    whole = whole_batches(len(loader), limit)
     epoch, taken = state["epoch"], loader.steps
     if taken >= whole:
         epoch, taken = epoch + 1, 0
@@ -56,6 +61,11 @@ def restore_position(fit_loop: dict[str, Any], loader: EpochLoader[Any], limit: 
     none = _counts(ready=0, processed=0, completed=0)
     fit_loop["epoch_loop.val_loop.batch_progress"] = {"total": none, "current": dict(none), "is_last_batch": False}
     return state
+
+
+def whole_batches(there: int, limit: int | float) -> int:
+    """Batches of one rank's epoch of which so many are there, under Lightning's `limit_train_batches`."""
+    return min(there, limit) if isinstance(limit, int) else int(there * limit)
 
 
 def _counts(*, ready: int, processed: int, completed: int) -> dict[str, int]:
@@ -145,3 +155,10 @@ def restored(value: Any) -> Any:
         case list():
             return [restored(one) for one in value]
     return value
+
+
+def check_writable(folder: Path) -> None:
+    """Raise `OSError` where no file can be made in a folder, which is made where it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"x")

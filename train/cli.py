@@ -1,18 +1,26 @@
 """LightningCLI with one output folder: checkpoints, logs and the resolved config go there."""
 
 import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytorch_lightning as pl
 import yaml
 from jsonargparse import Namespace, get_loader, set_loader
-from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.plugins import CheckpointIO
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from videorouter.command_line import typed_command
-from videorouter.train.preemption import EXIT_CODE, SaveWhenTold
+from videorouter.train.best_checkpoint import BestCheckpoint, LastCheckpoint
+from videorouter.train.checkpoint_io import TrainedFileIO
+from videorouter.train.due_validation import DueValidation
+from videorouter.train.optimizer_log import OptimizerLog
+from videorouter.train.preemption import SaveWhenTold
+from videorouter.train.progress_lines import ProgressLines
 from videorouter.train.run_log import RunLog
 from videorouter.train.strategies import register
 from videorouter.train.throughput import Throughput
@@ -57,16 +65,21 @@ class Parser(OneLine, LightningArgumentParser):
     """Lightning's parser with errors of one line."""
 
 
+class KeptConfig(SaveConfigCallback):
+    """Keeps the resolved config of the newest start in `--out`; Lightning keeps each start's in the folder of its logs."""
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        text = self.parser.dump(self.config, skip_none=False)
+        Path(trainer.default_root_dir, self.config_filename).write_text(text, encoding="utf-8")
+
+
 OPTIONS: dict[str, Any] = {
     "parser_class": Parser,
     "model_class": pl.LightningModule,
     "datamodule_class": pl.LightningDataModule,
     "subclass_mode_model": True,
     "subclass_mode_data": True,
-    "trainer_defaults": {
-        "callbacks": RichProgressBar(leave=True),
-        "plugins": [{"class_path": "videorouter.train.checkpoint_io.TrainedFileIO"}],
-    },
+    "save_config_callback": KeptConfig,
     "save_config_kwargs": {"overwrite": True},
 }
 
@@ -90,15 +103,18 @@ class RouterCLI(LightningCLI):
         """Under torchrun its processes are the ranks, on however many nodes there are now. Logs go to `--out`."""
         local, everywhere = int(os.environ.get("LOCAL_WORLD_SIZE", 0)), int(os.environ.get("WORLD_SIZE", 0))
         asked = self.config[str(self.subcommand)]
-        if self.subcommand == "fit" and asked.checkpoint.monitor is None:
+        if self.subcommand == "fit" and saves(asked.trainer) and asked.checkpoint.monitor is None:
             raise ValueError(
                 "nothing says which checkpoint is the best: give the config a section `checkpoint:` with monitor and mode, such as "
                 "val/image_auroc and max, or --checkpoint.monitor and --checkpoint.mode"
             )
+        check_flags(asked)
         if asked.accept_base and "accept_base" in asked.model.init_args:
             asked.model.init_args.accept_base = True
         if local and everywhere:
             asked.trainer.devices, asked.trainer.num_nodes = local, everywhere // local
+        if asked.trainer.barebones:
+            asked.trainer.logger, asked.trainer.log_every_n_steps = asked.trainer.logger or False, None
         if asked.trainer.logger is None:
             asked.trainer.logger = [
                 Namespace(
@@ -113,7 +129,14 @@ class RouterCLI(LightningCLI):
         if a_step is not None:
             if a_step % self.trainer.world_size:
                 raise ValueError(f"{a_step} batches a step cannot be shared equally by {self.trainer.world_size} ranks")
-            self.trainer.accumulate_grad_batches = a_step // self.trainer.world_size
+            accumulated = a_step // self.trainer.world_size
+            if self.trainer.accumulate_grad_batches not in (1, accumulated):
+                raise ValueError(
+                    f"--trainer.accumulate_grad_batches {self.trainer.accumulate_grad_batches} contradicts "
+                    f"--data.init_args.batches_a_step {a_step}, of which {self.trainer.world_size} ranks take {accumulated} each: "
+                    "leave one of them out"
+                )
+            self.trainer.accumulate_grad_batches = accumulated
         asked = self.config[str(self.subcommand)]
         self.model.config_yaml = self._parser(self.subcommand).dump(asked, skip_link_targets=False)
         found = resumed_from(asked.resume, Path(last_checkpoint(asked.out)))
@@ -122,11 +145,21 @@ class RouterCLI(LightningCLI):
         elif asked.init_from:
             self.model.start_from([Path(path) for path in asked.init_from])
 
-    def after_fit(self) -> None:
-        """A training that was told to leave says so by its exit code, after everything else is done."""
-        callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]
-        if any(isinstance(callback, SaveWhenTold) and callback.left for callback in callbacks):
-            raise SystemExit(EXIT_CODE)
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> pl.Trainer:
+        """Without our callbacks of what is turned off, and with our checkpoint files beside plugins that are asked for."""
+        off: tuple[type[Callback], ...] = ()
+        if not saves(config):
+            off += (BestCheckpoint, LastCheckpoint, SaveWhenTold)
+        if config["barebones"]:
+            off += (Throughput, OptimizerLog)
+        bar: Callback = RichProgressBar(leave=True) if sys.stdout.isatty() else ProgressLines()
+        quiet = config["enable_progress_bar"] is False or config["barebones"]
+        self.trainer_defaults = {**self.trainer_defaults, "callbacks": [] if quiet else bar}
+        plugins = config["plugins"] or []
+        plugins = list(plugins) if isinstance(plugins, list) else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            config["plugins"] = [*plugins, TrainedFileIO()]
+        return super()._instantiate_trainer(config, [one for one in callbacks if not isinstance(one, off)])
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
@@ -152,10 +185,12 @@ class RouterCLI(LightningCLI):
             action="store_true",
             help="use another base than the routers, or the training that is resumed, were trained on; say what differs",
         )
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(ModelCheckpoint, "last")
+        parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(LastCheckpoint, "last")
         parser.add_lightning_class_args(SaveWhenTold, "preemption")
+        parser.add_lightning_class_args(DueValidation, "due_validation")
         parser.add_lightning_class_args(Throughput, "throughput")
+        parser.add_lightning_class_args(OptimizerLog, "optimizer_log")
         parser.add_lightning_class_args(Trace, "trace")
         parser.add_lightning_class_args(RunLog, "run_log")
         parser.set_defaults(
@@ -195,6 +230,24 @@ def checkpoint_folder(out: str) -> str:
 def last_checkpoint(out: str) -> str:
     """The newest checkpoint under an output folder."""
     return f"{checkpoint_folder(out)}/last.ckpt"
+
+
+def saves(trainer: Mapping[str, Any] | Namespace) -> bool:
+    """Whether a trainer of this configuration saves anything."""
+    return not (trainer["enable_checkpointing"] is False or trainer["barebones"])
+
+
+def check_flags(asked: Namespace) -> None:
+    """Raise `ValueError` where a flag of Lightning's contradicts what this project promises of a training."""
+    if asked.trainer.reload_dataloaders_every_n_epochs:
+        raise ValueError(
+            "--trainer.reload_dataloaders_every_n_epochs: every epoch has an order of its own already, and the position in it is "
+            "the loader's: leave it out"
+        )
+    if "last" in asked and asked.last.monitor is not None:
+        raise ValueError(
+            f"--last.monitor {asked.last.monitor}: last.ckpt is the newest; --checkpoint.monitor says which is the best"
+        )
 
 
 def resumed_from(asked: str, last: Path) -> Path | None:

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from videorouter.run_log import log_in
+from videorouter.train.preemption import ToldToLeave
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +39,9 @@ class RunLog(Callback):
             _log.info("validated at step %d: %s", trainer.global_step, figures)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        told = "interrupted" if isinstance(exception, KeyboardInterrupt) else "stopped by an error"
-        _log.info("%s at step %d", told, trainer.global_step, exc_info=exception)
+        if not isinstance(exception, ToldToLeave):
+            told = "interrupted" if isinstance(exception, KeyboardInterrupt) else "stopped by an error"
+            _log.info("%s at step %d", told, trainer.global_step, exc_info=exception)
         self._open.close()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

@@ -59,11 +59,11 @@ PEAK_FLOPS: Final = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "B200": 225
 
 
 class Throughput(Callback):
-    """Logs `speed/...` once every so many optimizer steps, measured over the steps since the last time.
+    """Logs `speed/...` once every so many optimizer steps, measured over the steps since the last time, validations left out.
 
-    `questions_a_second` over all ranks; `waiting` is the share of this rank's time between microbatches, when data is
-    awaited; `peak_gib` on a GPU; `mfu`, model FLOPs over what the device could do, where the module counts its FLOPs and the
-    device is known.
+    `questions_a_second` over all ranks; `step_seconds` a step takes, and `data_seconds` of it in which this rank's loader lets
+    it wait, also as the share `waiting`; `peak_gib` on a GPU; `mfu`, model FLOPs over what the device could do, where the module
+    counts its FLOPs and the device is known.
     """
 
     def __init__(self, every_n_steps: int = 10) -> None:
@@ -71,34 +71,45 @@ class Throughput(Callback):
         self._begin()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._begin(pl_module.spent)
+        self._begin(trainer, pl_module)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        now = time.perf_counter()
-        self._waited += now - self._ended
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self._validating = time.perf_counter(), pl_module.spent
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        since, spent = self._validating
+        self._since += time.perf_counter() - since
+        self._spent += pl_module.spent - spent
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self._ended = time.perf_counter()
         if not batch.last:
             return
         self._questions += batch.of_step.questions
         self._steps += 1
         if self._steps < self.every_n_steps:
             return
-        spent = self._ended - self._since
-        told = {"questions_a_second": self._questions / spent, "waiting": self._waited / spent}
+        seconds, waited = time.perf_counter() - self._since, waited_by(trainer) - self._waited
+        told = {"questions_a_second": self._questions / seconds, "waiting": waited / seconds}
+        told |= {"step_seconds": seconds / self._steps, "data_seconds": waited / self._steps}
         if pl_module.device.type == "cuda":
             told["peak_gib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
             peak = peak_flops(torch.cuda.get_device_name(pl_module.device))
             if peak and pl_module.spent > self._spent:
-                told["mfu"] = (pl_module.spent - self._spent) / spent / peak
+                told["mfu"] = (pl_module.spent - self._spent) / seconds / peak
         pl_module.log_dict({f"speed/{name}": value for name, value in told.items()}, batch_size=1, rank_zero_only=True)
-        self._begin(pl_module.spent)
+        self._begin(trainer, pl_module)
 
-    def _begin(self, spent: float = 0.0) -> None:
-        self._since = self._ended = time.perf_counter()
-        self._waited, self._spent = 0.0, spent
+    def _begin(self, trainer: pl.Trainer | None = None, pl_module: Any = None) -> None:
+        self._since = time.perf_counter()
+        self._waited = waited_by(trainer) if trainer else 0.0
+        self._spent = pl_module.spent if pl_module else 0.0
         self._questions = self._steps = 0
+
+
+def waited_by(trainer: pl.Trainer) -> float:
+    """Seconds in which a training's loader let it wait, so far."""
+    loader: Any = trainer.train_dataloader
+    return float(loader.waited)
 
 
 def peak_flops(device: str) -> float | None:

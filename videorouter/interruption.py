@@ -1,5 +1,6 @@
-"""Ctrl-C: a command has a few seconds to close what it opened, then it ends, with one line that says how to go on."""
+"""Ctrl-C gives a command a few seconds to close what it opened; which processes heed other signals, and end with their parent."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
-from typing import Final
+from typing import Any, Final
 
 EXIT_CODE: Final = 130
 """As shells have it."""
@@ -99,3 +100,45 @@ def _end_with_parent() -> None:
     while os.getppid() == parent.pid:
         time.sleep(PARENT_INTERVAL)
     os._exit(1)
+
+
+ASKED_TO_LEAVE: Final = (signal.SIGTERM, signal.SIGUSR1)
+"""As schedulers and launchers send them, to every process of a job or to some."""
+PR_SET_PDEATHSIG: Final = 1
+"""Of Linux's prctl(2)."""
+
+
+@contextmanager
+def starting_workers() -> Iterator[None]:
+    """While the body starts processes that `leave_leaving_to_parent`: those begin with `ASKED_TO_LEAVE` held back."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ASKED_TO_LEAVE)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_leaving_to_parent(*_: Any) -> None:
+    """In a process made by `multiprocessing`: heed SIGTERM from the parent alone, no SIGUSR1, and end with the parent.
+
+    Schedulers signal every process of a job. A worker that left at once would take the step from a parent that finishes it first.
+    Takes, and needs not, what a `DataLoader` tells its workers.
+    """
+    end_with_parent()
+    signal.pthread_sigmask(signal.SIG_BLOCK, ASKED_TO_LEAVE)
+    threading.Thread(target=_heed_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """Have Linux kill this process when the thread that started it ends; elsewhere nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _heed_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    while True:
+        told = signal.sigwaitinfo(ASKED_TO_LEAVE)
+        if told.si_signo == signal.SIGTERM and told.si_pid == parent.pid:
+            os._exit(0)

@@ -18,7 +18,7 @@ from videorouter.routers.checkpoints.trained_file import STATE, read_record, rea
 from videorouter.routers.routing.metrics import auroc_within_question
 from videorouter.train.__main__ import main
 from videorouter.train.data import FrameRelevanceData, QuestionPolicyData
-from videorouter.train.modules import ImageRouterModule
+from videorouter.train.modules import ImageRouterModule, SemanticRouterModule
 from videorouter.train.modules.trained import warmup_cosine
 
 
@@ -49,6 +49,12 @@ def test_checkpoints_hold_heads_only_and_name_their_base(checkpoints: dict[str, 
         assert {name.split(".")[0] for name in content["state_dict"]} == {head}
         assert content["videorouter"]["base"]["sha256"] == weights_hash(base)
         assert any(name.startswith(f"val/{head}_") for name in content["videorouter"]["metrics"])
+
+
+def test_what_a_checkpoint_can_be_the_best_by_is_what_validations_log(checkpoints: dict[str, Path], base: Path) -> None:
+    for kind, head in ((ImageRouterModule, "image"), (SemanticRouterModule, "semantic")):
+        logged = load(checkpoints[head])["videorouter"]["metrics"]
+        assert {*logged, "train/loss"} == {*kind(str(base)).monitored()}
 
 
 def test_training_moves_the_head_and_gathers_its_moments(checkpoints: dict[str, Path], base: Path) -> None:

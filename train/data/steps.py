@@ -4,6 +4,7 @@ Losses are divided by what the step counts (questions, labelled frames), so they
 microbatches and ranks. Counts follow from the order and the labels alone: nobody has to be asked.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -70,6 +71,8 @@ class StepLoader(EpochLoader[Loaded]):
     ) -> None:
         super().__init__(read, order, **options)
         self._count, self._feeding, self._ring_size = count, feeding, ring
+        self.waited = 0.0
+        """Seconds in which this rank waited for samples, so far."""
 
     def reading(self) -> Callable[[Item], Any]:
         """With a ring of its own for every iteration: what an earlier one left there is free when nobody looks at it."""
@@ -89,7 +92,13 @@ class StepLoader(EpochLoader[Loaded]):
     def _batches(self) -> Iterator[Microbatch[Loaded]]:  # type: ignore[override]
         batches, at = self.order.batches(self._epoch), self._consumed
         a_step, counted = self.batches_a_step or self.world_size, (-1, Counts())
-        for loaded in super()._batches():
+        reading = super()._batches()
+        while True:
+            asked = time.perf_counter()
+            loaded = next(reading, None)
+            self.waited += time.perf_counter() - asked
+            if loaded is None:
+                return
             first = at // a_step * a_step
             if counted[0] != first:
                 counted = (first, self._counts(batches[first : first + a_step]))

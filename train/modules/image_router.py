@@ -96,6 +96,9 @@ class ImageRouterModule(RouterModule):
                 self.validation["auroc"].update(area)
                 self.validation["recall"].update(row_predicted[row_labels].float())
 
+    def validates(self) -> list[str]:
+        return [*(f"image_{name}" for name in self.validation), "image_calibration_error", "image_threshold"]
+
     def on_validation_epoch_end(self) -> None:
         for name, metric in self.validation.items():
             self.measured(f"val/image_{name}", metric.compute(), prog_bar=name == "auroc")

@@ -271,6 +271,9 @@ class JointModule(TrainedModule):
                 if one.options:
                     self.validation["accuracy"].update(float(self._letter(first, one) == answer_text(one)))
 
+    def validates(self) -> list[str]:
+        return [f"answer_{name}" for name in self.validation]
+
     def on_validation_epoch_end(self) -> None:
         for name, metric in self.validation.items():
             self.measured(f"val/answer_{name}", metric.compute(), prog_bar=True)

@@ -57,6 +57,9 @@ class SemanticRouterModule(RouterModule):
         self.validation["loss"].update(policy_loss(logits, labels, Counts(policies=len(labels))), len(logits))
         self.validation["accuracy"].update((logits.argmax(-1) == labels).float())
 
+    def validates(self) -> list[str]:
+        return [f"semantic_{name}" for name in self.validation]
+
     def on_validation_epoch_end(self) -> None:
         for name, metric in self.validation.items():
             self.measured(f"val/semantic_{name}", metric.compute(), prog_bar=name == "accuracy")

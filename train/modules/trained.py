@@ -1,6 +1,7 @@
 """What all stages share: losses over whole steps, optimizer and rate, compiled layers, checkpoints that name their base."""
 
 import json
+import logging
 import math
 import os
 from abc import abstractmethod
@@ -11,31 +12,19 @@ from typing import Any, ClassVar, Literal
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from videorouter.routers.checkpoints.base_identity import BaseModel, base_identity
 from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD
 from videorouter.routers.checkpoints.training_history import Training
-from videorouter.train.checkpoint_io import TRAINABLES, check_step, restore_position
+from videorouter.train.checkpoint_io import TRAINABLES, check_step, restore_position, whole_batches
 from videorouter.train.data.shard_data import ShardData
 from videorouter.train.data.steps import Microbatch
 from videorouter.train.initial_weights import base_of, initial_weights
+from videorouter.train.optimization import Settings, warmup_cosine
 from videorouter.train.optimizer_groups import Group, regroup_optimizer, regroup_schedules
 
-
-def warmup_cosine(optimizer: Optimizer, steps: int, warmup_share: float) -> LambdaLR:
-    """A schedule of `steps` optimizer steps, the first `warmup_share` of them warming up (at least one)."""
-    warmup = max(1, round(steps * warmup_share))
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        progress = (step - warmup) / max(1, steps - warmup)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-    return LambdaLR(optimizer, factor)
+_log = logging.getLogger(__name__)
 
 
 Compiler = Literal["inductor", "aot_eager"]
@@ -86,6 +75,8 @@ class TrainedModule(pl.LightningModule):
         self.validated_at: int | None = None
         self._step_losses: dict[str, Tensor] = {}
         self._position: dict[str, Any] | None = None
+        self.settings: Settings | None = None
+        self._saved_settings: dict[str, float] | None = None
         self.config_yaml: str | None = None
         self.spent = 0.0
         """Model FLOPs so far; 0 where there is no formula for the base."""
@@ -102,6 +93,10 @@ class TrainedModule(pl.LightningModule):
     @abstractmethod
     def trained_tensors(self) -> dict[str, Tensor]:
         """What an export holds, by its name there: parameters that are trained, and buffers beside them."""
+
+    @abstractmethod
+    def validates(self) -> list[str]:
+        """Names of the metrics that a validation logs, without `val/`."""
 
     @abstractmethod
     def record(self) -> dict[str, Any]:
@@ -137,8 +132,22 @@ class TrainedModule(pl.LightningModule):
         size: tuple[int, int] = backbone.size_of(backbone.grid_of(frames, height, width))
         return size
 
+    def monitored(self) -> list[str]:
+        """Names of metrics by which a checkpoint can be the best."""
+        return [f"val/{name}" for name in self.validates()] + ["train/loss"]
+
     def on_train_start(self) -> None:
-        """Before the first batch is read."""
+        self.take_position()
+        if self._saved_settings is None or self.settings is None:
+            return
+        (optimizer,), (schedule,) = self.trainer.optimizers, self.trainer.lr_scheduler_configs
+        self.settings.apply(optimizer, schedule.scheduler, self.optimizer_groups())
+        changes = self.settings.changes(self._saved_settings)
+        if changes and self.trainer.is_global_zero:
+            _log.warning("resumed at step %d with other settings: %s", self.trainer.global_step, changes)
+
+    def take_position(self) -> None:
+        """Before the first batch is read, or a checkpoint is taken."""
         loader: Any = self.trainer.train_dataloader
         if self._position is not None:
             loader.load_state_dict(self._position)
@@ -170,13 +179,17 @@ class TrainedModule(pl.LightningModule):
             self.validated[name], self.validated_at = float(value), self.global_step
 
     def configure_optimizers(self) -> Any:
+        steps = self._steps_in_all()
+        self.settings = Settings(
+            self.learning_rate, self.weight_decay, self.decay_norms_and_biases, self.warmup_share, steps
+        )
         named = self._trainables()
         groups = [
             {"params": [named[name] for name in group.names], "lr": group.rate, "weight_decay": group.decay}
             for group in self.optimizer_groups()
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay)
-        schedule = warmup_cosine(optimizer, self._steps_in_all(), self.warmup_share)
+        schedule = warmup_cosine(optimizer, steps, self.warmup_share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def optimizer_groups(self) -> list[Group]:
@@ -200,6 +213,7 @@ class TrainedModule(pl.LightningModule):
         checkpoint[TRAINABLES] = [name for group in groups for name in group.names]
         checkpoint["group_sizes"] = [len(group.names) for group in groups]
         checkpoint["rng"] = self._generators()
+        checkpoint["settings"] = self.settings.told() if self.settings else None
         checkpoint["batches_a_step"] = self.trainer.accumulate_grad_batches * self.trainer.world_size
         base = {"path": self.base.path, "sha256": self.base.sha256, "revision": self.base.revision}
         now = Training(
@@ -223,12 +237,16 @@ class TrainedModule(pl.LightningModule):
         trainer: Any = self.trainer
         check_step(checkpoint["batches_a_step"], trainer.accumulate_grad_batches * trainer.world_size)
         self._position = restore_position(
-            checkpoint["loops"]["fit_loop"], self._data().train_dataloader(), trainer.limit_train_batches
+            checkpoint["loops"]["fit_loop"],
+            self._data().train_dataloader(),
+            trainer.limit_train_batches,
+            checkpoint["batches_a_step"],
         )
         groups = self.optimizer_groups()
         regroup_schedules(checkpoint, groups)
         if checkpoint.get("optimizer_states"):  # ZeRO has taken them already
             regroup_optimizer(checkpoint, groups)
+        self._saved_settings = checkpoint.get("settings")
         saved = checkpoint["state_dict"]
         for name, tensor in self.trained_tensors().items():
             if name in saved:  # ZeRO has taken its parts already
@@ -239,11 +257,26 @@ class TrainedModule(pl.LightningModule):
             torch.set_rng_state(own)
 
     def _steps_in_all(self) -> int:
-        """Optimizer steps of the whole training. (Lightning's estimate would set the loaders up too early.)"""
+        """Optimizer steps of the whole training. (Lightning's estimate would set the loaders up too early.)
+
+        Raises `ValueError` where nothing says it, or an epoch is cut off in the middle of a step.
+        """
         trainer: Any = self.trainer
-        an_epoch = len(self._data().train_dataloader()) // trainer.accumulate_grad_batches
-        steps = [an_epoch * trainer.max_epochs] if trainer.max_epochs and trainer.max_epochs > 0 else []
-        return min([*steps, *([trainer.max_steps] if trainer.max_steps > 0 else [])], default=1)
+        limit, a_step = trainer.limit_train_batches, trainer.accumulate_grad_batches
+        an_epoch = whole_batches(len(self._data().train_dataloader()), limit)
+        if an_epoch % a_step and not trainer.fast_dev_run:
+            raise ValueError(
+                f"--trainer.limit_train_batches {limit} ends every epoch after {an_epoch} batches a rank, in the middle of an "
+                f"optimizer step, which takes {a_step}: give a multiple of {a_step}"
+            )
+        steps = [an_epoch // a_step * trainer.max_epochs] if trainer.max_epochs and trainer.max_epochs > 0 else []
+        steps += [trainer.max_steps] if trainer.max_steps > 0 else []
+        if not steps:
+            raise ValueError(
+                "nothing says how many steps the training has, and so how the rate decays: give --trainer.max_epochs or "
+                "--trainer.max_steps, beside --trainer.max_time too"
+            )
+        return max(1, min(steps))
 
     def _data(self) -> ShardData:
         trainer: Any = self.trainer
