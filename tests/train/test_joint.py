@@ -199,3 +199,24 @@ def test_layers_are_computed_again_on_the_way_back_where_that_is_asked_for(
     batch = next(iter(data.train_dataloader()))
     module.losses(batch)["answers"][1].backward()
     assert len(calls) == (2 if checkpointing else 1) * batch.widest
+
+
+@pytest.mark.slow
+def test_its_validation_judges_routers_too_and_calibrates_their_threshold_anew(
+    base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path
+) -> None:
+    options = ("--trainer.limit_val_batches", "1.0", "--trainer.val_check_interval", "1.0")
+    last = trained("lora", base, router, flr, qtr, tmp_path / "out", *options)
+    record = read_record(last)["videorouter"]
+    names = {
+        "val/image_auroc",
+        "val/image_threshold",
+        "val/semantic_accuracy",
+        "val/answer_loss",
+        "val/answer_accuracy",
+    }
+    assert names <= record["metrics"].keys()
+    assert record["threshold"] == record["metrics"]["val/image_threshold"] != 0.5
+    shown = [json.loads(line) for line in (tmp_path / "out" / "validation-samples.jsonl").read_text().splitlines()]
+    assert shown
+    assert all(one.keys() == {"step", "question", "answer", "said"} for one in shown)

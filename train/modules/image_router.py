@@ -6,33 +6,16 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torchmetrics import MeanMetric, MetricCollection
 
 from videorouter.routers.backbones.temporal import merged_any
 from videorouter.routers.checkpoints.trained_file import RECORD
-from videorouter.routers.routing.metrics import auroc_within_question, calibration_error, threshold_for_recall
 from videorouter.routers.routing.pooling import pool_frames
 from videorouter.routers.routing.routers import ImageRouter, mean_without_sinks
 from videorouter.train.data.feeding import Feeding
 from videorouter.train.data.frame_relevance import VideoRelevance
-from videorouter.train.data.steps import Counts, Microbatch
+from videorouter.train.data.steps import Microbatch
 from videorouter.train.modules.base import RouterModule
-from videorouter.train.validation_scores import ValidationScores
-
-MAX_POSITIVE_WEIGHT = 5.0
-
-
-def relevance_loss(logits: Tensor, labels: Tensor, of_step: Counts) -> Tensor:
-    """These pairs' part of the step's mean BCE over frames, with `pos_weight = min(5, sqrt(neg / max(1, pos)))` of the step (ours).
-
-    Logits and labels `[pairs, T]`.
-    """
-    weight = min(MAX_POSITIVE_WEIGHT, (of_step.irrelevant / max(1, of_step.relevant)) ** 0.5)
-    total = functional.binary_cross_entropy_with_logits(
-        logits.float(), labels.float(), pos_weight=torch.tensor(weight, device=logits.device), reduction="sum"
-    )
-    return total / max(1, of_step.frames)
+from videorouter.train.relevance_validation import RelevanceValidation, relevance_loss
 
 
 class ImageRouterModule(RouterModule):
@@ -67,10 +50,7 @@ class ImageRouterModule(RouterModule):
         self.feature_noise, self.recall_wanted = feature_noise, recall_wanted
         self.threshold: float | None = None
         self.use(ImageRouter)
-        self.validation = MetricCollection(
-            {name: MeanMetric() for name in ("loss", "auroc", "accuracy", "recall")}, compute_groups=False
-        )
-        self.validation_scores = ValidationScores()
+        self.validation = RelevanceValidation()
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -83,33 +63,18 @@ class ImageRouterModule(RouterModule):
 
     def validation_step(self, batch: Microbatch[VideoRelevance], batch_idx: int) -> None:
         logits, labels = self._logits(batch.items)
-        if batch.repeated:
-            return
-        counts = Counts(relevant=int(labels.sum()), irrelevant=int((~labels).sum()))
-        self.validation["loss"].update(relevance_loss(logits, labels, counts), len(logits))
-        predicted = logits > 0
-        self.validation["accuracy"].update((predicted == labels).float())
-        self.validation_scores.update(logits.sigmoid(), labels)
-        for row_logits, row_predicted, row_labels in zip(logits, predicted, labels, strict=True):
-            area = auroc_within_question(row_logits, row_labels)
-            if area is not None:
-                self.validation["auroc"].update(area)
-                self.validation["recall"].update(row_predicted[row_labels].float())
+        if not batch.repeated:
+            self.validation.update(logits, labels)
 
     def validates(self) -> list[str]:
-        return [*(f"image_{name}" for name in self.validation), "image_calibration_error", "image_threshold"]
+        return [f"image_{name}" for name in RelevanceValidation.NAMES]
 
     def on_validation_epoch_end(self) -> None:
-        for name, metric in self.validation.items():
-            self.measured(f"val/image_{name}", metric.compute(), prog_bar=name == "auroc")
-            metric.reset()
-        scores, labels = self.validation_scores.compute()
-        self.validation_scores.reset()
-        threshold = threshold_for_recall(scores, labels, self.recall_wanted)
-        self.measured("val/image_calibration_error", calibration_error(scores, labels))
-        self.measured("val/image_threshold", threshold)
+        found = self.validation.results(self.recall_wanted)
+        for name, value in found.items():
+            self.measured(f"val/image_{name}", value, prog_bar=name == "auroc")
         if not self.trainer.sanity_checking:
-            self.threshold = threshold
+            self.threshold = found["threshold"]
 
     def batch_features(self, batch: Microbatch[VideoRelevance]) -> Tensor:
         return torch.cat([self._features(item) for item in batch.items]).flatten(0, 1)

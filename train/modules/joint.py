@@ -4,6 +4,8 @@ L = L_LM + 0.01 L_sem + 0.01 L_img.
 """
 
 import copy
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,13 +46,15 @@ from videorouter.train.continued_language import continued_language
 from videorouter.train.data.answers import AnsweredQuestion, VideoAnswers
 from videorouter.train.data.feeding import Feeding, as_stored
 from videorouter.train.data.steps import Counts, Microbatch
-from videorouter.train.modules.image_router import relevance_loss
 from videorouter.train.modules.semantic_router import policy_loss
 from videorouter.train.modules.trained import Compiler, TrainedModule, compile_layers
+from videorouter.train.relevance_validation import RelevanceValidation, relevance_loss
 from videorouter.train.strategies import ZeroStrategy, whole_parameters
 from videorouter.train.throughput import ModelFlops
 
 ROUTER_WEIGHT: Final = 0.01
+SHOWN: Final = 8
+"""Questions of a validation whose answers are kept to be looked at."""
 HEAD_RATE: Final = 10.0
 """Heads learn at so many times the language model's rate (ours)."""
 
@@ -91,6 +95,7 @@ class JointModule(TrainedModule):
         scales: Scales | None = None,
         budget: int | None = None,
         threshold: float | None = None,
+        recall_wanted: float = 0.95,
         frames: int | None = None,
         sampler: str | None = None,
         base: str | None = None,
@@ -120,7 +125,9 @@ class JointModule(TrainedModule):
             uniform_scale: compression scale of that control
             scales: compression scales; the export's where null
             budget: visual tokens a question; the export's where null
-            threshold: a frame is relevant above this probability; the export's where null
+            threshold: a frame is relevant above this probability, from the first step to the last; where null the export's, and
+                after each validation the one that finds so large a share of the evidence as `recall_wanted`
+            recall_wanted: of validation evidence, by the threshold
             frames: frames sampled a video at run time, stored in the export; as many as the shards hold where null
             sampler: frame sampler at run time, stored in the export; the shards' where null
             base: where the base model lies, if not where the router folder says
@@ -186,6 +193,10 @@ class JointModule(TrainedModule):
         if routing == "routed":
             self.trained.update({"semantic": semantic.head, "image": image.head})
         self.validation = MetricCollection({name: MeanMetric() for name in ("loss", "accuracy")}, compute_groups=False)
+        self._said: list[dict[str, str]] = []
+        self.router_validation = RelevanceValidation()
+        self.policy_validation = MeanMetric()
+        self.recall_wanted, self.recalibrates = recall_wanted, threshold is None and routing == "routed"
 
     def setup(self, stage: str) -> None:
         if self._trainer is not None:
@@ -240,6 +251,8 @@ class JointModule(TrainedModule):
                 f"router folder that it was started from{', ' + over['path'] if over else ''}"
             )
         super().on_load_checkpoint(checkpoint)
+        if self.recalibrates:
+            self.config = replace(self.config, threshold=checkpoint[RECORD]["threshold"])
 
     def on_train_batch_start(self, batch: Microbatch[VideoAnswers], batch_idx: int) -> None:
         self._take_heads()
@@ -269,15 +282,59 @@ class JointModule(TrainedModule):
             if number < len(asked) and not batch.repeated:
                 self.validation["loss"].update(loss)
                 if one.options:
-                    self.validation["accuracy"].update(float(self._letter(first, one) == answer_text(one)))
+                    said = self._letter(first, one)
+                    self.validation["accuracy"].update(float(said == answer_text(one)))
+                    if len(self._said) < SHOWN:
+                        self._said.append({"question": one.question, "answer": answer_text(one), "said": said})
+        if self.routing == "routed" and not batch.repeated:
+            self._validate_routers(batch.items, videos)
 
     def validates(self) -> list[str]:
-        return [f"answer_{name}" for name in self.validation]
+        answers = [f"answer_{name}" for name in self.validation]
+        if self.routing != "routed":
+            return answers
+        return [*answers, "semantic_accuracy", *(f"image_{name}" for name in RelevanceValidation.NAMES)]
 
     def on_validation_epoch_end(self) -> None:
         for name, metric in self.validation.items():
             self.measured(f"val/answer_{name}", metric.compute(), prog_bar=True)
             metric.reset()
+        self._show()
+        if self.routing != "routed":
+            return
+        policies = float(self.policy_validation.compute())
+        self.policy_validation.reset()
+        if math.isfinite(policies):
+            self.measured("val/semantic_accuracy", policies)
+        found = self.router_validation.results(self.recall_wanted)
+        for name, value in found.items():
+            self.measured(f"val/image_{name}", value)
+        if found and self.recalibrates and not self.trainer.sanity_checking:
+            self.config = replace(self.config, threshold=found["threshold"])
+
+    def _show(self) -> None:
+        """Append what was said to the first questions to `validation-samples.jsonl` in the output folder."""
+        said, self._said = self._said, []
+        if self.trainer.is_global_zero and not self.trainer.sanity_checking:
+            with (Path(self.trainer.default_root_dir) / "validation-samples.jsonl").open(
+                "a", encoding="utf-8"
+            ) as lines:
+                for one in said:
+                    lines.write(json.dumps({"step": self.global_step} | one, ensure_ascii=False) + "\n")
+
+    def _validate_routers(self, items: Sequence[VideoAnswers], videos: Sequence[EncodedVideo]) -> None:
+        """By the heads that decide, which every rank holds whole: ranks may have unequally many labels."""
+        semantic, image = self.deciding
+        asked = [one for item in items for one in item.questions if one.policy is not None]
+        if asked:
+            features = self.semantic.features([self.backbone.embed_text(one.question) for one in asked])
+            chosen = semantic.head(features).argmax(-1).tolist()
+            right = [POLICIES[number] == one.policy for number, one in zip(chosen, asked, strict=True)]
+            self.policy_validation.update(torch.tensor(right, dtype=torch.float32, device=self.device))
+        relevance = self._labelled_relevance(items, videos)
+        if relevance is not None:
+            features, labels = relevance
+            self.router_validation.update(image.head(features), labels)
 
     @torch.no_grad()
     def _encoded(self, item: VideoAnswers) -> EncodedVideo:
@@ -357,6 +414,16 @@ class JointModule(TrainedModule):
 
     def _relevance_loss(self, items: Sequence[VideoAnswers], videos: Sequence[EncodedVideo], of_step: Counts) -> Tensor:
         """One call of the head, whether or not a question has a label."""
+        relevance = self._labelled_relevance(items, videos)
+        if relevance is None:
+            return 0.0 * self.image.head(self._image_features(videos[0], items[0].asked[:1])).sum()
+        features, labels = relevance
+        return relevance_loss(self.image.head(features), labels, of_step)
+
+    def _labelled_relevance(
+        self, items: Sequence[VideoAnswers], videos: Sequence[EncodedVideo]
+    ) -> tuple[Tensor, Tensor] | None:
+        """Features `[pairs, T, 2D]` and labels `[pairs, T]` of questions whose relevance is known; None where there are none."""
         features, rows = [], []
         for item, video in zip(items, videos, strict=True):
             labelled = [one for one in item.questions if one.relevant is not None]
@@ -364,9 +431,8 @@ class JointModule(TrainedModule):
                 features.append(self._image_features(video, [one.question for one in labelled]))
                 rows += [merged_any(one.relevant or [], self.backbone.frames_per_patch) for one in labelled]
         if not rows:
-            return 0.0 * self.image.head(self._image_features(videos[0], items[0].asked[:1])).sum()
-        logits = self.image.head(torch.cat(features))
-        return relevance_loss(logits, torch.tensor(rows, device=logits.device), of_step)
+            return None
+        return torch.cat(features), torch.tensor(rows, device=self.device)
 
     @torch.no_grad()
     def _image_features(self, video: EncodedVideo, questions: Sequence[str]) -> Tensor:
