@@ -121,8 +121,8 @@ def test_another_configuration_begins_anew_when_asked_and_pays_only_for_what_dif
     out = tmp_path / "out"
     assert annotate(world, out, teacher) == 0
     paid = requests(out)
-    assert annotate(world, out, teacher, "--threshold", "101") == 1
-    assert "threshold: 50 -> 101" in capfd.readouterr().err
+    assert annotate(world, out, teacher, "--threshold", "100") == 1
+    assert "threshold: 50 -> 100" in capfd.readouterr().err
     assert annotate(world, out, teacher, "--threshold", "60", "--new-run") == 0
     assert requests(out) == paid
     assert shards(out / "earlier" / "0") == shards(built)

@@ -65,7 +65,14 @@ def kill_in_a_streak(
         teacher.script = lambda asked: None
 
 
-@pytest.mark.parametrize(("builder", "bad"), [(ANNOTATE, refused), (ANNOTATE, prose), (QTR, prose)])
+@pytest.mark.parametrize(
+    ("builder", "bad"),
+    [
+        (ANNOTATE, refused),
+        pytest.param(ANNOTATE, prose, marks=pytest.mark.slow),
+        pytest.param(QTR, prose, marks=pytest.mark.slow),
+    ],
+)
 def test_the_same_command_asks_again_what_was_in_doubt_when_it_was_killed(
     bad: Callable[[Asked], Response], builder: tuple[str, ...], build: SmallBuild, teacher: ScriptedTeacher
 ) -> None:
@@ -86,13 +93,13 @@ def test_what_was_known_to_be_an_items_own_when_the_run_was_killed_is_not_asked_
     build: SmallBuild, teacher: ScriptedTeacher
 ) -> None:
     def one_alone(asked: Asked) -> Response:
-        return reply("no") if asked.video == "v04" else reply(GOOD)
+        return refused(asked) if asked.video == "v04" else reply(GOOD)
 
     options = (*IN_TWOS, "--teacher.concurrency", "1")
     kill_in_a_streak(build, teacher, one_alone, ANNOTATE, *options)
     asked = len(teacher.seen)
     assert build.run(teacher.url, "out", *options) == 3
-    assert build.quarantine("out") == {"v04-0": "invalid_reply"}
+    assert build.quarantine("out") == {"v04-0": "refused"}
     assert all(one.video >= "v07" for one in teacher.seen[asked:])
 
 

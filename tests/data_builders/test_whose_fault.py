@@ -20,6 +20,9 @@ from videorouter.data_builders.building.ledger import Ledger
 NO_TEMPERATURE = "Unsupported value: 'temperature' does not support 0 with this model."
 ANNOTATE, GENERATE, QTR = ("flr", "annotate"), ("flr", "generate"), ("qtr",)
 
+ONE_AND_THE_OTHERS = [ANNOTATE, *(pytest.param(builder, marks=pytest.mark.slow) for builder in (GENERATE, QTR))]
+"""The others by hand: they take seconds each."""
+
 
 @pytest.fixture
 def teacher() -> Iterator[ScriptedTeacher]:
@@ -41,7 +44,7 @@ def prose(asked: Asked) -> Response:
     return reply(f"Certainly! Here is number {asked.number}.")
 
 
-@pytest.mark.parametrize("builder", [ANNOTATE, GENERATE, QTR])
+@pytest.mark.parametrize("builder", ONE_AND_THE_OTHERS)
 def test_what_every_video_is_refused_stops_the_run_and_the_same_command_asks_again(
     builder: tuple[str, ...],
     build: SmallBuild,
@@ -65,7 +68,7 @@ def test_what_every_video_is_refused_stops_the_run_and_the_same_command_asks_aga
     assert build.shards("out") == build.shards("undisturbed")
 
 
-@pytest.mark.parametrize("builder", [ANNOTATE, GENERATE, QTR])
+@pytest.mark.parametrize("builder", ONE_AND_THE_OTHERS)
 def test_what_was_to_change_may_be_changed_while_nothing_is_labelled(
     builder: tuple[str, ...], build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
 ) -> None:

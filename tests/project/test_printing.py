@@ -12,6 +12,7 @@ PRINTS = {
     "videorouter/usage.py",
     "data_builders/commands.py",
     "train/preflight.py",
+    "train/progress_lines.py",
     "miniature/world/build.py",
     "miniature/teacher/server.py",
 }

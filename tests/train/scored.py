@@ -20,7 +20,7 @@ class Scored(SemanticRouterModule):
             file.write(f"{self.global_step}\n")
         super().on_validation_epoch_end()
 
-    def log(self, name: str, value: Any, *options: Any, **more: Any) -> None:
+    def measured(self, name: str, value: Any, **options: Any) -> None:
         if name == METRIC:
             value = json.loads(os.environ["SCORES"])[str(self.global_step)]
-        super().log(name, value, *options, **more)
+        super().measured(name, value, **options)

@@ -17,6 +17,7 @@ from videorouter.routers.checkpoints.training_history import read_history
 from videorouter.routers.routing.metrics import threshold_for_recall
 from videorouter.shards.epoch_order import Item, share
 from videorouter.train.__main__ import main
+from videorouter.train.preemption import ToldToLeave
 from videorouter.train.validation_scores import ValidationScores
 
 EVERY = ("--last.every_n_train_steps", "1", "--last.save_on_train_epoch_end", "false")
@@ -100,17 +101,19 @@ def test_threshold_and_metrics_travel_in_every_checkpoint_also_of_a_resumed_trai
     base: Path, flr: Path, qtr: Path, tmp_path: Path
 ) -> None:
     """A training that is resumed and saves before its next validation still knows what the last one found."""
-    cut = ("--trainer.callbacks+", "tests.train.leaving.LeaveAfter", "--trainer.callbacks.steps")
+    told = ("--trainer.callbacks+", "tests.train.leaving.ToldAfter", "--trainer.callbacks.steps")
     small = (
         "--data.init_args.questions_per_item", "2", "--data.init_args.batch_size", "2",
         "--data.init_args.batches_a_step", "4",
     )  # fmt: skip
-    fit("image_router", base, flr, tmp_path / "out", *EVERY, *small, *cut, "3")
+    with pytest.raises(ToldToLeave):
+        fit("image_router", base, flr, tmp_path / "out", *EVERY, *small, *told, "3")
     before = records_of(tmp_path / "out")["last"]
     validated, steps = before["validated_at"], before["step"]
     assert (before["threshold"], steps) == (before["metrics"]["val/image_threshold"], 3)
     assert validated == 2
-    fit("image_router", base, flr, tmp_path / "out", *EVERY, *small, *cut, "4", "--resume", "auto")
+    with pytest.raises(ToldToLeave):
+        fit("image_router", base, flr, tmp_path / "out", *EVERY, *small, *told, "4", "--resume", "auto")
     after = records_of(tmp_path / "out")["last"]
     assert after["step"] == 4
     assert [after[name] for name in ("threshold", "metrics", "validated_at")] == [
