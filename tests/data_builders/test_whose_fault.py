@@ -88,7 +88,13 @@ NO_PATIENCE = ["--teacher.attempts", "0", "--teacher.patience", "1"]
 OF_ONE_KIND = [ANNOTATE, "VideoAnswer", "--necessity"], [GENERATE, "Coherence"], [QTR, "VideoAnswer"]
 
 
-@pytest.mark.parametrize(("builder", "kind", "options"), [(one[0], one[1], one[2:]) for one in OF_ONE_KIND])
+@pytest.mark.parametrize(
+    ("builder", "kind", "options"),
+    [
+        pytest.param(one[0], one[1], one[2:], marks=[pytest.mark.slow] if number else [])
+        for number, one in enumerate(OF_ONE_KIND)
+    ],
+)
 def test_what_fails_for_every_video_stops_the_run_with_nothing_put_aside(
     builder: tuple[str, ...],
     kind: str,

@@ -64,7 +64,7 @@ def test_the_best_that_was_kept_alone_is_one_of_several(fit: Fit, tmp_path: Path
     assert step(out) == 4
 
 
-@pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
+@pytest.mark.parametrize("move", [shutil.move, pytest.param(shutil.copytree, marks=pytest.mark.slow)])
 def test_best_stays_best_in_a_folder_that_was_moved_or_copied(
     fit: Fit, move: Callable[..., Any], tmp_path: Path
 ) -> None:

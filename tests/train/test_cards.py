@@ -81,6 +81,7 @@ def metrics_of(checkpoint: Path) -> dict[str, float]:
     return dict(read_record(checkpoint)[RECORD]["metrics"])
 
 
+@pytest.mark.slow
 def test_a_card_is_read_by_the_hub_s_own_parsers_and_states_the_base_s_licence(folder: Path, joint: Path) -> None:
     card = ModelCard.load(folder / "README.md")
     data: Any = card.data
@@ -96,6 +97,7 @@ def test_a_card_is_read_by_the_hub_s_own_parsers_and_states_the_base_s_licence(f
     assert {one.task_type for one in results} == {"video-text-to-text"}
 
 
+@pytest.mark.slow
 def test_a_card_says_what_is_inside_with_every_stage_s_metrics_and_settings(folder: Path) -> None:
     card = (folder / "README.md").read_text()
     assert "LoRA adapter of the language model, rank 16, alpha 32" in card
@@ -110,6 +112,7 @@ def test_a_card_says_what_is_inside_with_every_stage_s_metrics_and_settings(fold
     assert told == [(True, 1, 1)] * 3
 
 
+@pytest.mark.slow
 def test_a_router_saved_again_keeps_its_history_and_says_what_was_changed(folder: Path, tmp_path: Path) -> None:
     VideoRouter.from_pretrained(folder).rescaled(Scales(8, 1, 16)).save_pretrained(tmp_path / "again")
     assert read_history(tmp_path / "again") == read_history(folder)
@@ -118,6 +121,7 @@ def test_a_router_saved_again_keeps_its_history_and_says_what_was_changed(folder
     assert "| val/image_auroc |" in card
 
 
+@pytest.mark.slow
 def test_a_push_leaves_no_local_path_in_any_file(
     hub: tuple[LoopbackHub, str], folder: Path, licensed: Path, flr: Path, tmp_path: Path
 ) -> None:
@@ -147,6 +151,7 @@ def test_a_push_leaves_no_local_path_in_any_file(
     assert 'from_pretrained("lab/router")' in files["README.md"].decode()
 
 
+@pytest.mark.slow
 def test_a_pushed_card_keeps_what_its_owner_wrote(hub: tuple[LoopbackHub, str], folder: Path, tmp_path: Path) -> None:
     server, address = hub
     mine = Path(shutil.copytree(folder, tmp_path / "final"))
@@ -160,12 +165,14 @@ def test_a_pushed_card_keeps_what_its_owner_wrote(hub: tuple[LoopbackHub, str], 
 
 
 @pytest.mark.parametrize("given", ["./nowhere", "a folder"])
+@pytest.mark.slow
 def test_a_push_names_its_base_by_an_id_of_the_hub(folder: Path, licensed: Path, given: str) -> None:
     with pytest.raises(CheckpointError, match="say under which id the Hub has the base"):
         push_here(folder, "lab/router", base=str(licensed) if given == "a folder" else given)
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+@pytest.mark.slow
 def test_files_of_an_export_have_the_modes_that_the_umask_gives(
     joint: Path, tmp_path: Path, umask: int, mode: int
 ) -> None:
@@ -181,6 +188,7 @@ def test_files_of_an_export_have_the_modes_that_the_umask_gives(
     )
 
 
+@pytest.mark.slow
 def test_a_language_model_is_exported_in_bfloat16_where_that_is_asked_for(
     joint: Path, folder: Path, flr: Path, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_full_disk_ends_the_keeping_and_nothing_else(tmp_path: Path, caplog: p
     assert not cache.known(KEYS)
 
 
+@pytest.mark.slow
 def test_a_training_with_features_on_disk_is_the_one_without(base: Path, flr: Path, tmp_path: Path) -> None:
     """Its second run encodes no frame."""
     from videorouter.routers.backbones.internvl import InternVLBackbone

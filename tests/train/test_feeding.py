@@ -143,6 +143,7 @@ def fitted(base: Path, flr: Path, tmp_path: Path) -> Callable[[int], dict[str, A
     return fit
 
 
+@pytest.mark.slow
 def test_a_training_is_the_same_whoever_decodes(fitted: Callable[[int], dict[str, Any]]) -> None:
     here, workers = fitted(0), fitted(2)
     assert all(torch.equal(here[name], workers[name]) for name in here)

@@ -83,8 +83,15 @@ def test_a_development_run_saves_nothing(fit: Fit, out: Path, asked: str) -> Non
     assert not kept(out)
 
 
-@pytest.mark.parametrize("flag", ["limit_val_batches", "limit_test_batches", "limit_predict_batches"])
-@pytest.mark.parametrize("limit", ["0", "1", "0.5"])
+@pytest.mark.parametrize(
+    ("flag", "limit"),
+    [("limit_val_batches", limit) for limit in ("0", "1", "0.5")]
+    + [
+        pytest.param(f"limit_{split}_batches", limit, marks=pytest.mark.slow)
+        for split in ("test", "predict")
+        for limit in ("0", "1", "0.5")
+    ],
+)
 def test_limits_of_other_splits_limit_them(fit: Fit, out: Path, flag: str, limit: str) -> None:
     if limit != "0" and flag != "limit_val_batches":
         pytest.skip("no such split is read while training")

@@ -35,7 +35,7 @@ def trained(mode: str, base: Path, router: Path, flr: Path, qtr: Path, out: Path
     return out / "checkpoints" / "last.ckpt"
 
 
-@pytest.fixture(scope="module", params=["full", "lora"])
+@pytest.fixture(scope="module", params=["full", pytest.param("lora", marks=pytest.mark.slow)])
 def checkpoint(
     request: pytest.FixtureRequest,
     base: Path,
@@ -96,7 +96,7 @@ def merged_by_peft(base: Path, adapter: Path) -> dict[str, Any]:
     return dict(whole.named_parameters())
 
 
-@pytest.mark.parametrize("head", ["own", "absent"])
+@pytest.mark.parametrize("head", ["own", pytest.param("absent", marks=pytest.mark.slow)])
 def test_stage_3_full_trains_a_head_of_its_own_and_keeps_a_tied_one_tied(
     head: str, base: Path, flr: Path, qtr: Path, tmp_path: Path
 ) -> None:

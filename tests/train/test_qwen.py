@@ -22,6 +22,7 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny(tmp_path_factory.mktemp("qwen") / "base", "qwen2_5_vl")
 
 
+@pytest.mark.slow
 def test_both_routers_train_export_and_answer(qwen: Path, world: Path, flr: Path, qtr: Path, tmp_path: Path) -> None:
     found = stages(qwen, tmp_path, flr, qtr)
     short = ("--trainer.max_epochs", "1", "--model.init_args.budget", "4096")

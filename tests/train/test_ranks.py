@@ -40,6 +40,7 @@ def compare(one: Path, two: Path, last: Path) -> None:
     assert apart(last, one / "checkpoints" / "last.ckpt") <= WEIGHT
 
 
+@pytest.mark.slow
 def test_two_ranks_of_zero_2_learn_what_one_process_learns(
     stage: Callable[[str], Stage], alone: Callable[[str], Path], tmp_path: Path
 ) -> None:
