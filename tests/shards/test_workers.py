@@ -30,24 +30,29 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("data"), {"train-0": videos})
 
 
+def children() -> set[int | None]:
+    """Processes of this one, those of other tests' fixtures among them."""
+    return {process.pid for process in multiprocessing.active_children()}
+
+
 def test_a_signal_to_every_process_takes_no_worker_from_the_step(data: Path) -> None:
-    wanted, loader = list(loader_of(data)), loader_of(data, workers=2)
+    wanted, loader, others = list(loader_of(data)), loader_of(data, workers=2), children()
     reading = iter(loader)
     read = [next(reading)]
-    workers = [process.pid for process in multiprocessing.active_children()]
+    workers = children() - others
     assert len(workers) == 2
     for name in ("TERM", "USR1", "TERM"):  # from another process than the parent
         subprocess.run(["kill", f"-{name}", *map(str, workers)], check=True)
         time.sleep(0.2)
         read.append(next(reading))
     assert read + list(reading) == wanted
-    assert not multiprocessing.active_children()
+    assert children() == others
 
 
 def test_a_parent_can_end_its_workers(data: Path) -> None:
-    reading = iter(loader_of(data, workers=2))
+    others, reading = children(), iter(loader_of(data, workers=2))
     next(reading)
-    for process in multiprocessing.active_children():
+    for process in (one for one in multiprocessing.active_children() if one.pid not in others):
         process.terminate()
         process.join(5)
         assert process.exitcode == 0
