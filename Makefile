@@ -118,7 +118,7 @@ $(OLDEST)/.installed: pyproject.toml constraints.txt tests/project/oldest_constr
 	touch $@
 
 bench-loader: setup  ## samples/s of the loader against webdataset and datasets (5 minutes)
-	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python -m benchmarks.loader
 
 bench-builders: setup  ## requests a second of a build against what teacher and decoder allow (3 minutes)
 	$(BIN)/python benchmarks/builders.py

@@ -39,11 +39,13 @@ def main() -> None:
     if options.consume:
         print(json.dumps(consumed(**json.loads(options.consume))))
         return
+    from benchmarks.smooth_videos import write_smooth_videos  # a consumer runs on the code of another checkout
+
     here = Path(__file__).parents[1]
     trees = {"fed": here, "before": (options.before or here).resolve()}
     for height, width, side in STORED:
         with tempfile.TemporaryDirectory() as folder:
-            made(Path(folder), options.videos, options.frames, height, width)
+            write_smooth_videos(Path(folder), {"train": options.videos, "val": 1}, options.frames, height, width)
             found: dict[str, list[dict[str, float]]] = {"fed": [], "before": []}
             for turn in range(options.rounds):
                 for name in sorted(found, reverse=bool(turn % 2)):
@@ -93,44 +95,6 @@ def consumed(folder: str, side: int, workers: int, fed: bool, sleep: float = SLE
         if not started:
             started, cpu = time.perf_counter(), time.process_time()
     return {"rate": videos / (time.perf_counter() - started), "cpu": (time.process_time() - cpu) / videos}
-
-
-def made(folder: Path, videos: int, frames: int, height: int, width: int) -> None:
-    """Shards of smooth moving pictures: JPEG sizes as in real video."""
-    import numpy as np
-
-    from videorouter.shards import jpeg
-    from videorouter.shards.sample import ShardSample
-    from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion, VideoRecord
-    from videorouter.shards.sidecar import write_manifest
-    from videorouter.shards.writer import shard_path, write_shard
-
-    random, (down, across) = np.random.default_rng(0), (np.linspace(0, 1, side) for side in (height, width))
-    names = []
-    for split, count in (("train", videos), ("val", 1)):
-        samples = []
-        for number in range(count):
-            phase = random.uniform(0, 6, (3, 2))
-            pictures = (
-                np.stack([np.sin(down[:, None] * 9 + p) * np.cos(across * 7 + q + step / 3) for p, q in phase], axis=-1)
-                for step in range(frames)
-            )
-            jpegs = [jpeg.encode((127 + 120 * picture).astype(np.uint8), 90) for picture in pictures]
-            record = VideoRecord(
-                uri=f"{split}-{number}.mp4", duration=frames, fps=1, total=frames, decoder="none", sampler="all",
-                indices=list(range(frames)), seconds=[float(i) for i in range(frames)], height=height, width=width,
-                frame_bytes=[len(data) for data in jpegs],
-            )  # fmt: skip
-            question = VideoQuestion(
-                id=f"{split}{number}", video=record.uri, question="What?", task_type="none", source="benchmark"
-            )
-            relevance = FrameRelevance(relevant=[True, *[False] * (frames - 1)])
-            label = LabelledQuestion(question=question, relevance=relevance, origin="spans")
-            samples.append(ShardSample(f"{split}{number:06}", record, [label], jpegs))
-        path = shard_path(folder, split, 0)
-        write_shard(path, samples, "benchmark")
-        names.append(path.name)
-    write_manifest(folder, shards=names, fingerprint="benchmark", config={}, licences=[])
 
 
 if __name__ == "__main__":

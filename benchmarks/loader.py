@@ -1,4 +1,4 @@
-"""Samples a second: our loader against plain webdataset and `datasets` streaming. `python benchmarks/loader.py`, minutes.
+"""Samples a second: our loader against plain webdataset and `datasets` streaming. `make bench-loader`, minutes.
 
 The same tars, the same decoding (every JPEG of a sample to uint8 RGB), shuffling on. The three take turns, so that a slower
 minute of the machine is everybody's; what counts is the ratio of medians. Also: what resuming in the middle of 10,000 samples
@@ -23,50 +23,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.smooth_videos import write_smooth_videos
 from videorouter.shards import jpeg
 from videorouter.shards.epoch_order import EpochOrder, Item, Limits
 from videorouter.shards.loader import EpochLoader
 from videorouter.shards.reader import ShardDataset
-from videorouter.shards.sample import ShardSample
-from videorouter.shards.schema import FrameRelevance, LabelledQuestion, VideoQuestion, VideoRecord
-from videorouter.shards.sidecar import write_manifest
-from videorouter.shards.writer import shard_path, write_shard
 
 SHUFFLED = 256
 """Samples in the shuffle buffers of the streaming readers; ours shuffles all."""
-
-
-def made(folder: Path, videos: int, frames: int, side: int, per_shard: int = 64) -> Path:
-    """Shards of smooth moving pictures: JPEG sizes as in real video."""
-    random = np.random.default_rng(0)
-    ramp = np.linspace(0, 1, side)
-    names = []
-    for first in track(range(0, videos, per_shard), "shards", transient=True):
-        samples = []
-        for number in range(first, min(first + per_shard, videos)):
-            phase = random.uniform(0, 6, (3, 2))
-            pictures = [
-                np.stack([np.sin(ramp[:, None] * 9 + p) * np.cos(ramp * 7 + q + step / 3) for p, q in phase], axis=-1)
-                for step in range(frames)
-            ]
-            jpegs = [jpeg.encode((127 + 120 * picture).astype(np.uint8), 90) for picture in pictures]
-            record = VideoRecord(
-                uri=f"{number}.mp4", duration=frames, fps=1, total=frames, decoder="none", sampler="all",
-                indices=list(range(frames)), seconds=[float(i) for i in range(frames)], height=side, width=side,
-                frame_bytes=[len(data) for data in jpegs],
-            )  # fmt: skip
-            question = VideoQuestion(
-                id=f"q{number}", video=record.uri, question="What?", task_type="none", source="benchmark"
-            )
-            label = LabelledQuestion(
-                question=question, relevance=FrameRelevance(relevant=[True] * frames), origin="spans"
-            )
-            samples.append(ShardSample(f"v{number:06}", record, [label], jpegs))
-        path = shard_path(folder, "train", first // per_shard)
-        write_shard(path, samples, "benchmark")
-        names.append(path.name)
-    write_manifest(folder, shards=names, fingerprint="benchmark", config={}, licences=[])
-    return folder
 
 
 def decoded(video: dict[str, Any], packed: bytes) -> np.ndarray:
@@ -138,7 +102,7 @@ def rate(reader: Callable[[Path, int, int], Iterable[np.ndarray]], folder: Path,
 def resume_seconds(samples: int = 10_000) -> float:
     """From opening the folder to having the first sample after a position in the middle of an epoch."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder = made(Path(temporary), samples, frames=1, side=16, per_shard=500)
+        folder = write_smooth_videos(Path(temporary), {"train": samples}, frames=1, height=16, width=16, per_shard=500)
 
         def opened() -> EpochLoader[np.ndarray]:
             shards = ShardDataset(folder)
@@ -166,7 +130,7 @@ def main(videos: int = 384, frames: int = 16, side: int = 224, runs: int = 15, o
     results: dict[str, Any] = {"videos": videos, "frames": frames, "side": side, "runs": runs}
     table = Table("workers", *READERS, "ours / faster other", title=f"samples/s, medians of {runs} interleaved runs")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = made(Path(temporary), videos, frames, side)
+        folder = write_smooth_videos(Path(temporary), {"train": videos}, frames, side, side)
         for workers in (0, 2):
             rates: dict[str, list[float]] = {name: [] for name in READERS}
             for turn in track(range(runs + 1), f"{workers} workers", transient=True):

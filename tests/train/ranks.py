@@ -56,6 +56,15 @@ def command(stage: Stage, out: Path, *options: str) -> list[str]:
     ]  # fmt: skip
 
 
+def semantic_steps(base: Path, router: Path, flr: Path, qtr: Path, batches: int, *options: str) -> list[str]:
+    """Arguments of a stage 2 on this process, epochs of `batches` batches, four of which are a step."""
+    stage = stages(base, router, flr, qtr)["semantic_router"]
+    return [
+        "fit", "--config", f"miniature/{stage.config}", *stage.options, *BATCHES, "--trainer.limit_train_batches", str(batches),
+        *options,
+    ]  # fmt: skip
+
+
 def start(ranks: int, arguments: list[str], log: Path) -> WarmProcess:
     """torchrun in a session of its own."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu", "PYTHONWARNINGS": "ignore"}

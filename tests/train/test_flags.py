@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.ranks import stages
+from tests.train.ranks import semantic_steps
 from videorouter.routers.checkpoints.trained_file import read_record
 from videorouter.train.__main__ import main
 from videorouter.train.trace import asked_by_step
@@ -16,21 +16,8 @@ Fit = Callable[..., int]
 @pytest.fixture
 def fit(base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path) -> Fit:
     """Stage 2 in two epochs of two steps of four batches."""
-    arguments = [
-        "fit",
-        "--config",
-        "miniature/semantic_router",
-        *stages(base, router, flr, qtr)["semantic_router"].options,
-    ]
-    arguments += [
-        "--data.init_args.batches_a_step",
-        "4",
-        "--trainer.limit_train_batches",
-        "8",
-        "--trainer.max_epochs",
-        "2",
-    ]
-    arguments += ["--trainer.check_val_every_n_epoch", "1", "--out", str(tmp_path / "out")]
+    epochs = ("--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--out", str(tmp_path / "out"))
+    arguments = semantic_steps(base, router, flr, qtr, 8, *epochs)
     return lambda *options: main([*arguments, *options])
 
 

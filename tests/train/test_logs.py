@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.train.ranks import stages
+from tests.train.ranks import semantic_steps
 from videorouter.train.__main__ import main
 
 
@@ -14,21 +14,8 @@ from videorouter.train.__main__ import main
 def logged(base: Path, router: Path, flr: Path, qtr: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a training of four steps."""
     out = tmp_path_factory.mktemp("logged") / "out"
-    arguments = [
-        "fit",
-        "--config",
-        "miniature/semantic_router",
-        *stages(base, router, flr, qtr)["semantic_router"].options,
-    ]
-    arguments += [
-        "--data.init_args.batches_a_step",
-        "4",
-        "--trainer.limit_train_batches",
-        "8",
-        "--trainer.max_epochs",
-        "2",
-    ]
-    arguments += ["--trainer.check_val_every_n_epoch", "1", "--trainer.log_every_n_steps", "1", "--out", str(out)]
+    epochs = ("--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.log_every_n_steps", "1")
+    arguments = semantic_steps(base, router, flr, qtr, 8, *epochs, "--out", str(out))
     assert main([*arguments, "--throughput.every_n_steps", "2"]) == 0
     return out
 
@@ -68,21 +55,8 @@ def test_the_settings_are_kept_in_the_folder(logged: Path) -> None:
 def test_without_a_terminal_progress_is_a_line_every_so_many_steps(
     base: Path, router: Path, flr: Path, qtr: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [
-        "fit",
-        "--config",
-        "miniature/semantic_router",
-        *stages(base, router, flr, qtr)["semantic_router"].options,
-    ]
-    arguments += [
-        "--data.init_args.batches_a_step",
-        "4",
-        "--trainer.max_epochs",
-        "1",
-        "--trainer.log_every_n_steps",
-        "2",
-    ]
-    assert main([*arguments, "--out", str(tmp_path), "--trainer.limit_train_batches", "16"]) == 0
+    once = ("--trainer.max_epochs", "1", "--trainer.log_every_n_steps", "2", "--out", str(tmp_path))
+    assert main(semantic_steps(base, router, flr, qtr, 16, *once)) == 0
     lines = [line for line in capfd.readouterr().out.splitlines() if line.startswith("step ")]
     assert len(lines) == 2
     assert re.fullmatch(r"step 4 of 4, epoch 0: loss [\d.e-]+, .*\d:\d\d:\d\d left", lines[1])
