@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import torch
 from jsonargparse import Namespace
@@ -38,6 +38,9 @@ from videorouter.train.throughput import PEAK_FLOPS
 
 USED: Final = 0.4
 """Of a GPU's peak, where hours are told: what a training that is fed well reaches (our guess until measured)."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,18 +82,20 @@ def findings_of(asked: Namespace, machines: Machines) -> Iterator[Finding]:
     """Base, memory, data, time, output folder, checkpoint and devices of a parsed `fit`, in this order."""
     base, revision = _base_of(asked)
     ranks, there = machines.ranks or ranks_of(asked), _gpu_bytes(machines)
-    memory: Memory | None = None
     yield _finding("base", lambda: _base_text(asked, base, revision))
-    try:
-        memory = memory_of(asked, base, ranks, revision, gpu=True if machines.gpu_memory else None)
+    gpu = True if machines.gpu_memory else None
+    memory = _found("memory", lambda: memory_of(asked, base, ranks, revision, gpu=gpu))
+    if isinstance(memory, Finding):
+        yield memory
+    else:
         yield _finding("memory", partial(_memory_text, memory, asked, there))
-    except (ValueError, OSError) as error:
-        yield Finding("memory", False, str(error))
-    steps: list[int] = []
-    yield _finding("data", lambda: _data_text(asked, ranks, steps))
-    if steps:
-        yield _finding("time", lambda: _time_text(asked, base, revision, steps[0], ranks))
-    yield _finding("output", lambda: _output_text(asked, memory))
+    plan = _found("data", lambda: _plan(asked, ranks))
+    if isinstance(plan, Finding):
+        yield plan
+    else:
+        yield Finding("data", True, plan.text)
+        yield _finding("time", partial(_time_text, asked, base, revision, plan.steps, ranks))
+    yield _finding("output", lambda: _output_text(asked, None if isinstance(memory, Finding) else memory))
     yield _finding("checkpoint", lambda: _checkpoint_text(asked, base, revision))
     elsewhere = machines.gpu_memory is not None
     yield _finding("devices", lambda: _device_text(asked, ranks, elsewhere))
@@ -109,6 +114,14 @@ def ranks_of(asked: Namespace) -> int:
 def _finding(subject: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(subject, True, look())
+    except (ValueError, OSError) as error:
+        return Finding(subject, False, str(error))
+
+
+def _found(subject: str, look: Callable[[], T]) -> T | Finding:
+    """What `look` gives, or what is wrong with the subject."""
+    try:
+        return look()
     except (ValueError, OSError) as error:
         return Finding(subject, False, str(error))
 
@@ -167,7 +180,15 @@ def _memory_text(memory: Memory, asked: Namespace, there: float | None) -> str:
     return told
 
 
-def _data_text(asked: Namespace, ranks: int, told_steps: list[int]) -> str:
+@dataclass(frozen=True)
+class _Plan:
+    """Optimizer steps in all, and what there is to say about the data."""
+
+    steps: int
+    text: str
+
+
+def _plan(asked: Namespace, ranks: int) -> _Plan:
     module, _, name = asked.data.class_path.rpartition(".")
     data: Any = getattr(importlib.import_module(module), name)(**asked.data.init_args.as_dict())
     a_step = getattr(data, "batches_a_step", None)
@@ -184,12 +205,12 @@ def _data_text(asked: Namespace, ranks: int, told_steps: list[int]) -> str:
     )
     data.setup("fit")
     steps = len(data.train_dataloader()) // accumulated
-    epochs = asked.trainer.max_epochs or 1
-    told_steps.append(min([steps * epochs, *([asked.trainer.max_steps] if asked.trainer.max_steps > 0 else [])]))
-    return (
+    in_all = steps * (asked.trainer.max_epochs or 1)
+    text = (
         f"{data.folder}: {len(data.datasets['train'])} videos to learn from, {len(data.datasets['val'])} to validate on; "
-        f"{steps} optimizer steps an epoch on {ranks} ranks, {steps * epochs} in all"
+        f"{steps} optimizer steps an epoch on {ranks} ranks, {in_all} in all"
     )
+    return _Plan(min([in_all, *([asked.trainer.max_steps] if asked.trainer.max_steps > 0 else [])]), text)
 
 
 def _time_text(asked: Namespace, base: str, revision: str | None, steps: int, ranks: int) -> str:

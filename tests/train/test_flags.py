@@ -95,7 +95,7 @@ def test_a_number_of_steps_ends_a_training_and_its_schedule(fit: Fit, out: Path)
 
 
 def test_a_time_ends_a_training_and_what_it_did_is_saved(fit: Fit, out: Path) -> None:
-    assert fit("--trainer.max_epochs", "5000", "--trainer.max_time", "00:00:00:02", "--last.every_n_train_steps", "5000",
+    assert fit("--trainer.max_epochs", "5000", "--trainer.max_time", "00:00:00:05", "--last.every_n_train_steps", "5000",
                "--last.save_on_train_epoch_end", "false", "--trainer.enable_progress_bar", "false") == 0  # fmt: skip
     assert 0 < steps(out) < 10_000
 
