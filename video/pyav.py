@@ -14,6 +14,8 @@ from videorouter.video.frames import Sizing, resize_frames
 
 STRICT = {"err_detect": "explode"}
 """Damage is an error: ffmpeg would otherwise paint over it from other frames, and show those pictures as the damaged ones."""
+RACING = frozenset({"theora", "vp3", "vp4"})
+"""Codecs, of one decoder, of which ffmpeg's concurrent frames come out wrong now and then on a busy machine (measured)."""
 
 
 def frame_shape(path: Path) -> tuple[int, int]:
@@ -27,7 +29,7 @@ def frame_shape(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def opened(path: Path, threads: str) -> Iterator[tuple[Any, Any]]:
-    """A container and its video stream, decoded with `threads` (AUTO: frames concurrently).
+    """A container and its video stream, decoded with `threads` (AUTO: frames concurrently, but for `RACING` codecs).
 
     Raises `ForbiddenContainer`, `EmptyVideo` and PyAV's errors.
     """
@@ -35,7 +37,7 @@ def opened(path: Path, threads: str) -> Iterator[tuple[Any, Any]]:
         stream = _moving_pictures(container)
         if stream is None:
             raise EmptyVideo(path, "it has no video stream")
-        stream.thread_type = threads
+        stream.thread_type = "SLICE" if stream.codec_context.name in RACING else threads
         stream.codec_context.options = STRICT
         yield container, stream
 

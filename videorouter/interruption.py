@@ -125,6 +125,10 @@ def leave_leaving_to_parent(*_: Any) -> None:
     Takes, and needs not, what a `DataLoader` tells its workers.
     """
     end_with_parent()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    if os.getppid() != parent.pid:  # it ended before Linux was asked
+        os._exit(1)
     signal.pthread_sigmask(signal.SIG_BLOCK, ASKED_TO_LEAVE)
     threading.Thread(target=_heed_parent, daemon=True).start()
 

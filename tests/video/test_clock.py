@@ -5,11 +5,13 @@ from pathlib import Path
 
 import av
 import pytest
+from av.codec.context import ThreadType
 
 from tests.video.counting import shown, write_counting_video
 from tests.video.ffmpeg import ffmpeg
 from videorouter.video.decode import decoders, frames_at, sample_frames
 from videorouter.video.decoder import Decoder, DecordDecoder
+from videorouter.video.pyav import opened
 from videorouter.video.seeking import SeekingDecoder
 from videorouter.video.sequential import SequentialDecoder
 
@@ -67,6 +69,14 @@ def test_every_decoder_that_reads_a_file_says_when_its_frames_are_shown(
     assert sum(check_clock(decoder, path) for decoder in decoders()) >= 2
     assert sample_frames(path, 4).total == 60
     assert sample_frames(path, 4).duration == pytest.approx(60 / FPS, abs=2e-3)
+
+
+def test_codecs_whose_concurrent_frames_race_are_decoded_without(counting: Path, tmp_path: Path) -> None:
+    for name, frames in (("theora.ogv", False), ("reordered.avi", True)):
+        ffmpeg("-i", counting, *FILES[name], tmp_path / name)
+        with opened(tmp_path / name, "AUTO") as (container, stream):
+            next(container.decode(stream))
+            assert bool(stream.thread_type & ThreadType.FRAME) is frames
 
 
 @pytest.mark.parametrize("name", ["varying.avi", "varying.ts", "varying.mp4"])
