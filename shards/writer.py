@@ -86,8 +86,8 @@ def unfinished_name(path: Path) -> Path:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what writers that were killed left in `folder`; only for who knows that nobody writes there."""
-    for path in folder.glob(".*.part"):
+    """Remove what killed writers left anywhere in `folder`; only for who knows that nobody writes there."""
+    for path in folder.rglob(".*.part"):
         path.unlink(missing_ok=True)
 
 

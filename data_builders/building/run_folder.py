@@ -83,7 +83,7 @@ def open_folder(
                     f"another build works in {out}: wait for its end, or give every one of them a --shard_range"
                 )
             if alone:
-                _remove_left_behind(out)
+                remove_unfinished(out)  # of a build that was killed
             fingerprint, record = claim_folder(out, recorded, run.new_run, alone)
             model = teacher.model if teacher else None
             ledger = Ledger.open(out, teacher.prices if teacher else None, run, model)
@@ -129,12 +129,6 @@ def claim_folder(
 def content_hash(content: bytes) -> str:
     """sha256: a file counts by what is in it, wherever it lies."""
     return hashlib.sha256(content).hexdigest()
-
-
-def _remove_left_behind(out: Path) -> None:
-    """Remove what was being written when an earlier build was killed."""
-    for folder in (out, out / "rejects"):
-        remove_unfinished(folder)
 
 
 def _remove_verdicts(out: Path) -> None:

@@ -128,9 +128,9 @@ def test_a_build_of_all_shards_excludes_others(tmp_path: Path) -> None:
 
 def test_what_a_killed_build_was_writing_is_removed_by_the_next(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    (out / "rejects").mkdir(parents=True)
-    for left in (out / ".train-00000.tar.0123456789abcdef.part", out / "rejects" / ".x.jsonl.00.part"):
-        left.write_text("half")
+    for folder in (out, out / "rejects", out / "doubts", out / "put-by" / "rejects"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".train-00000.json.0123456789abcdef.part").write_text("half")
     assert opens(out, 50, 1)() == 0
     assert [path.name for path in out.rglob(".*.part")] == []
 

@@ -65,7 +65,7 @@ def undisturbed(
 @pytest.mark.parametrize(
     "mode",
     [
-        pytest.param(mode, id=name, marks=[pytest.mark.slow] if number % 2 or name in WAITED_FOR else [])
+        pytest.param(mode, id=name, marks=[pytest.mark.slow] if number % 3 or name in WAITED_FOR else [])
         for number, (name, mode) in enumerate(MODES.items())
     ],
 )

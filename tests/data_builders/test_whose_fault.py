@@ -162,7 +162,7 @@ def test_a_name_that_does_not_resolve_for_a_moment_is_waited_for_once_it_had_ans
     assert "check --teacher.base_url" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("builder", [ANNOTATE, QTR])
+@pytest.mark.parametrize("builder", [ANNOTATE, pytest.param(QTR, marks=pytest.mark.slow)])
 def test_invalid_replies_of_one_shape_stop_the_run_and_are_paid_but_never_replayed(
     builder: tuple[str, ...], build: SmallBuild, teacher: ScriptedTeacher, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,7 +52,15 @@ def test_a_push_is_one_commit_with_a_card_and_large_files_through_lfs(
     assert "unstated: 5 questions" in repository.files["README.md"].decode()
 
 
-@pytest.mark.parametrize("failing", ["create", "preupload", "batch", "upload", "commit"])
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "create",
+        *(pytest.param(step, marks=pytest.mark.slow) for step in ("preupload", "batch")),
+        "upload",
+        pytest.param("commit", marks=pytest.mark.slow),
+    ],
+)
 def test_a_push_that_fails_and_is_repeated_ends_in_the_same_state(
     hub: tuple[LoopbackHub, str], tmp_path: Path, failing: str
 ) -> None:
