@@ -15,8 +15,8 @@ import torch
 
 from videorouter.miniature.bases import ROBUST, ROBUST_ROUTER
 from videorouter.train.data import AnswerData, FrameRelevanceData
+from videorouter.train.logs.throughput import Throughput
 from videorouter.train.modules import ImageRouterModule, JointModule
-from videorouter.train.throughput import Throughput
 
 
 def main() -> None:

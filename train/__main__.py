@@ -23,8 +23,8 @@ takes seconds; under torchrun: `torchrun --nproc_per_node N -m videorouter.train
 
 def check(arguments: list[str]) -> int:
     """Look at what `fit` with the same arguments would need, before any GPU minute is spent; exit code 1 where it would stop."""
-    from videorouter.train.preflight import Machines
-    from videorouter.train.preflight import check as look
+    from videorouter.train.preflight.check import Machines
+    from videorouter.train.preflight.check import check as look
 
     ranks, arguments = _taken(arguments, "--ranks", "the number of processes", int)
     memory, arguments = _taken(arguments, "--gpu-memory", "the GB of each GPU", float)
@@ -39,7 +39,7 @@ def floor(shards: str, train: str = "train", test: str = "test") -> None:
         train: split learned from
         test: split classified
     """
-    from videorouter.train.text_baseline import text_baseline
+    from videorouter.train.validation.text_baseline import text_baseline
 
     found = text_baseline(shards, train, test)
     print(f"{found.accuracy:.4f} of {found.questions} questions, after learning from {found.learned}")

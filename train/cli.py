@@ -15,41 +15,52 @@ from pytorch_lightning.plugins import CheckpointIO
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from videorouter.command_line import typed_command
-from videorouter.train.best_checkpoint import BestCheckpoint, LastCheckpoint
-from videorouter.train.checkpoint_io import TrainedFileIO
-from videorouter.train.due_validation import DueValidation
-from videorouter.train.optimizer_log import OptimizerLog
+from videorouter.train.checkpoints.best_checkpoint import BestCheckpoint, LastCheckpoint
+from videorouter.train.checkpoints.checkpoint_io import TrainedFileIO
+from videorouter.train.logs.optimizer_log import OptimizerLog
+from videorouter.train.logs.progress_lines import ProgressLines
+from videorouter.train.logs.run_log import RunLog
+from videorouter.train.logs.throughput import Throughput
+from videorouter.train.logs.trace import Trace
+from videorouter.train.optimizing.strategies import register
 from videorouter.train.preemption import SaveWhenTold
-from videorouter.train.progress_lines import ProgressLines
-from videorouter.train.run_log import RunLog
-from videorouter.train.strategies import register
-from videorouter.train.throughput import Throughput
-from videorouter.train.trace import Trace
+from videorouter.train.validation.due_validation import DueValidation
 from videorouter.usage import OneLine
 
 _MOVED: Final = {
-    "train.modules": ("ImageRouterModule", "SemanticRouterModule", "JointModule"),
-    "train.data": ("FrameRelevanceData", "QuestionPolicyData", "AnswerData"),
-    "train.checkpoint_io": ("TrainedFileIO",),
-    "train.preemption": ("SaveWhenTold",),
-    "train.throughput": ("Throughput",),
-    "train.trace": ("Trace",),
+    "modules": ("modules", "ImageRouterModule", "SemanticRouterModule", "JointModule"),
+    "data": ("data", "FrameRelevanceData", "QuestionPolicyData", "AnswerData"),
+    "checkpoint_io": ("checkpoints.checkpoint_io", "TrainedFileIO"),
+    "best_checkpoint": ("checkpoints.best_checkpoint", "BestCheckpoint", "LastCheckpoint"),
+    "due_validation": ("validation.due_validation", "DueValidation"),
+    "optimizer_log": ("logs.optimizer_log", "OptimizerLog"),
+    "preemption": ("preemption", "SaveWhenTold"),
+    "progress_lines": ("logs.progress_lines", "ProgressLines"),
+    "run_log": ("logs.run_log", "RunLog"),
+    "strategies": ("optimizing.strategies", "ZeroStrategy"),
+    "throughput": ("logs.throughput", "Throughput"),
+    "trace": ("logs.trace", "Trace"),
 }
-"""Classes that configs of before 0.2 name, when packages had no common name, by the module that they name them in."""
-EARLIER_NAMES: Final = {f"{module}.{name}" for module, names in _MOVED.items() for name in names}
+"""Classes that saved configs name, by the module of this package that they named them in: the module of today, and the classes."""
+EARLIER_NAMES: Final = {
+    f"{package}.{before}.{name}": f"videorouter.train.{today}.{name}"
+    for before, (today, *names) in _MOVED.items()
+    for name in names
+    for package in ("train", "videorouter.train")  # before 0.2 packages had no common name
+}
 
 
 def with_current_names(loaded: Any) -> Any:
-    """A loaded config in which the class paths of before 0.2 are today's; a user's own `train.Mine` stays."""
+    """A loaded config in which class paths of earlier versions are today's; a user's own `train.Mine` stays."""
     if isinstance(loaded, dict):
         return {key: with_current_names(value) for key, value in loaded.items()}
     if isinstance(loaded, list):
         return [with_current_names(value) for value in loaded]
-    return f"videorouter.{loaded}" if isinstance(loaded, str) and loaded in EARLIER_NAMES else loaded
+    return EARLIER_NAMES.get(loaded, loaded) if isinstance(loaded, str) else loaded
 
 
 def read_earlier_names() -> None:
-    """Let jsonargparse load configs of before 0.2, wherever it loads YAML.
+    """Let jsonargparse load configs of earlier versions, wherever it loads YAML.
 
     Nothing of ours is imported under an old name: a class that existed under two names would be two classes.
     """

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from videorouter.interruption import ASKED_TO_LEAVE
-from videorouter.train.checkpoint_io import check_writable
+from videorouter.train.checkpoints.checkpoint_io import check_writable
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from rich.progress import track
 from videorouter.miniature.pipeline.stages import StageFailed, quiet_environment
 from videorouter.routers.checkpoints.trained_file import STATE, TrainedFileError, read_record, read_tensors
 from videorouter.shards.sidecar import finished_manifest
-from videorouter.train.trace import asked_by_step
+from videorouter.train.logs.trace import asked_by_step
 
 STARTS: tuple[str, ...] = ("ddp*2", "auto*1", "deepspeed_2*4", "deepspeed_3*2")
 """Strategy and ranks of one start after another; every step's batches are shared by 1, 2 or 4 ranks."""

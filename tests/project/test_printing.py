@@ -11,8 +11,8 @@ PRINTS = {
     "videorouter/interruption.py",
     "videorouter/usage.py",
     "data_builders/commands.py",
-    "train/preflight.py",
-    "train/progress_lines.py",
+    "train/preflight/check.py",
+    "train/logs/progress_lines.py",
     "miniature/world/build.py",
     "miniature/teacher/server.py",
 }

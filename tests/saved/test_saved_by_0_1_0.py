@@ -142,7 +142,7 @@ def test_class_paths_are_translated_however_they_are_written(written: str, saved
 def test_a_users_own_module_of_that_name_stays() -> None:
     loaded = {"callbacks": [{"class_path": "train.Mine"}, "train.checkpoint_io.TrainedFileIO"], "out": "train.modules"}
     current = {
-        "callbacks": [{"class_path": "train.Mine"}, "videorouter.train.checkpoint_io.TrainedFileIO"],
+        "callbacks": [{"class_path": "train.Mine"}, "videorouter.train.checkpoints.checkpoint_io.TrainedFileIO"],
         "out": "train.modules",
     }
     assert with_current_names(loaded) == current

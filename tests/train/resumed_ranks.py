@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from videorouter.train.checkpoint_io import TrainedFileIO
-from videorouter.train.strategies import ZeroStrategy
+from videorouter.train.checkpoints.checkpoint_io import TRAINABLES, TrainedFileIO
+from videorouter.train.optimizing.optimizer_groups import Group
+from videorouter.train.optimizing.strategies import ZeroStrategy
 
 WIDTH, LAYERS = 2048, 12
 
@@ -33,7 +34,11 @@ class Wide(pl.LightningModule):
         return torch.optim.AdamW(self.parameters(), lr=1e-4)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["state_dict"] = {}
+        (group,) = self.optimizer_groups()
+        checkpoint |= {"state_dict": {}, TRAINABLES: list(group.names), "group_sizes": [len(group.names)]}
+
+    def optimizer_groups(self) -> list[Group]:
+        return [Group(1e-4, 0.01, tuple(self.trained_tensors()))]
 
 
 class Noting(ZeroStrategy):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from videorouter.train.feature_cache import DiskCache, Key
+from videorouter.train.modules.feature_cache import DiskCache, Key
 
 KEYS: list[Key] = [("video-1", "What?"), "Who?\n\U0001f600"]
 OF = {"base": "a", "layers": 4}

@@ -8,7 +8,7 @@ import pytest
 from tests.train.ranks import semantic_steps
 from videorouter.routers.checkpoints.trained_file import read_record
 from videorouter.train.__main__ import main
-from videorouter.train.trace import asked_by_step
+from videorouter.train.logs.trace import asked_by_step
 
 Fit = Callable[..., int]
 

@@ -12,7 +12,7 @@ from tests.train.ranks import BATCHES, stages
 from videorouter.routers.cost.parameters import parameters_by_part
 from videorouter.train.__main__ import main
 from videorouter.train.modules import ImageRouterModule, JointModule, SemanticRouterModule
-from videorouter.train.strategy_memory import early_parameters, head_parameters
+from videorouter.train.preflight.strategy_memory import early_parameters, head_parameters
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from transformers import Qwen2Config, Qwen2Model
 
 from videorouter.routers.cost.geometry import DecoderGeometry
-from videorouter.train.step_activations import kept_numbers
+from videorouter.train.preflight.step_activations import kept_numbers
 
 TOKENS = 300
 

@@ -8,7 +8,7 @@ import pytest
 from videorouter.shards.reader import ShardDataset
 from videorouter.train.__main__ import main
 from videorouter.train.data.question_policy import questions_with_policy
-from videorouter.train.text_baseline import text_baseline
+from videorouter.train.validation.text_baseline import text_baseline
 
 
 def test_what_words_tell_is_learned_from_them(qtr: Path) -> None:

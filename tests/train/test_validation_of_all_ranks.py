@@ -18,7 +18,7 @@ from videorouter.routers.routing.metrics import threshold_for_recall
 from videorouter.shards.epoch_order import Item, share
 from videorouter.train.__main__ import main
 from videorouter.train.preemption import ToldToLeave
-from videorouter.train.validation_scores import ValidationScores
+from videorouter.train.validation.validation_scores import ValidationScores
 
 EVERY = ("--last.every_n_train_steps", "1", "--last.save_on_train_epoch_end", "false")
 RANKS = 2

@@ -11,10 +11,10 @@ from tests.train.test_training import fit
 from videorouter.routers.checkpoints.export import export
 from videorouter.routers.checkpoints.trained_file import OPTIMIZER, STATE, read_record, read_tensors
 from videorouter.train.__main__ import main
-from videorouter.train.checkpoint_io import TRAINABLES
+from videorouter.train.checkpoints.checkpoint_io import TRAINABLES
 from videorouter.train.data import AnswerData
 from videorouter.train.modules import ImageRouterModule, JointModule
-from videorouter.train.optimizer_groups import Group, regroup_optimizer
+from videorouter.train.optimizing.optimizer_groups import Group, regroup_optimizer
 
 SHORT = ("--trainer.max_steps", "1", "--trainer.limit_val_batches", "0")
 ATTENTION = r".*language_model\.layers\.\d+\.self_attn\.(q|v)_proj"

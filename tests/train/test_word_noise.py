@@ -5,7 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videorouter.train.word_noise import AS_WRITTEN, with_word_noise, words_of
+from videorouter.train.data.word_noise import AS_WRITTEN, with_word_noise, words_of
 
 QUESTION = "Look at the scene with the red circle: which symbol stands at the top left corner?"
 

@@ -10,7 +10,7 @@ IMPORTED = (
     "transformers.models.internvl.modeling_internvl", "transformers.models.qwen2.modeling_qwen2",
     "videorouter.data_builders.audit.page", "videorouter.data_builders.commands", "videorouter.eval.running.experiment",
     "videorouter.routers.answering.video_router", "videorouter.routers.backbones.internvl", "videorouter.train.cli",
-    "videorouter.train.data", "videorouter.train.modules", "videorouter.train.preflight",
+    "videorouter.train.data", "videorouter.train.modules", "videorouter.train.preflight.check",
 )  # fmt: skip
 """By one or the other of them."""
 

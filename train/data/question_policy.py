@@ -8,7 +8,7 @@ from videorouter.shards.epoch_order import EpochOrder, Item, Limits
 from videorouter.shards.reader import ShardDataset
 from videorouter.train.data.shard_data import ShardData
 from videorouter.train.data.steps import Counts
-from videorouter.train.word_noise import words_of
+from videorouter.train.data.word_noise import words_of
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from videorouter.routers.checkpoints.router_folder import router_shadow, router_
 from videorouter.routers.routing.allocation import Scales
 from videorouter.routers.routing.routers import ImageRouter, SemanticRouter
 from videorouter.train.data.steps import Microbatch
-from videorouter.train.feature_cache import DiskCache, FeatureCache, Key, MemoryCache
+from videorouter.train.logs.throughput import ModelFlops
+from videorouter.train.modules.feature_cache import DiskCache, FeatureCache, Key, MemoryCache
 from videorouter.train.modules.trained import Compiler, TrainedModule, compile_layers
-from videorouter.train.strategies import ZeroStrategy
-from videorouter.train.throughput import ModelFlops
+from videorouter.train.optimizing.strategies import ZeroStrategy
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from videorouter.train.data.feeding import Feeding
 from videorouter.train.data.frame_relevance import VideoRelevance
 from videorouter.train.data.steps import Microbatch
 from videorouter.train.modules.base import RouterModule
-from videorouter.train.relevance_validation import RelevanceValidation, relevance_loss
+from videorouter.train.validation.relevance_validation import RelevanceValidation, relevance_loss
 
 
 class ImageRouterModule(RouterModule):

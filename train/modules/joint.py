@@ -42,15 +42,15 @@ from videorouter.routers.systems.query import Query, letters, question_text
 from videorouter.routers.systems.uniform_pooling import UniformPooling
 from videorouter.routers.systems.videorouter import RoutedCompression
 from videorouter.shards.policy import POLICIES
-from videorouter.train.continued_language import continued_language
+from videorouter.train.checkpoints.continued_language import continued_language
 from videorouter.train.data.answers import AnsweredQuestion, VideoAnswers
 from videorouter.train.data.feeding import Feeding, as_stored
 from videorouter.train.data.steps import Counts, Microbatch
+from videorouter.train.logs.throughput import ModelFlops
 from videorouter.train.modules.semantic_router import policy_loss
 from videorouter.train.modules.trained import Compiler, TrainedModule, compile_layers
-from videorouter.train.relevance_validation import RelevanceValidation, relevance_loss
-from videorouter.train.strategies import ZeroStrategy, whole_parameters
-from videorouter.train.throughput import ModelFlops
+from videorouter.train.optimizing.strategies import ZeroStrategy, whole_parameters
+from videorouter.train.validation.relevance_validation import RelevanceValidation, relevance_loss
 
 ROUTER_WEIGHT: Final = 0.01
 SHOWN: Final = 8

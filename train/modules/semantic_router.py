@@ -13,8 +13,8 @@ from videorouter.routers.routing.routers import SemanticRouter
 from videorouter.shards.policy import POLICIES
 from videorouter.train.data.question_policy import QuestionPolicy
 from videorouter.train.data.steps import Counts, Microbatch
+from videorouter.train.data.word_noise import with_word_noise
 from videorouter.train.modules.base import RouterModule
-from videorouter.train.word_noise import with_word_noise
 
 NOISE_WAYS: Final = 12
 """Versions with word noise of each question; with cached features, later epochs cost the head alone."""
@@ -38,7 +38,7 @@ class SemanticRouterModule(RouterModule):
         Args:
             base: checkpoint folder or Hub id of the base model
             learning_rate: peak rate of AdamW
-            word_noise: share of words left out of a question while training (`videorouter.train.word_noise`)
+            word_noise: share of words left out of a question while training (`videorouter.train.data.word_noise`)
             **options: of `RouterModule`
         """
         super().__init__(base, learning_rate=learning_rate, **options)

@@ -17,12 +17,12 @@ from videorouter.routers.checkpoints.base_identity import BaseModel, base_identi
 from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD
 from videorouter.routers.checkpoints.training_history import Training
-from videorouter.train.checkpoint_io import TRAINABLES, check_step, restore_position, whole_batches
+from videorouter.train.checkpoints.checkpoint_io import TRAINABLES, check_step, restore_position, whole_batches
+from videorouter.train.checkpoints.initial_weights import base_of, initial_weights
 from videorouter.train.data.shard_data import ShardData
 from videorouter.train.data.steps import Microbatch
-from videorouter.train.initial_weights import base_of, initial_weights
-from videorouter.train.optimization import Settings, warmup_cosine
-from videorouter.train.optimizer_groups import Group, regroup_optimizer, regroup_schedules
+from videorouter.train.optimizing.optimization import Settings, warmup_cosine
+from videorouter.train.optimizing.optimizer_groups import Group, regroup_optimizer, regroup_schedules
 
 _log = logging.getLogger(__name__)
 

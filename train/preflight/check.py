@@ -30,11 +30,11 @@ from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.checkpoints.same_base import same_base
 from videorouter.routers.checkpoints.trained_file import RECORD, read_record
 from videorouter.routers.cost.head import read_checkpoint
+from videorouter.train.checkpoints.initial_weights import base_of
 from videorouter.train.cli import last_checkpoint, parse, resumed_from
-from videorouter.train.initial_weights import base_of
-from videorouter.train.step_cost import described_routers, stage_of, step_of
-from videorouter.train.strategy_memory import Memory, memory_of
-from videorouter.train.throughput import PEAK_FLOPS
+from videorouter.train.logs.throughput import PEAK_FLOPS
+from videorouter.train.preflight.step_cost import described_routers, stage_of, step_of
+from videorouter.train.preflight.strategy_memory import Memory, memory_of
 
 USED: Final = 0.4
 """Of a GPU's peak, where hours are told: what a training that is fed well reaches (our guess until measured)."""

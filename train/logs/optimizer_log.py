@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from videorouter.train.strategies import ZeroStrategy
+from videorouter.train.optimizing.strategies import ZeroStrategy
 
 
 class OptimizerLog(Callback):

@@ -13,7 +13,8 @@ from videorouter.routers.cost.flops import routed_stages
 from videorouter.routers.cost.geometry import Geometry
 from videorouter.routers.cost.workload import Workload
 from videorouter.routers.routing.allocation import Scales
-from videorouter.train.step_activations import (
+from videorouter.train.logs.throughput import ModelFlops
+from videorouter.train.preflight.step_activations import (
     ANSWER_TOKENS,
     Microbatch,
     answer_activations,
@@ -21,7 +22,6 @@ from videorouter.train.step_activations import (
     kept_numbers,
     shadow_activations,
 )
-from videorouter.train.throughput import ModelFlops
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from torch.optim import Optimizer
 from videorouter.routers.checkpoints.tensor_file import Entry
 from videorouter.routers.checkpoints.trained_file import OPTIMIZER, RNG, STATE, OnDisk, TrainedFile
 from videorouter.routers.checkpoints.trained_writer import Part, write_in_parts, write_trained
-from videorouter.train.checkpoint_io import MOMENTS, TRAINABLES, record_of, restored
-from videorouter.train.optimizer_groups import options_of_groups
-from videorouter.train.zero_fragments import Fragment
+from videorouter.train.checkpoints.checkpoint_io import MOMENTS, TRAINABLES, record_of, restored
+from videorouter.train.checkpoints.zero_fragments import Fragment
+from videorouter.train.optimizing.optimizer_groups import options_of_groups
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from videorouter.routers.routing.metrics import auroc_within_question, calibration_error, threshold_for_recall
 from videorouter.train.data.steps import Counts
-from videorouter.train.validation_scores import ValidationScores
+from videorouter.train.validation.validation_scores import ValidationScores
 
 MAX_POSITIVE_WEIGHT = 5.0
 

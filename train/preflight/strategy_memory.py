@@ -14,8 +14,8 @@ from videorouter.routers.backbones.shadow import ShadowWeights
 from videorouter.routers.checkpoints.router_folder import read_config
 from videorouter.routers.cost.head import read_checkpoint
 from videorouter.routers.cost.parameters import meta_model, parameters_by_part
-from videorouter.train.continued_language import lora_settings
-from videorouter.train.step_cost import described_routers, stage_of, step_of
+from videorouter.train.checkpoints.continued_language import lora_settings
+from videorouter.train.preflight.step_cost import described_routers, stage_of, step_of
 
 MASTERS: Final = 12
 """Bytes of a trained parameter's float32 master and two moments: what its checkpoint takes."""

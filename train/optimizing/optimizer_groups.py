@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from videorouter.train.checkpoint_io import TRAINABLES
+from videorouter.train.checkpoints.checkpoint_io import TRAINABLES
 
 
 @dataclass(frozen=True)

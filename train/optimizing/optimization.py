@@ -8,7 +8,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from videorouter.train.optimizer_groups import Group
+from videorouter.train.optimizing.optimizer_groups import Group
 
 
 def warmup_cosine(optimizer: Optimizer, steps: int, warmup_share: float) -> LambdaLR:

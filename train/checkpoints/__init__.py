@@ -1,0 +1,1 @@
+"""What a training saves, keeps and begins with (ours)."""

@@ -1,0 +1,1 @@
+"""How weights change: rates, groups of tensors, and the strategies that divide them among ranks (ours)."""
